@@ -1,0 +1,24 @@
+"""Floor 0: ids, instants, canonical bytes and refusals, which every other room speaks in."""
+
+from bailiwick.base.canonical import Digest, Json, canonical, digest_of, parse_canonical
+from bailiwick.base.ids import mint_id, prefix_of
+from bailiwick.base.instants import Instant, format_instant, parse_instant
+from bailiwick.base.refusal import Category, Refusal
+from bailiwick.base.strict import BadInput, parse_strict
+
+__all__ = [
+    "BadInput",
+    "Category",
+    "Digest",
+    "Instant",
+    "Json",
+    "Refusal",
+    "canonical",
+    "digest_of",
+    "format_instant",
+    "mint_id",
+    "parse_canonical",
+    "parse_instant",
+    "parse_strict",
+    "prefix_of",
+]

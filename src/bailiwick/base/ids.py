@@ -1,0 +1,22 @@
+"""Ids: a typed prefix and 26 characters that sort by time (the layout of ULID, in lower case)."""
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32
+_RANDOM_BITS = 80
+
+
+def mint_id(prefix: str, millis: int, entropy: int) -> str:
+    """Make an id such as `run_01jd7x…`: 48 bits of time, then 80 bits of entropy.
+
+    Args:
+        prefix: The type, for example `run` or `apr`; ASCII letters.
+        millis: Milliseconds since 1970, >= 0.
+        entropy: A number below 2**80, from the caller's random source.
+    """
+    number = (millis << _RANDOM_BITS) | entropy
+    digits = [_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)]
+    return f"{prefix}_{''.join(digits)}"
+
+
+def prefix_of(identifier: str) -> str:
+    """Name the type of an id: `run` for `run_01jd7x…`; empty when there is none."""
+    return identifier.partition("_")[0] if "_" in identifier else ""

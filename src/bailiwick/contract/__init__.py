@@ -1,0 +1,34 @@
+"""Floor 1: the contract of a capability, the versions it comes in, and the schemas it holds data to."""
+
+from bailiwick.contract.capability import (
+    Contract,
+    EffectClass,
+    ErrorCategory,
+    InvalidContract,
+    Kind,
+    WorkspaceUse,
+    contract_digest,
+    parse_contract,
+)
+from bailiwick.contract.schema import InvalidSchema, SchemaError, Validator, validator_for
+from bailiwick.contract.version import CapabilityRef, InvalidReference, parse_ref, satisfies, select_version
+
+__all__ = [
+    "CapabilityRef",
+    "Contract",
+    "EffectClass",
+    "ErrorCategory",
+    "InvalidContract",
+    "InvalidReference",
+    "InvalidSchema",
+    "Kind",
+    "SchemaError",
+    "Validator",
+    "WorkspaceUse",
+    "contract_digest",
+    "parse_contract",
+    "parse_ref",
+    "satisfies",
+    "select_version",
+    "validator_for",
+]

@@ -1,0 +1,131 @@
+"""What a capability promises: its contract, as data that planners, the gate and people read alike."""
+
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import msgspec
+
+from bailiwick.base import Category, Digest, Json, Refusal, canonical, digest_of
+from bailiwick.contract.schema import validator_for
+from bailiwick.contract.version import parse_version
+
+
+class Kind(StrEnum):
+    """Who provides the capability."""
+
+    AGENT = "agent"
+    TOOL = "tool"
+    MODEL = "model"
+
+
+class EffectClass(StrEnum):
+    """What a call may do to the world, and therefore what may happen after a crash in its middle."""
+
+    READ_ONLY = "read-only"
+    METERED = "metered"
+    IDEMPOTENT_WRITE = "idempotent-write"
+    EXTERNAL_ACTION = "external-action"
+
+
+class WorkspaceUse(StrEnum):
+    """How a call touches the run's working tree."""
+
+    NONE = "none"
+    READS = "reads"
+    WRITES = "writes"
+
+
+class ErrorCategory(StrEnum):
+    """Why a step or a call failed; retry, fallback and hand-over are routed by it."""
+
+    TRANSIENT = "transient"
+    RATE_LIMITED = "rate-limited"
+    TIMEOUT = "timeout"
+    INVALID_OUTPUT = "invalid-output"
+    DENIED = "denied"
+    REJECTED = "rejected"
+    EXHAUSTED = "exhausted"
+    POISON = "poison"
+    CANCELED = "canceled"
+    TOOL_FAILED = "tool-failed"
+    INTERNAL = "internal"
+
+
+class Contract(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One version of one capability.
+
+    `input` and `output` are JSON Schemas (2020-12) of objects. `allowed_apis` names the hosts or
+    resources that the provider may reach; `credentials` the references that its host resolves.
+    `key_kept_seconds` says how long an idempotent tool remembers a key: None means for ever.
+    Money is in micro-USD, durations in seconds.
+    """
+
+    name: str
+    version: str
+    kind: Kind
+    effect: EffectClass
+    input: dict[str, Any]
+    output: dict[str, Any]
+    summary: str = ""
+    tags: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+    allowed_apis: tuple[str, ...] = ()
+    credentials: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    failure_modes: tuple[ErrorCategory, ...] = ()
+    trace_fields: tuple[str, ...] = ()
+    slo: dict[str, int] = msgspec.field(default_factory=dict)
+    data_boundary: str = "tenant"
+    workspace: WorkspaceUse = WorkspaceUse.NONE
+    timeout_seconds: int = 60
+    key_kept_seconds: int | None = None
+    price_micro_usd: int = 0
+    code: str = ""
+
+    @property
+    def ref(self) -> str:
+        """The exact name, for example `git.apply@1.0.0`."""
+        return f"{self.name}@{self.version}"
+
+
+class InvalidContract(Refusal):
+    """A contract does not say what a contract must say."""
+
+    code: ClassVar[str] = "invalid_contract"
+    category: ClassVar[Category] = Category.INVALID
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"the contract {name!r} is not valid: {reason}",
+            remedy="correct the contract; docs/concepts.md lists its fields",
+            name=name,
+            reason=reason,
+        )
+
+
+def parse_contract(value: Json) -> Contract:
+    """Check a contract that came as data.
+
+    Raises:
+        InvalidContract: A field is missing, unknown, of another type, or the schemas are not schemas.
+    """
+    try:
+        contract = msgspec.convert(value, Contract)
+    except msgspec.ValidationError as error:
+        name = str(value.get("name", "?")) if isinstance(value, dict) else "?"
+        raise InvalidContract(name, str(error)) from error
+    if parse_version(contract.version) is None:
+        raise InvalidContract(contract.name, f"{contract.version!r} is not MAJOR.MINOR.PATCH")
+    validator_for(contract.input)
+    validator_for(contract.output)
+    return contract
+
+
+def contract_digest(contract: Contract) -> Digest:
+    """Name a contract by its content; `code` (a fingerprint of the implementation) is no part of it.
+
+    A run pins contracts by this digest, so an edit of code strands no run.
+    """
+    value = msgspec.to_builtins(contract)
+    value.pop("code", None)
+    return digest_of(canonical(value))

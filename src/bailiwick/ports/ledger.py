@@ -1,0 +1,429 @@
+"""The ledger: one unit of work in, all of it committed together, or none of it."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+
+from bailiwick.base import Category, Digest, Instant, Refusal
+
+
+class StaleVersion(Refusal):
+    """The run moved on since it was read; the service reads it again and decides again."""
+
+    code: ClassVar[str] = "stale_version"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, *, run: str, expected: int, actual: int) -> None:
+        super().__init__(
+            f"run {run} is at version {actual}, not {expected}; nothing was written",
+            remedy="read the run again and repeat",
+            run=run,
+            expected=expected,
+            actual=actual,
+        )
+
+
+class Fenced(Refusal):
+    """A write carried an epoch that is no longer the task's; its result is thrown away."""
+
+    code: ClassVar[str] = "fenced"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, *, task: str, epoch: int) -> None:
+        super().__init__(
+            f"epoch {epoch} of task {task} was superseded; nothing was written",
+            remedy="stop working on this task; its current holder goes on",
+            task=task,
+            epoch=epoch,
+        )
+
+
+class GuardFailed(Refusal):
+    """A condition on a side row did not hold at commit; the service reads the row and says why."""
+
+    code: ClassVar[str] = "guard_failed"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, *, guard: str, id: str) -> None:
+        super().__init__(
+            f"the {guard} {id} was changed by another; nothing was written",
+            remedy="read it again; somebody else was first",
+            guard=guard,
+            id=id,
+        )
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """An event before it is sealed: `fields` is the header without stream, seq, prev and payload.
+
+    The writer adds `stream`, `seq`, `prev` and, for a payload, `payload` = H(salt, body) in hex, and
+    makes the canonical bytes. `payload` is a canonical JSON body; `salt` is 16 random bytes beside it.
+    """
+
+    fields: dict[str, Any]
+    payload: bytes | None = None
+    salt: bytes = b""
+
+
+class TaskState(StrEnum):
+    """Where a queue entry is."""
+
+    QUEUED = "queued"
+    LEASED = "leased"
+    DONE = "done"
+
+
+class Task(msgspec.Struct, frozen=True):
+    """The queue entry of one step's attempt, or of one granted action (`call` is then its effect key).
+
+    `due_at` and `timeout_at` are instants; `timeout_at` 0 means none. `epoch` is raised by each claim.
+    """
+
+    id: str
+    tenant: str
+    run: str
+    step: str
+    call: str
+    capability: str
+    pool: str
+    priority: int
+    state: TaskState
+    epoch: int
+    session: str
+    due_at: Instant
+    timeout_at: Instant
+
+
+class MoveTask(msgspec.Struct, frozen=True):
+    """Replace a task's row, if it still is in that state and epoch; else the unit is fenced."""
+
+    from_state: TaskState
+    from_epoch: int
+    task: Task
+
+
+class ApprovalState(StrEnum):
+    """Where a request to humans is. `consumed`: its grant dispatched its one action."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    CONSUMED = "consumed"
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """A request to humans for exactly one action digest.
+
+    `seq` is the event of the run whose payload holds the action's bytes. `holds` are the hold rules that
+    it answers: {id, group, digest of the rule's text, reason}. Instants in microseconds; money in micro-USD.
+    """
+
+    id: str
+    tenant: str
+    run: str
+    step: str
+    call: str
+    capability: str
+    digest: Digest
+    seq: int
+    groups: tuple[str, ...]
+    holds: tuple[dict[str, str], ...]
+    policy_version: str
+    requested_by: str
+    requested_at: Instant
+    expires_at: Instant
+    state: ApprovalState = ApprovalState.PENDING
+    decided_by: str = ""
+    decided_at: Instant = Instant(0)
+    reason: str = ""
+    spent_micro_usd: int = 0
+    evidence: tuple[str, ...] = ()
+
+
+class MoveApproval(msgspec.Struct, frozen=True):
+    """Replace an approval's row, if it still is in that state with that digest (and, if asked, unexpired
+    by the database's clock); else the unit fails with guard `approval`.
+    """
+
+    from_state: ApprovalState
+    approval: Approval
+    unexpired: bool
+
+
+class Posting(msgspec.Struct, frozen=True):
+    """One line of the cost ledger: one call, settled. Money in micro-USD, durations in milliseconds.
+
+    `usage_source`: reported, estimated, or none (not a model). `ended`: completed, canceled or failed.
+    """
+
+    id: str
+    tenant: str
+    app: str
+    run: str
+    step: str
+    role: str
+    call: str
+    capability: str
+    at: Instant
+    cost_micro_usd: int
+    input_tokens: int
+    output_tokens: int
+    usage_source: str
+    ended: str
+    duration_ms: int
+    first_token_ms: int
+    tries: int
+    interruptions: int
+    feature: str
+    team: str
+
+
+class RunHead(msgspec.Struct, frozen=True):
+    """The projection of a run that lists and searches read; rewritten in the unit that changes the run."""
+
+    id: str
+    tenant: str
+    app: str
+    workflow: str
+    title: str
+    status: str
+    version: int
+    requested_by: str
+    feature: str
+    team: str
+    created_at: Instant
+    updated_at: Instant
+    deadline: Instant
+    allotment_micro_usd: int
+    reserved_micro_usd: int
+    spent_micro_usd: int
+    waiting_for: str
+
+
+class Submission(msgspec.Struct, frozen=True):
+    """An idempotency key and what was submitted under it; a taken key fails the unit with guard `submission`."""
+
+    tenant: str
+    key: str
+    fingerprint: Digest
+    run: str
+
+
+class Halt(msgspec.Struct, frozen=True):
+    """An entry of the kill switch. scope: platform, tenant, app, workflow, agent, tool, model or run."""
+
+    id: str
+    tenant: str
+    scope: str
+    target: str
+    reason: str
+    set_by: str
+    set_at: Instant
+    lifted_by: str = ""
+    lifted_at: Instant = Instant(0)
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """A key of a person or program; `mac` is HMAC-SHA-256 of the secret under the deployment's pepper, hex."""
+
+    id: str
+    tenant: str
+    name: str
+    role: str
+    groups: tuple[str, ...]
+    mac: str
+    created_at: Instant
+    revoked_at: Instant = Instant(0)
+
+
+class Unit(msgspec.Struct, frozen=True):
+    """What is committed together. `run` and `expected` guard the run's stream (expected 0 opens it).
+
+    `others` are events for streams without expected version (`tenant:ID`, `platform`), in order.
+    """
+
+    tenant: str
+    run: str = ""
+    expected: int = 0
+    drafts: tuple[Draft, ...] = ()
+    others: tuple[tuple[str, Draft], ...] = ()
+    head: RunHead | None = None
+    new_tasks: tuple[Task, ...] = ()
+    moved_tasks: tuple[MoveTask, ...] = ()
+    new_approvals: tuple[Approval, ...] = ()
+    moved_approvals: tuple[MoveApproval, ...] = ()
+    postings: tuple[Posting, ...] = ()
+    submission: Submission | None = None
+    halts: tuple[Halt, ...] = ()
+    keys: tuple[ApiKey, ...] = ()
+
+
+class StoredEvent(msgspec.Struct, frozen=True):
+    """A committed event: the exact header bytes, their leaf hash, and the payload beside them (None if erased
+    or never there). `position` is its place in the feed, 0 while the relay has not placed it.
+    """
+
+    stream: str
+    seq: int
+    header: bytes
+    leaf: bytes
+    payload: bytes | None
+    salt: bytes
+    position: int = 0
+
+
+class Ledger(Protocol):
+    """Durable truth. Each call is one transaction and may be run again after a lost connection."""
+
+    async def commit(self, unit: Unit) -> None:
+        """Commit all of a unit or nothing; return once it survives a power cut.
+
+        Raises:
+            StaleVersion: The run is not at `expected`.
+            Fenced: A moved task is no longer in that state and epoch.
+            GuardFailed: An approval, submission or id was taken by another.
+        """
+        ...
+
+    async def events(self, tenant: str, stream: str, after: int, limit: int) -> Sequence[StoredEvent]:
+        """Read a stream in order, events with seq > `after`; empty for a foreign or absent stream."""
+        ...
+
+    async def payloads(self, tenant: str, stream: str, seqs: Sequence[int]) -> dict[int, bytes]:
+        """Read payload bodies by seq; absent and erased ones are left out."""
+        ...
+
+    async def submission(self, tenant: str, key: str) -> Submission | None:
+        """Find what was submitted under an idempotency key."""
+        ...
+
+    async def halts(self) -> Sequence[Halt]:
+        """List the halts that are not lifted."""
+        ...
+
+
+class Queue(Protocol):
+    """Sessions, leases and due work. Times compare against the database's clock, in SQL."""
+
+    async def open_session(self, session: str, worker: str, lease_seconds: float) -> None:
+        """Begin a worker's session; an earlier session of the same worker name ends at once."""
+        ...
+
+    async def renew_session(self, session: str, lease_seconds: float) -> bool:
+        """Extend a session; False when it has expired or was ended."""
+        ...
+
+    async def claimable(self, capabilities: Sequence[str], limit: int) -> Sequence[Task]:
+        """List queued tasks that are due, by priority, fair across tenants, then by due time and id."""
+        ...
+
+    async def orphans(self, limit: int) -> Sequence[Task]:
+        """List leased tasks whose session has expired or ended."""
+        ...
+
+    async def overdue(self, limit: int) -> Sequence[Task]:
+        """List leased or queued tasks whose `timeout_at` has passed."""
+        ...
+
+    async def end_sessions(self) -> None:
+        """End every session: what an embedded system does at its start."""
+        ...
+
+    async def next_due(self) -> Instant:
+        """Tell when the next queued task becomes due; 0 when none is queued."""
+        ...
+
+
+class Views(Protocol):
+    """What lists and pages read."""
+
+    async def run(self, tenant: str, run: str) -> RunHead | None:
+        """Find one run of a tenant."""
+        ...
+
+    async def runs(self, tenant: str, *, status: str, app: str, before: str, limit: int) -> Sequence[RunHead]:
+        """List runs, newest id first, ids below `before` (empty: from the newest); empty filters match all."""
+        ...
+
+    async def late_runs(self, limit: int) -> Sequence[RunHead]:
+        """List runs that are not in a terminal state and past their deadline, by the database's clock."""
+        ...
+
+    async def approval(self, tenant: str, approval: str) -> Approval | None:
+        """Find one approval of a tenant."""
+        ...
+
+    async def approvals(self, tenant: str, *, state: str, run: str, limit: int) -> Sequence[Approval]:
+        """List approvals, oldest first; tenant empty: of all tenants (for the keeper)."""
+        ...
+
+    async def postings(self, tenant: str, run: str) -> Sequence[Posting]:
+        """List the cost ledger of a run, oldest first."""
+        ...
+
+    async def keys(self, tenant: str) -> Sequence[ApiKey]:
+        """List API keys, revoked ones too; tenant empty: of all tenants (for the door)."""
+        ...
+
+
+class Feed(Protocol):
+    """Every committed event once, in an order that never changes."""
+
+    async def place(self, limit: int) -> int:
+        """Give the next positions to events that have none, never ahead of a predecessor in their stream."""
+        ...
+
+    async def read(self, after: int, limit: int) -> Sequence[StoredEvent]:
+        """Read placed events with position > `after`."""
+        ...
+
+
+class TreeHead(msgspec.Struct, frozen=True):
+    """A tenant's log as far as it is integrated: its size, the frontier (hashes of the complete subtrees,
+    largest first) and the newest signed note.
+    """
+
+    log: str
+    size: int
+    frontier: tuple[bytes, ...]
+    note: str
+
+
+class AuditLog(Protocol):
+    """The leaves in their order, and the signed heads."""
+
+    async def logs(self) -> Sequence[str]:
+        """Name the logs that have leaves without an index: `tenant:ID` and `platform`."""
+        ...
+
+    async def pending_leaves(self, log: str, limit: int) -> Sequence[tuple[str, int, bytes]]:
+        """List (stream, seq, leaf) without an index, in feed order."""
+        ...
+
+    async def integrate(self, head: TreeHead, leaves: Sequence[tuple[str, int]]) -> None:
+        """Give the leaves the next indices and store the head that covers them, in one transaction.
+
+        Raises:
+            GuardFailed: The log's stored size is not the head's size minus the leaves.
+        """
+        ...
+
+    async def head(self, log: str) -> TreeHead | None:
+        """Read the newest head."""
+        ...
+
+    async def leaf_index(self, log: str, stream: str, seq: int) -> int | None:
+        """Find the index of an event's leaf; None while it is not integrated."""
+        ...
+
+    async def entries(self, log: str, after: int, limit: int) -> Sequence[StoredEvent]:
+        """Read integrated events in leaf order, index > `after` (-1: from the first)."""
+        ...
+
+    async def leaves(self, log: str, size: int) -> Sequence[bytes]:
+        """Read the first `size` leaf hashes in order."""
+        ...
