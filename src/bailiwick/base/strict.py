@@ -9,24 +9,20 @@ from bailiwick.base.refusal import Category, Refusal
 
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONG_DIGITS = 400
+_REMEDY = "send strict JSON: no duplicate keys, NaN, NUL, lone surrogates; depth <= 32; integers below 2^53"
 
 
 class BadInput(Refusal):
-    """A text from outside is not the strict JSON that this door takes."""
+    """A text from outside is not what this door takes."""
 
     code: ClassVar[str] = "bad_input"
     category: ClassVar[Category] = Category.INVALID
 
-    def __init__(self, message: str, *, pointer: str, **facts: object) -> None:
-        super().__init__(
-            message,
-            remedy="send strict JSON: no duplicate keys, NaN, NUL, lone surrogates; depth <= 32; integers below 2^53",
-            pointer=pointer,
-            **facts,
-        )
+    def __init__(self, message: str, *, pointer: str, remedy: str = _REMEDY, **facts: object) -> None:
+        super().__init__(message, remedy=remedy, pointer=pointer, **facts)
 
 
 class TooLarge(Refusal):
@@ -93,8 +89,8 @@ def _check_depth(body: bytes) -> None:
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise BadInput(f"the key {twice[:80]!r} stands twice in one object", pointer="")
     return value
 

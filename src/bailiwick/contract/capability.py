@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import msgspec
 
 from bailiwick.base import Category, Digest, Json, Refusal, canonical, digest_of
-from bailiwick.contract.schema import validator_for
-from bailiwick.contract.version import parse_version
+from bailiwick.contract.schema import InvalidSchema, validator_for
+from bailiwick.contract.version import InvalidReference, parse_ref, parse_version
 
 
 class Kind(StrEnum):
@@ -113,12 +113,27 @@ def parse_contract(value: Json) -> Contract:
         contract = msgspec.convert(value, Contract)
     except msgspec.ValidationError as error:
         name = str(value.get("name", "?")) if isinstance(value, dict) else "?"
-        raise InvalidContract(name, str(error)) from error
-    if parse_version(contract.version) is None:
-        raise InvalidContract(contract.name, f"{contract.version!r} is not MAJOR.MINOR.PATCH")
-    validator_for(contract.input)
-    validator_for(contract.output)
+        raise InvalidContract(name[:80], str(error)) from error
+    fault = _fault_of(contract)
+    if fault:
+        raise InvalidContract(contract.name[:80], fault)
     return contract
+
+
+def _fault_of(contract: Contract) -> str:
+    """Say what the types let through and a contract must not; empty when there is nothing."""
+    if parse_version(contract.version) is None:
+        return f"{contract.version[:40]!r} is not MAJOR.MINOR.PATCH"
+    if contract.timeout_seconds < 1 or contract.price_micro_usd < 0 or (contract.key_kept_seconds or 0) < 0:
+        return "a timeout is at least 1 s; a price and the time a key is kept are never negative"
+    try:
+        if parse_ref(contract.name).floor:
+            return "the name carries a version; `version` does that"
+        validator_for(contract.input)
+        validator_for(contract.output)
+    except (InvalidReference, InvalidSchema) as refusal:
+        return refusal.message
+    return ""
 
 
 def contract_digest(contract: Contract) -> Digest:

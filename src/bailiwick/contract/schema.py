@@ -10,9 +10,11 @@ import jsonschema_rs
 import msgspec
 
 from bailiwick.base import Category, Json, Refusal, canonical, parse_canonical
+from bailiwick.contract.unfolding import fault_in_schema
 
 MAX_SCHEMA_BYTES = 65_536
 _MAX_ERRORS = 20
+_PATTERN_BYTES = 512 * 1024  # of one compiled pattern: 64 KiB of schema could otherwise ask for gigabytes
 
 
 class SchemaError(msgspec.Struct, frozen=True):
@@ -31,7 +33,7 @@ class InvalidSchema(Refusal):
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"not a usable JSON Schema: {reason}",
-            remedy="give a JSON Schema 2020-12 of at most 64 KiB without remote $ref and without look-around patterns",
+            remedy="give a JSON Schema 2020-12 of at most 64 KiB; $ref is # or #/..., patterns have no look-around",
             reason=reason,
         )
 
@@ -40,10 +42,15 @@ class Validator:
     """A compiled schema."""
 
     def __init__(self, schema: dict[str, Any]) -> None:
+        fault = fault_in_schema(schema)
+        if fault:
+            raise InvalidSchema(fault)
         try:
             self._compiled = jsonschema_rs.Draft202012Validator(
                 schema,
-                pattern_options=jsonschema_rs.RegexOptions(),
+                pattern_options=jsonschema_rs.RegexOptions(
+                    size_limit=_PATTERN_BYTES, dfa_size_limit=_PATTERN_BYTES
+                ),
                 retriever=_refuse_remote,
             )
         except (ValueError, jsonschema_rs.ValidationError) as error:
@@ -57,7 +64,7 @@ class Validator:
         """List where the value does not fit, at most 20 places."""
         found: list[SchemaError] = []
         for error in self._compiled.iter_errors(value):
-            pointer = "".join(f"/{part}" for part in error.instance_path)
+            pointer = "".join(f"/{_escaped(part)}" for part in error.instance_path)
             found.append(SchemaError(pointer, error.message[:400]))
             if len(found) == _MAX_ERRORS:
                 break
@@ -82,6 +89,10 @@ def validator_for(schema: dict[str, Any]) -> Validator:
 @lru_cache(maxsize=1024)
 def _compiled(text: bytes) -> Validator:
     return Validator(parse_canonical(text))
+
+
+def _escaped(part: str | int) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")
 
 
 def _refuse_remote(uri: str) -> Json:

@@ -8,8 +8,11 @@ import msgspec
 
 from bailiwick.base import Category, Refusal
 
-_VERSION = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\Z")
-_REF = re.compile(r"(?P<name>[a-z][a-z0-9_-]*(?:\.[a-z0-9_-]+)*)(?:@(?P<range>\d{1,9}(?:\.\d{1,9}){0,2}))?\Z")
+_NUMBER = "(?:0|[1-9][0-9]{0,8})"
+_VERSION = re.compile(rf"({_NUMBER})\.({_NUMBER})\.({_NUMBER})")
+_REF = re.compile(
+    rf"(?P<name>[a-z][a-z0-9_-]*(?:\.[a-z0-9_-]+)*)(?:@(?P<range>{_NUMBER}(?:\.{_NUMBER}){{0,2}}))?"
+)
 
 
 class InvalidReference(Refusal):
@@ -38,7 +41,7 @@ class CapabilityRef(msgspec.Struct, frozen=True):
 
 def parse_version(text: str) -> tuple[int, int, int] | None:
     """Read MAJOR.MINOR.PATCH; None when the text is not one."""
-    match = _VERSION.match(text)
+    match = _VERSION.fullmatch(text)
     return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
@@ -48,7 +51,7 @@ def parse_ref(text: str) -> CapabilityRef:
     Raises:
         InvalidReference: Anything else.
     """
-    match = _REF.match(text) if len(text) <= 200 else None
+    match = _REF.fullmatch(text) if len(text) <= 200 else None
     if match is None:
         raise InvalidReference(text)
     floor = tuple(int(part) for part in match["range"].split(".")) if match["range"] else ()
