@@ -1,0 +1,185 @@
+"""Architect rules: named, versioned checks that give each constraint its meaning; one without a rule is refused."""
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import ClassVar
+
+import msgspec
+
+from bailiwick.base import Category, Refusal
+from bailiwick.plan.brief import Brief, normal_phrase
+from bailiwick.plan.findings import Finding
+
+
+class SubjectKind(StrEnum):
+    """What a rule looks at: a planner's brief, or the working tree that a step produced."""
+
+    BRIEF = "brief"
+    TREE = "tree"
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """What is checked. Paths are relative, with forward slashes; `artifacts` are other outputs by name.
+
+    Both trees are whole: a rule must see what was there to know what is new.
+    """
+
+    brief: Brief | None = None
+    files_before: Mapping[str, bytes] = msgspec.field(default_factory=dict)
+    files_after: Mapping[str, bytes] = msgspec.field(default_factory=dict)
+    artifacts: Mapping[str, bytes] = msgspec.field(default_factory=dict)
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The paths that were added, removed or rewritten, sorted."""
+        paths = sorted({*self.files_before, *self.files_after})
+        return tuple(path for path in paths if self.files_before.get(path) != self.files_after.get(path))
+
+
+Check = Callable[[Subject, str], Iterable[Finding]]
+"""A pure function (subject, constraint as written) -> findings; none means that the constraint holds."""
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of one rule. `phrases` are the constraints that it gives meaning to.
+
+    Phrases are compared casefolded and with their white space evened out.
+    """
+
+    name: str
+    version: int
+    phrases: tuple[str, ...]
+    subjects: tuple[SubjectKind, ...]
+    check: Check
+
+    @property
+    def ref(self) -> str:
+        """The exact name, for example `single-file@1`."""
+        return f"{self.name}@{self.version}"
+
+
+class RuleResult(msgspec.Struct, frozen=True):
+    """What one rule said about one constraint; it holds when there are no findings."""
+
+    rule: str
+    constraint: str
+    findings: tuple[Finding, ...]
+
+
+class UnknownConstraint(Refusal):
+    """A constraint that no rule checks would be a promise that nobody keeps."""
+
+    code: ClassVar[str] = "unknown_constraint"
+    category: ClassVar[Category] = Category.INVALID
+
+    def __init__(self, constraint: str, known: tuple[str, ...]) -> None:
+        super().__init__(
+            f"no rule checks the constraint {constraint[:120]!r}",
+            remedy=f"use one of: {'; '.join(known) or '(none is known)'}; or register a rule for it",
+            constraint=constraint[:120],
+            known=list(known),
+        )
+
+
+class UnknownRule(Refusal):
+    """A plan names a rule that is not registered here."""
+
+    code: ClassVar[str] = "unknown_rule"
+    category: ClassVar[Category] = Category.ABSENT
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(
+            f"the rule {rule!r} is not registered",
+            remedy="start this program with the rules that the plan was compiled with",
+            rule=rule,
+        )
+
+
+class RuleConflict(Refusal):
+    """Two rules claim one name or one phrase, so a constraint would have two meanings."""
+
+    code: ClassVar[str] = "rule_conflict"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, rule: str, other: str, claim: str) -> None:
+        super().__init__(
+            f"the rules {rule} and {other} both claim {claim!r}",
+            remedy="raise the version of a rule that you change; give each phrase to one rule",
+            rule=rule,
+            other=other,
+            claim=claim,
+        )
+
+
+class RuleBook:
+    """The registered rules; it never changes, `with_rule` makes a new one."""
+
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        self._by_ref: dict[str, Rule] = {}
+        self._by_phrase: dict[str, Rule] = {}
+        for rule in rules:
+            self._add(rule)
+
+    def _add(self, rule: Rule) -> None:
+        if rule.ref in self._by_ref:
+            raise RuleConflict(rule.ref, rule.ref, rule.ref)
+        self._by_ref[rule.ref] = rule
+        for phrase in rule.phrases:
+            holder = self._by_phrase.get(normal_phrase(phrase))
+            if holder is not None and holder.name != rule.name:
+                raise RuleConflict(rule.ref, holder.ref, phrase)
+            if holder is None or holder.version < rule.version:
+                self._by_phrase[normal_phrase(phrase)] = rule
+
+    def with_rule(self, rule: Rule) -> "RuleBook":
+        """Make a book that also holds this rule.
+
+        Raises:
+            RuleConflict: Its name and version, or one of its phrases, belong to another rule.
+        """
+        return RuleBook((*self._by_ref.values(), rule))
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """The constraints that can be asked for, as their rules write them, sorted."""
+        spelled = {normal_phrase(phrase): phrase for rule in self._by_ref.values() for phrase in rule.phrases}
+        return tuple(spelled[key] for key in sorted(spelled))
+
+    def select(self, constraint: str) -> Rule:
+        """Choose the newest rule that gives a constraint its meaning.
+
+        Raises:
+            UnknownConstraint: None does; `facts["known"]` lists what can be asked for.
+        """
+        rule = self._by_phrase.get(normal_phrase(constraint))
+        if rule is None:
+            raise UnknownConstraint(constraint, self.phrases)
+        return rule
+
+    def rule(self, ref: str) -> Rule:
+        """Find the exact rule that a plan names.
+
+        Raises:
+            UnknownRule: It is not registered.
+        """
+        found = self._by_ref.get(ref)
+        if found is None:
+            raise UnknownRule(ref)
+        return found
+
+    def check(
+        self, constraints: Iterable[str], rules: Iterable[str], subject: Subject, kind: SubjectKind
+    ) -> tuple[RuleResult, ...]:
+        """Hold a subject to a plan's constraints, each by the rule beside it (`plan.constraints`, `plan.rules`).
+
+        Rules that do not look at this kind of subject give no result.
+
+        Raises:
+            UnknownRule: A rule is not registered.
+        """
+        pairs = [(constraint, self.rule(ref)) for constraint, ref in zip(constraints, rules, strict=True)]
+        return tuple(
+            RuleResult(rule.ref, constraint, tuple(rule.check(subject, constraint)))
+            for constraint, rule in pairs
+            if kind in rule.subjects
+        )

@@ -1,0 +1,169 @@
+"""Who acts and what a role lets them do at the doors: principals, roles, permissions, separation of duties."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from types import MappingProxyType
+from typing import ClassVar
+
+import msgspec
+
+from bailiwick.base import Category, Refusal
+
+
+class Role(StrEnum):
+    """What a key or a person was given; agents, workers and timers have none."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    APPROVER = "approver"
+    ADMIN = "admin"
+
+
+class Permission(StrEnum):
+    """One thing that a door may be asked for."""
+
+    RUNS_READ = "runs.read"
+    RUNS_SUBMIT = "runs.submit"
+    RUNS_CANCEL = "runs.cancel"
+    RUNS_RESUME = "runs.resume"
+    RUNS_RESOLVE = "runs.resolve"
+    APPROVALS_READ = "approvals.read"
+    APPROVALS_DECIDE = "approvals.decide"
+    HALTS_READ = "halts.read"
+    HALTS_SET = "halts.set"
+    HALTS_LIFT = "halts.lift"
+    KEYS_MANAGE = "keys.manage"
+    AUDIT_READ = "audit.read"
+    ARTIFACTS_READ = "artifacts.read"
+    COST_READ = "cost.read"
+
+
+_READS = frozenset(permission for permission in Permission if permission.endswith(".read"))
+_OPERATES = frozenset(
+    {
+        Permission.RUNS_SUBMIT,
+        Permission.RUNS_CANCEL,
+        Permission.RUNS_RESUME,
+        Permission.RUNS_RESOLVE,
+        Permission.HALTS_SET,
+    }
+)
+
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
+    {
+        Role.VIEWER: _READS,
+        Role.OPERATOR: _READS | _OPERATES,
+        # Whoever decides does not also submit: one leaked key is then not enough to do both.
+        Role.APPROVER: _READS | {Permission.APPROVALS_DECIDE},
+        Role.ADMIN: frozenset(Permission),
+    }
+)
+"""What each role may do. Weakening a control (lifting a halt, managing keys) is the admin's alone."""
+
+
+class PrincipalKind(StrEnum):
+    """What sort of actor it is."""
+
+    USER = "user"
+    AGENT = "agent"
+    WORKER = "worker"
+    TIMER = "timer"
+    SYSTEM = "system"
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Somebody or something that acts.
+
+    `id` is stable and unique within the tenant, `name` is for people. `role` is None for all that is not
+    a user; `groups` are the approver groups that a user belongs to.
+    """
+
+    id: str
+    name: str
+    kind: PrincipalKind
+    tenant: str
+    role: Role | None = None
+    groups: tuple[str, ...] = ()
+
+
+class Forbidden(Refusal):
+    """The principal's role does not include what was asked."""
+
+    code: ClassVar[str] = "forbidden"
+    category: ClassVar[Category] = Category.FORBIDDEN
+
+    def __init__(self, principal: Principal, permission: Permission) -> None:
+        allowed = sorted(role.value for role, granted in PERMISSIONS.items() if permission in granted)
+        role = principal.role.value if principal.role is not None else ""
+        super().__init__(
+            f"{principal.name} ({role or principal.kind.value}) may not {permission.value}",
+            remedy=f"use a key with one of the roles {', '.join(allowed)}",
+            principal=principal.id,
+            role=role,
+            permission=permission.value,
+            roles=allowed,
+        )
+
+
+class SelfApproval(Refusal):
+    """Whoever asked for an action cannot be the one who approves it."""
+
+    code: ClassVar[str] = "self_approval"
+    category: ClassVar[Category] = Category.FORBIDDEN
+
+    def __init__(self, principal: Principal, requested_by: str) -> None:
+        super().__init__(
+            f"{principal.name} requested this and cannot decide it",
+            remedy="ask another member of the approver group",
+            principal=principal.id,
+            requested_by=requested_by,
+        )
+
+
+class NotAnApprover(Refusal):
+    """The principal belongs to none, or not to all, of the groups whose approval is asked."""
+
+    code: ClassVar[str] = "not_an_approver"
+    category: ClassVar[Category] = Category.FORBIDDEN
+
+    def __init__(self, principal: Principal, missing: Sequence[str]) -> None:
+        super().__init__(
+            f"{principal.name} does not speak for {', '.join(missing) or 'any group: only people decide'}",
+            remedy="ask a person who is a member of every group named",
+            principal=principal.id,
+            kind=principal.kind.value,
+            missing=list(missing),
+        )
+
+
+def require(principal: Principal, permission: Permission) -> None:
+    """Let a principal pass whose role includes the permission.
+
+    Raises:
+        Forbidden: It has no role, or one that does not include it.
+    """
+    if principal.role is None or permission not in PERMISSIONS[principal.role]:
+        raise Forbidden(principal, permission)
+
+
+def may_decide(principal: Principal, requested_by: str, groups_needed: Sequence[str]) -> None:
+    """Let a principal pass who may approve or reject a request for approval.
+
+    Args:
+        principal: Who wants to decide.
+        requested_by: The id (or name) of the user on whose behalf the run acts.
+        groups_needed: The groups of all hold rules that the request answers; at least one.
+
+    Raises:
+        Forbidden: The role does not include deciding.
+        NotAnApprover: It is not a person, or lacks one of the groups.
+        SelfApproval: It is the requester, under this id or this name.
+    """
+    require(principal, Permission.APPROVALS_DECIDE)
+    if principal.kind is not PrincipalKind.USER:
+        raise NotAnApprover(principal, ())
+    if requested_by.casefold() in (principal.id.casefold(), principal.name.casefold()):
+        raise SelfApproval(principal, requested_by)
+    missing = sorted(set(groups_needed) - set(principal.groups))
+    if missing or not groups_needed:
+        raise NotAnApprover(principal, missing)

@@ -1,0 +1,176 @@
+"""The rules of a bundle: what each policy is called, why it stands there, and the hold it may ask for."""
+
+import json
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+
+import cedarpy
+import msgspec
+from cedarpy import pst
+
+from bailiwick.base import Digest, canonical, digest_of
+from bailiwick.policy.syntax import approval_groups, approval_reads
+from bailiwick.policy.text import Finding, Piece, split_policies
+
+DEFAULT_TTL_SECONDS = 24 * 3600
+MAX_SECONDS = 366 * 24 * 3600
+
+_DURATION = re.compile(
+    r"P(?:(?P<W>\d{1,6})W|(?:(?P<D>\d{1,6})D)?(?:T(?=\d)(?:(?P<H>\d{1,6})H)?(?:(?P<M>\d{1,6})M)?(?:(?P<S>\d{1,9})S)?)?)",
+    re.ASCII,
+)
+_UNITS = {"W": 604_800, "D": 86_400, "H": 3600, "M": 60, "S": 1}
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
+_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+_HOLD_ONLY = ("approval_ttl", "escalate_to", "escalate_after")
+_KNOWN = frozenset({"id", "reason", "require_approval", *_HOLD_ONLY})
+
+
+class RuleEffect(StrEnum):
+    """What a policy does when it matches."""
+
+    PERMIT = "permit"
+    FORBID = "forbid"
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """What a held action waits for: one approval by a group.
+
+    `text_digest` names the rule's meaning (white space and comments do not count), so that a grant can
+    tell whether the rule that it answers is still the same. `escalate_after_seconds` is 0 without escalation.
+    """
+
+    id: str
+    group: str
+    ttl_seconds: int
+    text_digest: Digest
+    reason: str
+    escalate_to: str = ""
+    escalate_after_seconds: int = 0
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One policy of a bundle, as people are shown it."""
+
+    id: str
+    file: str
+    effect: RuleEffect
+    reason: str
+    text: str
+    text_digest: Digest
+    hold: Hold | None = None
+
+
+def duration_seconds(text: str) -> int | None:
+    """Read an ISO 8601 duration of weeks, or of days, hours, minutes and seconds; None when it is none.
+
+    It must be at least one second and at most 366 days.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        return None
+    seconds = sum(int(count) * _UNITS[unit] for unit, count in match.groupdict(default="0").items())
+    return seconds if 0 < seconds <= MAX_SECONDS else None
+
+
+def rules_of(file: str, text: str) -> tuple[Rule, ...]:
+    """Read the rules of one file that was compiled and linted before.
+
+    Raises:
+        ValueError: The text does not parse.
+        KeyError: A policy lacks `@id` or `@reason`.
+    """
+    tree = cedarpy.policies_to_pst(text)
+    meaning = json.loads(cedarpy.policies_to_json_str(text))["staticPolicies"]
+    pieces = split_policies(text)
+    rules = []
+    for index, policy in enumerate(in_order(tree)):
+        digest = digest_of(canonical(meaning[policy.id]))
+        rules.append(_rule(file, policy, pieces[index].text, digest))
+    return tuple(rules)
+
+
+def in_order(tree: pst.PolicySet) -> tuple[pst.Template, ...]:
+    """List the policies of a file as they stand in it (the engine numbers them `policy0`, `policy1`, …)."""
+    numbered = sorted(tree.static_policies.items(), key=lambda item: int(item[0].removeprefix("policy")))
+    return tuple(policy for _, policy in numbered)
+
+
+def lint(file: str, tree: pst.PolicySet, pieces: tuple[Piece, ...]) -> list[Finding]:
+    """Hold a parsed file to the house rules for annotations and holds; duplicates are the caller's to find."""
+    findings = []
+    if tree.templates:
+        findings.append(Finding(file=file, problem="templates (?principal, ?resource) are not supported"))
+        return findings
+    for index, policy in enumerate(in_order(tree)):
+        known_id = policy.annotations.get("id", "")
+        findings.extend(
+            Finding(file=file, problem=problem, policy=index, line=pieces[index].line, id=known_id)
+            for problem in (*_naming_problems(policy.annotations), *_hold_problems(policy))
+        )
+    return findings
+
+
+def _naming_problems(annotations: Mapping[str, str]) -> list[str]:
+    problems = []
+    if not _ID.fullmatch(annotations.get("id", "")):
+        problems.append('the policy needs an @id like "payments.no-refunds"')
+    if not annotations.get("reason", "").strip():
+        problems.append("the policy needs a @reason")
+    # A misspelt annotation must not silently turn a hold into something else.
+    problems.extend(f"unknown annotation @{name}" for name in sorted(set(annotations) - _KNOWN))
+    return problems
+
+
+def _hold_problems(policy: pst.Template) -> list[str]:
+    annotations = policy.annotations
+    group = annotations.get("require_approval")
+    reads, asked = approval_reads(policy), approval_groups(policy)
+    if group is None:
+        problems = [f"@{name} without @require_approval" for name in _HOLD_ONLY if name in annotations]
+        if reads:
+            problems.append("reads context.approvals (or the whole context) without @require_approval")
+        return problems
+    problems = []
+    if policy.effect != "forbid":
+        problems.append("@require_approval stands on a permit; a hold is a forbid")
+    if not _GROUP.fullmatch(group):
+        problems.append(f"{group!r} is not the name of a group")
+    if asked != (group,) or reads != 1:
+        problems.append(
+            f'a hold for {group!r} must have the clause unless {{ context.approvals.contains("{group}") }}'
+            " exactly once, and read approvals nowhere else"
+        )
+    problems.extend(
+        f"@{name}({annotations[name]!r}) is not an ISO 8601 duration such as PT30M (1 s to 366 days)"
+        for name in ("approval_ttl", "escalate_after")
+        if name in annotations and duration_seconds(annotations[name]) is None
+    )
+    if ("escalate_to" in annotations) != ("escalate_after" in annotations):
+        problems.append("@escalate_to and @escalate_after go together")
+    return problems
+
+
+def _rule(file: str, policy: pst.Template, text: str, digest: Digest) -> Rule:
+    annotations = policy.annotations
+    hold = None
+    if "require_approval" in annotations:
+        hold = Hold(
+            id=annotations["id"],
+            group=annotations["require_approval"],
+            ttl_seconds=duration_seconds(annotations.get("approval_ttl", "")) or DEFAULT_TTL_SECONDS,
+            text_digest=digest,
+            reason=annotations["reason"],
+            escalate_to=annotations.get("escalate_to", ""),
+            escalate_after_seconds=duration_seconds(annotations.get("escalate_after", "")) or 0,
+        )
+    return Rule(
+        id=annotations["id"],
+        file=file,
+        effect=RuleEffect(policy.effect),
+        reason=annotations["reason"],
+        text=text,
+        text_digest=digest,
+        hold=hold,
+    )
