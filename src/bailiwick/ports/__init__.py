@@ -1,6 +1,6 @@
 """Floor 4: what the service and the worker need of the world, one protocol per consumer."""
 
-from bailiwick.ports.blobs import Blobs
+from bailiwick.ports.blobs import Blobs, Trees
 from bailiwick.ports.calls import (
     CallFailed,
     FactsNeed,
@@ -42,22 +42,42 @@ from bailiwick.ports.ledger import (
     Unit,
     Views,
 )
+from bailiwick.ports.process import Processes, ProcessResult
 from bailiwick.ports.sandbox import Sandbox, SandboxJob, SandboxResult, SandboxStatus
+from bailiwick.ports.worker import (
+    Assignment,
+    Dispatch,
+    Frame,
+    Hello,
+    Notice,
+    Outcome,
+    Parked,
+    Proposal,
+    Recorded,
+    Report,
+    Session,
+    WorkerPort,
+)
+from bailiwick.ports.world import World
 
 __all__ = [
     "ApiKey",
     "Approval",
     "ApprovalState",
+    "Assignment",
     "AuditLog",
     "Blobs",
     "CallFailed",
+    "Dispatch",
     "Draft",
     "FactsNeed",
     "Feed",
     "Fenced",
+    "Frame",
     "FrameSink",
     "GuardFailed",
     "Halt",
+    "Hello",
     "Ledger",
     "Message",
     "ModelHost",
@@ -65,13 +85,22 @@ __all__ = [
     "ModelRequest",
     "MoveApproval",
     "MoveTask",
+    "Notice",
+    "Outcome",
+    "Parked",
     "Posting",
+    "ProcessResult",
+    "Processes",
+    "Proposal",
     "Queue",
+    "Recorded",
+    "Report",
     "RunHead",
     "Sandbox",
     "SandboxJob",
     "SandboxResult",
     "SandboxStatus",
+    "Session",
     "StaleVersion",
     "Stop",
     "StoredEvent",
@@ -84,7 +113,10 @@ __all__ = [
     "ToolSpec",
     "ToolUse",
     "TreeHead",
+    "Trees",
     "Unit",
     "Usage",
     "Views",
+    "WorkerPort",
+    "World",
 ]

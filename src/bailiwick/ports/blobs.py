@@ -23,3 +23,11 @@ class Blobs(Protocol):
     async def has(self, tenant: str, digest: Digest) -> bool:
         """Say whether the blob is stored."""
         ...
+
+
+class Trees(Protocol):
+    """Reads workspaces; the tool host writes them."""
+
+    async def files(self, tenant: str, tree: Digest) -> dict[str, bytes]:
+        """Read all files of a tree, by path."""
+        ...

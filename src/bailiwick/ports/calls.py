@@ -1,12 +1,12 @@
 """What the worker and the hosts of tools and models say to each other about one dispatched call."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import msgspec
 
-from bailiwick.base import Digest, Json
+from bailiwick.base import Digest, Json, canonical
 from bailiwick.contract import Contract, ErrorCategory
 
 
@@ -21,6 +21,8 @@ class CallFailed(Exception):
         retry_after: Seconds that the other side asked to wait, or None.
         usage: For model calls, what is known of the tokens spent.
         partial: What had arrived when the call ended (text of a cut stream), or None.
+        interruptions: For model calls, why the response monitor cut the answer off.
+        first_token_ms: For model calls, milliseconds to the first token; 0 when none came.
     """
 
     def __init__(
@@ -33,6 +35,8 @@ class CallFailed(Exception):
         retry_after: float | None = None,
         usage: "Usage | None" = None,
         partial: Json = None,
+        interruptions: tuple[str, ...] = (),
+        first_token_ms: int = 0,
     ) -> None:
         super().__init__(message)
         self.category = category
@@ -42,6 +46,8 @@ class CallFailed(Exception):
         self.retry_after = retry_after
         self.usage = usage
         self.partial = partial
+        self.interruptions = interruptions
+        self.first_token_ms = first_token_ms
 
 
 class Stop:
@@ -169,6 +175,17 @@ class ModelRequest(msgspec.Struct, frozen=True):
     timeout_seconds: float = 120.0
     traceparent: str = ""
     spend_limit_micro_usd: int | None = None
+
+    def texts(self) -> Iterator[str]:
+        """Yield every text that a provider counts as input: messages, tool arguments, definitions, schema."""
+        for message in self.messages:
+            yield message.text
+            for use in message.tool_uses:
+                yield use.name + use.arguments
+        for tool in self.tools:
+            yield f"{tool.name}{tool.description}{canonical(tool.schema).decode()}"
+        if self.output_schema is not None:
+            yield canonical(self.output_schema).decode()
 
 
 class Usage(msgspec.Struct, frozen=True):

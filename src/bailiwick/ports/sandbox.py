@@ -11,7 +11,8 @@ from bailiwick.ports.calls import FrameSink, Stop
 class SandboxJob(msgspec.Struct, frozen=True):
     """A command to run on a copy of a directory, without network.
 
-    `argv` is run by no shell. `files` is copied to the working directory inside; nothing comes back but
+    `argv` is run by no shell. `memory_bytes` bounds each process exactly and all of them together within
+    a tenth of a second. `files` is copied to the working directory inside; nothing comes back but
     the output. Sizes in bytes, durations in seconds.
     """
 
@@ -26,7 +27,9 @@ class SandboxJob(msgspec.Struct, frozen=True):
 
 
 class SandboxResult(msgspec.Struct, frozen=True):
-    """How the command ended. `ended_by`: exit, wall, output or stop; `exit_code` is negative for a signal."""
+    """How the command ended. `ended_by`: exit, wall, output, stop, or memory (its processes together held
+    more than `memory_bytes`); `exit_code` is negative for a signal.
+    """
 
     exit_code: int
     output: str

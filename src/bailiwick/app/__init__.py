@@ -1,0 +1,17 @@
+"""Floor 4: what an application author writes, and what the code of an agent is handed."""
+
+from bailiwick.app.app import AgentDefinition, App, CodeAgent, FunctionTool, Intent
+from bailiwick.app.context import CallRefused, Context, Parking
+from bailiwick.app.shorthand import object_schema
+
+__all__ = [
+    "AgentDefinition",
+    "App",
+    "CallRefused",
+    "CodeAgent",
+    "Context",
+    "FunctionTool",
+    "Intent",
+    "Parking",
+    "object_schema",
+]

@@ -1,0 +1,198 @@
+"""`App`: what an application author writes: agents, tools, rules and workflows of one application."""
+
+import hashlib
+import inspect
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bailiwick.app.context import Context
+from bailiwick.app.shorthand import object_schema
+from bailiwick.base import Json, canonical, digest_of
+from bailiwick.contract import Contract, EffectClass, Kind, parse_contract
+from bailiwick.plan import Rule, Workflow, parse_workflow
+
+CodeAgent = Callable[[Context, dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+class AgentDefinition(msgspec.Struct, frozen=True):
+    """An agent as its author wrote it. `run` is set for a code agent, `prompt` for a platform-run one.
+
+    `output` in the contract is what its answer is held to; `model` overrides the app's default.
+    """
+
+    contract: Contract
+    prompt: str = ""
+    model: str = ""
+    max_turns: int = 12
+    max_output_tokens: int = 4096
+    run: CodeAgent | None = None
+
+    @property
+    def pin(self) -> str:
+        """The digest of what a run pins of this agent: prompt, tools and limits, not code."""
+        text = [
+            self.contract.ref,
+            self.prompt,
+            list(self.contract.tools),
+            self.max_turns,
+            self.max_output_tokens,
+        ]
+        return digest_of(canonical(text))
+
+
+class FunctionTool(msgspec.Struct, frozen=True):
+    """A Python function that is offered as a tool."""
+
+    function: Callable[..., Any]
+    name: str
+    version: str
+    effect: EffectClass
+    options: dict[str, Any]
+
+
+class Intent(msgspec.Struct, frozen=True):
+    """What `bailiwick run FILE` submits when the app is run as a program."""
+
+    workflow: str
+    title: str
+    input: dict[str, Any]
+    constraints: tuple[str, ...]
+    budget_usd: str
+    deadline_seconds: int
+    labels: dict[str, str]
+
+
+class App:
+    """One application: a name, what it provides, and what it lets run.
+
+    Args:
+        name: Lower case, unique in the tenant.
+        model: The model of agents that name none, for example `openai:gpt-5-mini` or `scripted:plain`.
+        recording: For a scripted model: the recorded script it plays.
+    """
+
+    def __init__(
+        self, name: str, *, model: str = "scripted:plain", recording: Path | str | None = None
+    ) -> None:
+        self.name = name
+        self.model = model
+        self.recording = Path(recording) if recording else None
+        self.agents: dict[str, AgentDefinition] = {}
+        self.tools: list[FunctionTool] = []
+        self.rules: list[Rule] = []
+        self.workflows: dict[str, Workflow] = {}
+        self.policies: dict[str, str] = {}
+        self.repositories: dict[str, Path] = {}
+        self.groups: tuple[str, ...] = ()
+        self.intent: Intent | None = None
+
+    def agent(
+        self,
+        name: str,
+        *,
+        prompt: str = "",
+        output: dict[str, Any],
+        input: dict[str, Any] | None = None,
+        tools: tuple[str, ...] | list[str] = (),
+        model: str = "",
+        version: str = "1.0.0",
+        max_turns: int = 12,
+        timeout_seconds: int = 600,
+        run: CodeAgent | None = None,
+    ) -> AgentDefinition:
+        """Declare an agent; `output` and `input` are JSON Schemas or shorthands (see `object_schema`)."""
+        contract = parse_contract(
+            {
+                "name": name,
+                "version": version,
+                "kind": Kind.AGENT,
+                "effect": EffectClass.READ_ONLY,
+                "input": object_schema(input) if input is not None else {"type": "object"},
+                "output": object_schema(output),
+                "tools": tuple(tools),
+                "timeout_seconds": timeout_seconds,
+                "summary": (prompt or (inspect.getdoc(run) or "")).split("\n")[0][:200],
+                "code": _fingerprint(run) if run else "",
+            }
+        )
+        definition = AgentDefinition(contract, prompt, model or self.model, max_turns, run=run)
+        self.agents[contract.ref] = definition
+        return definition
+
+    def code_agent(
+        self, name: str, *, output: dict[str, Any], **options: Any
+    ) -> Callable[[CodeAgent], CodeAgent]:
+        """Declare an agent written as `async def agent(ctx, input) -> output`."""
+
+        def register(run: CodeAgent) -> CodeAgent:
+            self.agent(name, output=output, run=run, **options)
+            return run
+
+        return register
+
+    def tool(
+        self,
+        name: str,
+        *,
+        effect: EffectClass | str = EffectClass.READ_ONLY,
+        version: str = "1.0.0",
+        **options: Any,
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Offer a Python function as a tool; its schemas come from its annotations."""
+
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            self.tools.append(FunctionTool(function, name, version, EffectClass(effect), options))
+            return function
+
+        return register
+
+    def rule(self, rule: Rule) -> Rule:
+        """Add an architect rule."""
+        self.rules.append(rule)
+        return rule
+
+    def workflow(
+        self, name: str, *, steps: list[dict[str, Json]], version: str = "1.0.0", **fields: Json
+    ) -> Workflow:
+        """Declare a workflow: the fields of docs/workflows.md as keywords.
+
+        Raises:
+            PlanRefused: The workflow is not well formed; findings name the places.
+        """
+        workflow = parse_workflow({"name": name, "version": version, "steps": steps, **fields})
+        self.workflows[name] = workflow
+        return workflow
+
+    def policy(self, name: str, text: str) -> None:
+        """Add a Cedar policy file on top of the default bundle."""
+        self.policies[name] = text
+
+    def repository(self, name: str, path: Path | str) -> None:
+        """Let the `git` tools work on a repository, under a name; agents never see its path."""
+        self.repositories[name] = Path(path)
+
+    def on_run(
+        self,
+        workflow: str,
+        title: str,
+        *,
+        input: dict[str, Any] | None = None,
+        constraints: tuple[str, ...] | list[str] = (),
+        budget_usd: str = "1.00",
+        deadline_seconds: int = 3600,
+        labels: dict[str, str] | None = None,
+    ) -> None:
+        """Say what `bailiwick run FILE` submits."""
+        given = input if input is not None else {}
+        marks = labels if labels is not None else {}
+        self.intent = Intent(workflow, title, given, tuple(constraints), budget_usd, deadline_seconds, marks)
+
+
+def _fingerprint(function: Callable[..., Any]) -> str:
+    try:
+        return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()
+    except (OSError, TypeError):  # defined where no source is kept (a shell, a frozen program)
+        return ""

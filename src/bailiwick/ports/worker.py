@@ -1,0 +1,213 @@
+"""The worker's side of the control plane: seven methods, arguments and results plain data.
+
+A worker in another process needs no other design: every struct here goes through JSON unchanged.
+"""
+
+from typing import Any, Protocol
+
+import msgspec
+
+from bailiwick.base import Digest, Instant
+from bailiwick.contract import EffectClass, ErrorCategory
+from bailiwick.ports.calls import Usage
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """A worker introduces itself. `capabilities` are queue keys, `name@major`."""
+
+    worker: str
+    capabilities: tuple[str, ...]
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A worker's leased session; all its tasks live as long as it is renewed."""
+
+    id: str
+    lease_seconds: float
+    heartbeat_seconds: float
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """Something that concerns a task in hand. what: cancel, halt, timeout or lost."""
+
+    task: str
+    epoch: int
+    what: str
+    reason: str
+
+
+class Dispatch(msgspec.Struct, frozen=True, tag="dispatch"):
+    """The gate lets an action through: execute exactly these bytes.
+
+    `body` is the canonical JSON text that was hashed; `tree` names the workspace to work on;
+    `spend_limit_micro_usd` bounds a model call (its reservation).
+    """
+
+    key: str
+    tenant: str
+    run: str
+    step: str
+    epoch: int
+    capability: str
+    effect: EffectClass
+    digest: Digest
+    body: str
+    timeout_seconds: float
+    tree: str = ""
+    spend_limit_micro_usd: int = 0
+    attempt_of_effect: int = 1
+
+
+class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
+    """The action was answered before, or the gate answers it: done, failed, canceled or refused."""
+
+    key: str
+    state: str
+    outcome: Any = None
+    category: ErrorCategory | None = None
+    reason: str = ""
+    tree: str = ""
+
+
+class Parked(msgspec.Struct, frozen=True, tag="parked"):
+    """The step waits (approval) or is blocked (halt, money); leave it and take other work."""
+
+    reason: str
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """An action that the step's code wants: `n` is the occurrence of these arguments in the attempt, from 1.
+
+    For a model call `capability` is `model:NAME` and `arguments` are {model, parameters, previous, messages},
+    `input_tokens` the worker's estimate of the whole request.
+    """
+
+    tenant: str
+    run: str
+    step: str
+    epoch: int
+    capability: str
+    arguments: dict[str, Any]
+    n: int
+    key: str = ""
+    input_tokens: int = 0
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a dispatched action. Milliseconds.
+
+    state: done, failed, canceled, unknown, or lost (a read or model call that was stopped and may be repeated).
+    `tries` 0 says that nothing was ever sent.
+    """
+
+    key: str
+    tenant: str
+    run: str
+    step: str
+    epoch: int
+    state: str
+    outcome: Any = None
+    category: ErrorCategory | None = None
+    reason: str = ""
+    tree: str = ""
+    usage: Usage | None = None
+    served_model: str = ""
+    duration_ms: int = 0
+    first_token_ms: int = 0
+    tries: int = 1
+    interruptions: tuple[str, ...] = ()
+    retry_after: float | None = None
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """A step's attempt (or a granted action: then `dispatch` is set) that this session now holds.
+
+    `kind`: agent, tool, context or action. `feedback` says why the attempt before this one failed.
+    `checks` are (rule, constraint) pairs to run before finishing; `tree_before` is what they compare with,
+    the workspace that the run began with. `phrases` are the constraints that a brief may name.
+    """
+
+    task: str
+    tenant: str
+    app: str
+    run: str
+    step: str
+    attempt: int
+    epoch: int
+    kind: str
+    capability: str
+    input: dict[str, Any]
+    timeout_seconds: float
+    tree: str = ""
+    tree_before: str = ""
+    traceparent: str = ""
+    feedback: str = ""
+    checks: tuple[tuple[str, str], ...] = ()
+    reviews: str = ""
+    constraints: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = ()
+    dispatch: Dispatch | None = None
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The end of an attempt: an output, or a category and a reason."""
+
+    task: str
+    tenant: str
+    run: str
+    step: str
+    epoch: int
+    output: dict[str, Any] | None = None
+    category: ErrorCategory | None = None
+    reason: str = ""
+    retry_after: float | None = None
+    rules: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    attests: str = ""
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """A piece of live output, addressed by run, step, epoch and effect; never an event."""
+
+    run: str
+    step: str
+    epoch: int
+    key: str
+    at: Instant
+    body: dict[str, Any]
+
+
+class WorkerPort(Protocol):
+    """What a worker may ask of the control plane."""
+
+    async def hello(self, hello: Hello) -> Session:
+        """Open a session; an earlier one of the same worker ends."""
+        ...
+
+    async def heartbeat(self, session: str, wait_seconds: float) -> tuple[Notice, ...]:
+        """Renew the lease; answer at once when something concerns the session, else after the wait.
+
+        Raises:
+            SessionLost: The session has expired or was ended; all its tasks are gone.
+        """
+        ...
+
+    async def claim(self, session: str, limit: int, wait_seconds: float) -> tuple[Assignment, ...]:
+        """Take up to `limit` tasks; wait for work up to `wait_seconds`."""
+        ...
+
+    async def act(self, session: str, proposal: Proposal) -> Dispatch | Recorded | Parked:
+        """Bring an action before the gate."""
+        ...
+
+    async def settle(self, session: str, outcome: Outcome) -> Recorded:
+        """Report what became of a dispatch; answers what is now on record."""
+        ...
+
+    async def frames(self, session: str, frames: tuple[Frame, ...]) -> None:
+        """Hand in live output; may be dropped."""
+        ...
+
+    async def finish(self, session: str, report: Report) -> Assignment | None:
+        """Report the end of an attempt; may answer with the run's next step for the same session."""
+        ...

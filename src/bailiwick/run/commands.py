@@ -1,0 +1,142 @@
+"""What may be asked of a run. Instants, ids and results of the outside arrive inside."""
+
+import msgspec
+
+from bailiwick.contract import ErrorCategory
+from bailiwick.run.state import Call
+from bailiwick.run.states import CallState
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A worker's session takes a ready step under the next epoch."""
+
+    step: str
+    epoch: int
+    session: str
+    served: str = ""
+
+
+class Succeed(msgspec.Struct, frozen=True):
+    """The holder reports a step's output; the payload of the event is {"output"}.
+
+    `attests` is what a passed review stands for; `rules` are the architect rules that were run, with no finding.
+    """
+
+    step: str
+    epoch: int
+    output_digest: str
+    attests: str = ""
+    rules: tuple[str, ...] = ()
+
+
+class Fail(msgspec.Struct, frozen=True):
+    """The holder (or the keeper, for a timeout) reports that the attempt failed.
+
+    `spread` in [0, 1) jitters the retry; `retry_after` is what the other side asked for, in seconds.
+    """
+
+    step: str
+    epoch: int
+    category: ErrorCategory
+    reason: str
+    spread: float = 0.0
+    retry_after: float | None = None
+    rules: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+
+class Release(msgspec.Struct, frozen=True):
+    """The lease of a step ended without a report; it goes on in the same attempt under a higher epoch."""
+
+    step: str
+    epoch: int
+    reason: str
+
+
+class Park(msgspec.Struct, frozen=True):
+    """The gate cannot let the step go on: a halt, or no money left. A person must act."""
+
+    step: str
+    epoch: int
+    reason: str
+
+
+class Journal(msgspec.Struct, frozen=True):
+    """The gate records an action: held, intended (dispatched), refused, or done (a free read, recorded whole)."""
+
+    call: Call
+
+
+class Settle(msgspec.Struct, frozen=True):
+    """The holder reports the outcome of a dispatched action. Money in micro-USD."""
+
+    key: str
+    epoch: int
+    state: CallState
+    outcome_digest: str = ""
+    cost: int = 0
+    estimated: bool = False
+    tree: str = ""
+    category: ErrorCategory | None = None
+    reason: str = ""
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """Humans allowed a held action, once."""
+
+    key: str
+    by: str
+
+
+class Reject(msgspec.Struct, frozen=True):
+    """Humans refused a held action, or nobody answered in time."""
+
+    key: str
+    by: str
+    reason: str
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """Ask the run to end."""
+
+    by: str
+    reason: str = ""
+
+
+class PassDeadline(msgspec.Struct, frozen=True):
+    """The run's deadline has passed, by the database's clock."""
+
+
+class Resume(msgspec.Struct, frozen=True):
+    """A person lets a blocked step (or all of them, when empty) go on, with more money if given (micro-USD)."""
+
+    by: str
+    step: str = ""
+    add: int = 0
+
+
+class Resolve(msgspec.Struct, frozen=True):
+    """A person says what became of an action whose outcome is unknown: done, or failed (it never happened)."""
+
+    key: str
+    by: str
+    state: CallState
+    outcome_digest: str = ""
+    reason: str = ""
+
+
+Command = (
+    Claim
+    | Succeed
+    | Fail
+    | Release
+    | Park
+    | Journal
+    | Settle
+    | Grant
+    | Reject
+    | Cancel
+    | PassDeadline
+    | Resume
+    | Resolve
+)

@@ -1,0 +1,167 @@
+"""`decide`: turn a command into the facts it creates, or refuse it."""
+
+from typing import Any, assert_never
+
+import msgspec
+from msgspec.structs import replace
+
+from bailiwick.plan import Plan
+from bailiwick.run.calls import journal, grant, reject, resolve, settle
+from bailiwick.run.commands import (
+    Cancel,
+    Claim,
+    Command,
+    Fail,
+    Grant,
+    Journal,
+    Park,
+    PassDeadline,
+    Reject,
+    Release,
+    Resolve,
+    Resume,
+    Settle,
+    Succeed,
+)
+from bailiwick.run.events import CancelRequested, Created, DeadlinePassed, Event, Move
+from bailiwick.run.evolve import apply_move, derive_status, evolve
+from bailiwick.run.naming import node_id
+from bailiwick.run.refusals import NotAllowed
+from bailiwick.run.sight import Sight
+from bailiwick.run.state import CONTEXT, PLAN, Run, Step
+from bailiwick.run.states import StepStatus
+from bailiwick.run.steps import claim, fail, park, release, resume, succeed
+from bailiwick.run.walk import SYSTEM_CONTEXT, advance
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """A session that would take the run's next step at once; `capabilities` are its queue keys."""
+
+    session: str
+    capabilities: frozenset[str]
+
+
+def create(
+    opening: Created, plan: Plan, sight: Sight, offer: Offer | None = None
+) -> tuple[tuple[Event, ...], Run]:
+    """Open a run: the first fact, and all that follows from it without I/O."""
+    return _follow(None, (opening,), plan, sight, offer)
+
+
+def decide(
+    run: Run, plan: Plan, command: Command, sight: Sight, offer: Offer | None = None
+) -> tuple[tuple[Event, ...], Run]:
+    """Turn a command into events, the moves that follow from the plan included.
+
+    The payload that goes with a command belongs to the first event.
+
+    Returns:
+        The events in order, and the state after them.
+
+    Raises:
+        NotAllowed: The command does not fit the state.
+        LeaseLost: The caller's epoch was superseded.
+        ContentNeeded: Payloads must be read first.
+    """
+    if run.closed is not None:
+        raise NotAllowed(command=type(command).__name__, state=run.status, run=run.id)
+    return _follow(run, _facts(run, plan, command, sight), plan, sight, offer)
+
+
+def _facts(run: Run, plan: Plan, command: Command, sight: Sight) -> tuple[Event, ...]:
+    match command:
+        case Claim():
+            return claim(run, command, sight)
+        case Succeed():
+            return succeed(run, command, sight)
+        case Fail():
+            return fail(run, plan, command, sight)
+        case Release():
+            return release(run, plan, command, sight)
+        case Park():
+            return park(run, command, sight)
+        case Journal(call=call):
+            return journal(run, call, sight)
+        case Settle():
+            return settle(run, command, sight)
+        case Grant():
+            return grant(run, command, sight)
+        case Reject():
+            return reject(run, plan, command, sight)
+        case Cancel(by=by, reason=reason):
+            if run.cancel_requested:
+                return ()
+            return (CancelRequested(sight.at, by, reason),)
+        case PassDeadline():
+            return () if run.expired else (DeadlinePassed(sight.at),)
+        case Resume():
+            return resume(run, command, sight)
+        case Resolve():
+            return resolve(run, command, sight)
+        case _:
+            assert_never(command)
+
+
+def _follow(
+    run: Run | None, facts: tuple[Event, ...], plan: Plan, sight: Sight, offer: Offer | None
+) -> tuple[tuple[Event, ...], Run]:
+    """Fold the facts, walk the plan, and put the moves that follow into the last fact.
+
+    A fact carries its own moves and those that follow from it, so that one step costs one event; folding
+    them one by one or together gives the same state.
+    """
+    if not facts:
+        assert run is not None, "the first command of a run creates it"
+        return (), run
+    for fact in facts:
+        run = evolve(run, fact)
+    assert run is not None, "a fact was folded"
+    moves, closed, run = advance(run, plan, sight)
+    if offer is not None and closed is None:
+        taken = _taken(run, plan, offer)
+        if taken is not None:
+            moves = (*moves, taken)
+            run = apply_move(run, taken, sight.at)
+            run = replace(run, status=derive_status(run))
+    last: Any = facts[-1]
+    if moves:
+        facts = (*facts[:-1], replace(last, moves=(*last.moves, *moves)))
+    if closed is None:
+        return facts, run
+    return (*facts, closed), evolve(run, closed)
+
+
+def _taken(run: Run, plan: Plan, offer: Offer) -> Move | None:
+    """Let the offering session take the first ready step that it can serve: complete and claim in one unit."""
+    for step in run.steps.values():
+        if step.status is not StepStatus.READY or step.claims or step.call:
+            continue
+        capability = capability_of(run, plan, step)
+        if queue_key(capability) in offer.capabilities:
+            return Move(
+                step.name,
+                StepStatus.RUNNING,
+                attempt=step.attempt,
+                epoch=step.epoch + 1,
+                session=offer.session,
+                served=capability,
+            )
+    return None
+
+
+def capability_of(run: Run, plan: Plan, step: Step) -> str:
+    """Name the exact capability that a claimable step needs: its own, or that of its granted action."""
+    if step.call:
+        return run.calls[step.call].capability
+    if step.name == CONTEXT:
+        return SYSTEM_CONTEXT
+    if step.name == PLAN:
+        return plan.planner
+    node = plan.node(node_id(step.name))
+    return node.fallback if step.fallback else node.uses
+
+
+def queue_key(capability: str) -> str:
+    """Name the queue of a capability: `name@major`; a compatible minor or patch version may serve it."""
+    name, _, version = capability.partition("@")
+    return f"{name}@{version.partition('.')[0]}"

@@ -1,0 +1,131 @@
+"""The facts of a run's stream. A fact is what happened; its payload, erasable, lies beside it."""
+
+from typing import Any
+
+import msgspec
+
+from bailiwick.base import Digest, Instant
+from bailiwick.contract import ErrorCategory
+from bailiwick.run.state import Call, Wait
+from bailiwick.run.states import Status, StepStatus
+
+
+class Move(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One step instance came into a state.
+
+    `output` says that this event's payload holds the step's output under "output"; `served` names the
+    exact capability version that serves the attempt; `policies` and `when` are the decisions taken;
+    `attests` is the digest that a passed review stands for; `findings` are the architect rules' results.
+    """
+
+    step: str
+    to: StepStatus
+    attempt: int = 1
+    epoch: int = 0
+    session: str = ""
+    wait: Wait | None = None
+    category: ErrorCategory | None = None
+    reason: str = ""
+    output: bool = False
+    output_digest: str = ""
+    input_digest: str = ""
+    served: str = ""
+    policies: tuple[str, ...] = ()
+    policy_version: str = ""
+    when: bool | None = None
+    until: bool | None = None
+    attests: str = ""
+    tree: str = ""
+    iteration: int = 0
+    fallback: bool = False
+    call: str = ""
+    rules: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+
+class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.created"):
+    """An intent was accepted. Pins (contracts, prompts, models) are written here once. Payload: {"intent"}."""
+
+    run: str
+    tenant: str
+    app: str
+    workflow: str
+    title: str
+    requested_by: str
+    plan: Digest
+    policy_version: str
+    allotment: int
+    created_at: Instant
+    deadline: Instant
+    feature: str = ""
+    team: str = ""
+    trace: str = ""
+    tree: str = ""
+    pins: dict[str, Any] = {}
+    moves: tuple[Move, ...] = ()
+
+
+class StepsMoved(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="steps.moved"):
+    """Steps came into new states. Payload: {"output"} when a move says so."""
+
+    at: Instant
+    moves: tuple[Move, ...]
+
+
+class CallMoved(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="action.moved"):
+    """An action came into a new state of the journal. Payload: {"action"} and/or {"outcome"}."""
+
+    at: Instant
+    call: Call
+    moves: tuple[Move, ...] = ()
+
+
+class CancelRequested(
+    msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.cancel_requested"
+):
+    """Somebody asked the run to end; it is canceled once nothing runs."""
+
+    at: Instant
+    by: str
+    reason: str = ""
+    moves: tuple[Move, ...] = ()
+
+
+class DeadlinePassed(
+    msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.deadline_passed"
+):
+    """The run's deadline passed before its plan was done."""
+
+    at: Instant
+    moves: tuple[Move, ...] = ()
+
+
+class Closed(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.closed"):
+    """The run came to its end; there is one such event."""
+
+    at: Instant
+    status: Status
+    category: ErrorCategory | None = None
+    reason: str = ""
+    moves: tuple[Move, ...] = ()
+
+
+class AllotmentRaised(
+    msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.allotment_raised"
+):
+    """Somebody gave the run more money to spend, in micro-USD."""
+
+    at: Instant
+    by: str
+    amount: int
+    moves: tuple[Move, ...] = ()
+
+
+Event = Created | StepsMoved | CallMoved | CancelRequested | DeadlinePassed | AllotmentRaised | Closed
+
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+
+def decode_event(header: bytes) -> Event:
+    """Read the fact out of a sealed header; what else the header holds (stream, seq, actor …) is ignored."""
+    return _decoder.decode(header)

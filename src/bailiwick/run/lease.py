@@ -1,0 +1,32 @@
+"""Arithmetic of leases and retries: how long, how often, with what spread."""
+
+from bailiwick.plan import Retry
+from bailiwick.contract import ErrorCategory
+
+LEASE_SECONDS = 15.0
+HEARTBEAT_SECONDS = LEASE_SECONDS / 3
+MAX_CLAIMS = 5
+
+DEFAULT_RETRY = Retry(on=(ErrorCategory.TRANSIENT, ErrorCategory.RATE_LIMITED), attempts=3)
+
+
+def retry_delay(retry: Retry, attempt: int, spread: float, asked: float | None = None) -> float:
+    """Tell how many seconds to wait after a failed attempt.
+
+    Exponential with full jitter over its upper half, so that a herd spreads and no retry comes at once
+    (AWS Architecture Blog, "Exponential backoff and jitter"); never less than the other side asked for.
+
+    Args:
+        retry: The step's policy.
+        attempt: The attempt that failed, >= 1.
+        spread: A random number in [0, 1).
+        asked: Seconds that the other side asked to wait, or None.
+    """
+    full = min(retry.max_seconds, retry.backoff_seconds * retry.factor ** (attempt - 1))
+    delay = full * (0.5 + spread / 2)
+    return max(delay, asked) if asked is not None else delay
+
+
+def may_retry(retry: Retry, attempt: int, category: ErrorCategory) -> bool:
+    """Say whether a failed attempt gets another one."""
+    return category in retry.on and attempt < retry.attempts

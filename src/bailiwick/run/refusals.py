@@ -1,0 +1,71 @@
+"""What the machine refuses."""
+
+from typing import ClassVar
+
+from bailiwick.base import Category, Refusal
+
+
+class NotAllowed(Refusal):
+    """The command does not fit the state; nothing was changed."""
+
+    code: ClassVar[str] = "illegal_transition"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, *, command: str, state: str, run: str, of: str = "") -> None:
+        what = f"{of} is {state}" if of else f"the run is {state}"
+        super().__init__(
+            f"{command} is not possible: {what}",
+            remedy="look at the run's state; docs/concepts.md lists what each state allows",
+            command=command,
+            state=state,
+            run=run,
+            of=of,
+        )
+
+
+class LeaseLost(Refusal):
+    """The caller holds the step no longer; whatever it reports is thrown away."""
+
+    code: ClassVar[str] = "lease_lost"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, *, step: str, epoch: int, held: int) -> None:
+        super().__init__(
+            f"epoch {epoch} of step {step} was superseded by {held}",
+            remedy="stop working on this step; its current holder goes on",
+            step=step,
+            epoch=epoch,
+            held=held,
+        )
+
+
+class OutcomeUnknown(Refusal):
+    """The step cannot go on while nobody knows what became of one of its actions."""
+
+    code: ClassVar[str] = "outcome_unknown"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, *, run: str, step: str, key: str, capability: str) -> None:
+        super().__init__(
+            f"whether {capability} happened is unknown (step {step})",
+            remedy=f"find out, then: bailiwick runs resolve {run} {key} --done|--not-done",
+            run=run,
+            step=step,
+            key=key,
+            capability=capability,
+        )
+
+
+class NoSuchAction(Refusal):
+    """The run's journal has no action of that key."""
+
+    code: ClassVar[str] = "no_such_action"
+    category: ClassVar[Category] = Category.ABSENT
+
+    def __init__(self, *, run: str, key: str) -> None:
+        super().__init__(
+            f"run {run} has no action {key}",
+            remedy="list the run's actions: bailiwick runs get RUN",
+            run=run,
+            key=key,
+        )

@@ -1,0 +1,45 @@
+"""What `decide` may see besides state and command: recorded contents, and the judge of what may start."""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from bailiwick.base import Digest, Instant, Json
+from bailiwick.contract import Contract
+from bailiwick.policy import Verdict
+
+
+class ContentNeeded(Exception):  # noqa: N818 - a question, not an error
+    """`decide` must read payloads that were not handed in; load them and decide again."""
+
+    def __init__(self, seqs: tuple[int, ...]) -> None:
+        super().__init__(f"payloads {seqs}")
+        self.seqs = seqs
+
+
+class Start(msgspec.Struct, frozen=True):
+    """A step that is about to become ready: itself an action, judged before it happens."""
+
+    run: str
+    step: str
+    contract: Contract
+    input_digest: Digest
+
+
+class Sight(msgspec.Struct, frozen=True):
+    """The world as data. `contents` maps an event's seq to its payload, parsed; `judge` is pure."""
+
+    at: Instant
+    contents: Mapping[int, Json]
+    contracts: Mapping[str, Contract]
+    judge: Callable[[Start], Verdict]
+
+    def payload(self, seq: int) -> Json:
+        """Read the payload of an event of this run.
+
+        Raises:
+            ContentNeeded: It was not handed in.
+        """
+        if seq not in self.contents:
+            raise ContentNeeded((seq,))
+        return self.contents[seq]

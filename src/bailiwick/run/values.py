@@ -1,0 +1,88 @@
+"""What references and conditions of a plan see: the intent, the context, the brief, outputs of steps."""
+
+from typing import Any
+
+from bailiwick.base import Json
+from bailiwick.plan import Plan, identifiers, references_in
+from bailiwick.run.naming import current_instance, previous_turn, scope_of
+from bailiwick.run.sight import Sight
+from bailiwick.run.state import CONTEXT, PLAN, Run, Step
+
+INTENT_SEQ = 1
+
+
+def values_for(
+    run: Run, plan: Plan, reader: str, texts: tuple[str, ...], template: Json, sight: Sight
+) -> dict[str, Any]:
+    """Gather the values that an input template and conditions of one instance read, and no others.
+
+    Args:
+        run: The state.
+        plan: Its plan.
+        reader: The instance whose template or condition is evaluated.
+        texts: CEL conditions.
+        template: An input template with references.
+        sight: Where recorded payloads are read.
+    """
+    roots, ids, previous = _wanted(plan, texts, template)
+    values: dict[str, Any] = {"intent": {}, "context": {}, "brief": {}, "steps": {}, "previous": {}}
+    if "intent" in roots:
+        values["intent"] = sight.payload(INTENT_SEQ)["intent"]
+    if "context" in roots:
+        values["context"] = output_of(run.steps.get(CONTEXT), sight) or {}
+    if "brief" in roots:
+        values["brief"] = brief_of(run, plan, sight)
+    for id in ids:
+        step = run.steps.get(current_instance(run, plan, id, reader))
+        values["steps"][id] = _seen(step, sight)
+    for id in previous:
+        values["previous"][id] = _seen(_previous(run, id, reader), sight)
+    return values
+
+
+def output_of(step: Step | None, sight: Sight) -> Json:
+    """Read a step's recorded output; None when it has none."""
+    if step is None or step.output_seq == 0:
+        return None
+    return sight.payload(step.output_seq)["output"]
+
+
+def brief_of(run: Run, plan: Plan, sight: Sight) -> dict[str, Any]:
+    """Read the brief: the planner's, or the one that the workflow's own text makes."""
+    brief = output_of(run.steps.get(PLAN), sight)
+    if brief is not None:
+        return dict(brief)
+    return {
+        "objective": plan.objective,
+        "steps": [node.id for node in plan.children("")],
+        "constraints": list(plan.constraints),
+    }
+
+
+def _wanted(plan: Plan, texts: tuple[str, ...], template: Json) -> tuple[list[str], list[str], list[str]]:
+    roots: list[str] = []
+    ids: list[str] = []
+    previous: list[str] = []
+    for located in references_in(template):
+        reference = located.reference
+        roots.append(reference.root)
+        if reference.root == "steps":
+            ids.append(str(reference.path[0]))
+        if reference.root == "previous":
+            previous.append(str(reference.path[0]))
+    for text in texts:
+        roots += [root for root in ("intent", "context", "brief") if root in text]
+        read = identifiers(text)
+        ids += [node.id for node in plan.nodes] if read is None else read
+    return roots, ids, previous
+
+
+def _seen(step: Step | None, sight: Sight) -> dict[str, Any]:
+    if step is None:
+        return {"output": None, "status": "pending"}
+    return {"output": output_of(step, sight), "status": str(step.status)}
+
+
+def _previous(run: Run, id: str, reader: str) -> Step | None:
+    turn = previous_turn(scope_of(reader) or reader)
+    return run.steps.get(f"{turn}.{id}") if turn else None

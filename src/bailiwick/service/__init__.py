@@ -1,0 +1,48 @@
+"""Floor 5: one module per use case: load, fold, decide, commit; and the gate."""
+
+from bailiwick.service.approving import ApprovalView, Approving
+from bailiwick.service.catalogue import Catalogue, model_contract
+from bailiwick.service.keyring import Keyring
+from bailiwick.service.platform import Platform, Stores
+from bailiwick.service.reading import RunDetail, event_view
+from bailiwick.service.refusals import (
+    AlreadyDecided,
+    DeadlineExpired,
+    GrantMismatch,
+    InvalidIntent,
+    KeyReused,
+    NotFound,
+    PolicyDenied,
+    SessionLost,
+    Unauthenticated,
+)
+from bailiwick.service.sequencing import Signer
+from bailiwick.service.streams import Watcher
+from bailiwick.service.submitting import IntentRequest, parse_intent
+from bailiwick.service.work import keys_of
+
+__all__ = [
+    "AlreadyDecided",
+    "ApprovalView",
+    "Approving",
+    "Catalogue",
+    "DeadlineExpired",
+    "GrantMismatch",
+    "IntentRequest",
+    "InvalidIntent",
+    "KeyReused",
+    "Keyring",
+    "NotFound",
+    "Platform",
+    "PolicyDenied",
+    "RunDetail",
+    "SessionLost",
+    "Signer",
+    "Stores",
+    "Unauthenticated",
+    "Watcher",
+    "event_view",
+    "keys_of",
+    "model_contract",
+    "parse_intent",
+]

@@ -1,0 +1,141 @@
+"""Approvals: what waits for people, what exactly would run, and the one decision that stands."""
+
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from bailiwick.base import Digest, Json, canonical, digest_of, format_instant
+from bailiwick.plan import Plan
+from bailiwick.policy import Permission, Principal, may_decide, require
+from bailiwick.ports import Approval, ApprovalState, GuardFailed, MoveApproval, Views, World
+from bailiwick.run import CallState, Grant, NotAllowed, Reject, Run
+from bailiwick.service.refusals import AlreadyDecided, GrantMismatch, NotFound
+from bailiwick.service.runs import Change, Extra, Record, Runs
+
+MAX_LISTED = 200
+
+
+class ApprovalView(msgspec.Struct, frozen=True):
+    """An approval as people see it: the row, and the action parsed from the very bytes that were hashed."""
+
+    approval: Approval
+    action: Json
+    artifacts: dict[str, str]
+
+
+class Approving:
+    """Lists, shows and decides approvals."""
+
+    def __init__(self, *, runs: Runs, views: Views, world: World) -> None:
+        self._runs = runs
+        self._views = views
+        self._world = world
+
+    async def list(self, principal: Principal, *, state: str = "pending", run: str = "") -> list[Approval]:
+        """List the tenant's approvals, oldest first."""
+        require(principal, Permission.APPROVALS_READ)
+        return list(await self._views.approvals(principal.tenant, state=state, run=run, limit=MAX_LISTED))
+
+    async def show(self, principal: Principal, id: str) -> ApprovalView:
+        """Show what would run: the stored bytes, and the artifacts that they name.
+
+        Raises:
+            NotFound: The tenant has no such approval.
+        """
+        require(principal, Permission.APPROVALS_READ)
+        approval = await self._find(principal.tenant, id)
+        payload = await self._runs.payload(approval.tenant, approval.run, approval.seq)
+        action = payload["action"]
+        assert digest_of(canonical(action)) == approval.digest, "what is shown is what was hashed"
+        artifacts: dict[str, str] = {}
+        for name, value in action["arguments"].items():
+            body = await self._artifact(approval.tenant, value)
+            if body is not None:
+                artifacts[name] = body.decode("utf-8", "backslashreplace")
+        return ApprovalView(approval, action, artifacts)
+
+    async def _artifact(self, tenant: str, value: Any) -> bytes | None:
+        if not isinstance(value, str) or len(value) != 64:
+            return None
+        return await self._runs.blobs.get(tenant, Digest(value))
+
+    async def _find(self, tenant: str, id: str) -> Approval:
+        approval = await self._views.approval(tenant, id)
+        if approval is None:
+            raise NotFound("approval", id)
+        return approval
+
+    async def decide(
+        self, principal: Principal, id: str, *, approve: bool, reason: str = "", digest: str = ""
+    ) -> Approval:
+        """Approve or reject, once; of several racers one wins and the others see who.
+
+        Args:
+            principal: Who decides; never the requester.
+            id: The approval.
+            approve: Whether the action may run.
+            reason: For the record.
+            digest: The action that the person looked at; refused when another one waits.
+
+        Raises:
+            Forbidden, SelfApproval, NotAnApprover: The principal may not decide this.
+            GrantMismatch: `digest` is not the action that waits.
+            AlreadyDecided: Somebody was first, or it has expired.
+            NotFound: The tenant has no such approval.
+        """
+        require(principal, Permission.APPROVALS_DECIDE)
+        approval = await self._find(principal.tenant, id)
+        may_decide(principal, approval.requested_by, approval.groups)
+        if digest and digest != approval.digest:
+            raise GrantMismatch(asked=digest, waiting=approval.digest)
+        if approval.state is not ApprovalState.PENDING:
+            raise _decided(approval)
+        state = ApprovalState.APPROVED if approve else ApprovalState.REJECTED
+        decided = replace(
+            approval, state=state, decided_by=principal.name, decided_at=self._world.now(), reason=reason
+        )
+        move = MoveApproval(ApprovalState.PENDING, decided, unexpired=True)
+
+        async def consider(run: Run, plan: Plan) -> Change | None:
+            if approve:
+                command: Grant | Reject = Grant(approval.call, principal.name)
+            else:
+                said = f"rejected by {principal.name}" + (f": {reason}" if reason else "")
+                command = Reject(approval.call, principal.name, said)
+            payload = None if approve else {"outcome": None}
+            record = Record(f"user:{principal.name}", cause=approval.id)
+            return Change(command, record, Extra(payload=payload, moved_approvals=(move,)))
+
+        try:
+            await self._runs.change(approval.tenant, approval.run, consider)
+        except (GuardFailed, NotAllowed) as lost:
+            now = await self._find(principal.tenant, id)
+            raise _decided(now) from lost
+        return decided
+
+    async def expire(self, approval: Approval) -> None:
+        """Close a request that nobody answered in time; the step fails with category `rejected`."""
+        move = MoveApproval(
+            approval.state,
+            replace(approval, state=ApprovalState.EXPIRED, decided_at=self._world.now()),
+            unexpired=False,
+        )
+
+        async def consider(run: Run, plan: Plan) -> Change | None:
+            call = run.calls.get(approval.call)
+            if call is None or call.state is not CallState.HELD:
+                return None
+            command = Reject(approval.call, "timer", "nobody decided in time")
+            extra = Extra(payload={"outcome": None}, moved_approvals=(move,))
+            return Change(command, Record("timer:approvals", cause=approval.id), extra)
+
+        try:
+            await self._runs.change(approval.tenant, approval.run, consider)
+        except (GuardFailed, NotAllowed):
+            return  # somebody decided in the same moment
+
+
+def _decided(approval: Approval) -> AlreadyDecided:
+    at = format_instant(approval.decided_at) if approval.decided_at else ""
+    return AlreadyDecided(approval.id, approval.state, approval.decided_by, at)

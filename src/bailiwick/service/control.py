@@ -1,0 +1,57 @@
+"""Control: cancel, resume and resolve; each a named act of a person, recorded as such."""
+
+from bailiwick.base import Json, canonical, digest_of
+from bailiwick.plan import Plan
+from bailiwick.policy import Permission, Principal, require
+from bailiwick.run import Cancel, CallState, Resolve, Resume, Run
+from bailiwick.service.runs import Change, Extra, Record, Runs
+
+
+class Control:
+    """Named acts on a run."""
+
+    def __init__(self, *, runs: Runs) -> None:
+        self._runs = runs
+
+    async def cancel(self, principal: Principal, run: str, reason: str = "") -> Run:
+        """Ask a run to end; it is canceled once nothing of it runs.
+
+        Raises:
+            NotAllowed: The run has ended already.
+        """
+        require(principal, Permission.RUNS_CANCEL)
+        return await self._act(principal, run, Cancel(principal.name, reason))
+
+    async def resume(self, principal: Principal, run: str, *, step: str = "", add_micro_usd: int = 0) -> Run:
+        """Let blocked steps go on, with more money if given.
+
+        Raises:
+            NotAllowed: Nothing is blocked.
+            OutcomeUnknown: An action's outcome must be resolved first.
+        """
+        require(principal, Permission.RUNS_RESUME)
+        return await self._act(principal, run, Resume(principal.name, step, add_micro_usd))
+
+    async def resolve(
+        self, principal: Principal, run: str, key: str, *, done: bool, output: Json = None, reason: str = ""
+    ) -> Run:
+        """Say what became of an action whose outcome is unknown; the run goes on with that.
+
+        Raises:
+            NoSuchAction, NotAllowed: There is no such action, or its outcome is known.
+        """
+        require(principal, Permission.RUNS_RESOLVE)
+        state = CallState.DONE if done else CallState.FAILED
+        outcome = output if output is not None else {}
+        said = reason or f"{principal.name} says that it {'happened' if done else 'never happened'}"
+        command = Resolve(key, principal.name, state, digest_of(canonical(outcome)), said)
+        return await self._act(principal, run, command, {"outcome": outcome if done else None})
+
+    async def _act(
+        self, principal: Principal, run: str, command: Cancel | Resume | Resolve, payload: Json = None
+    ) -> Run:
+        async def consider(state: Run, plan: Plan) -> Change | None:
+            return Change(command, Record(f"user:{principal.name}"), Extra(payload=payload))
+
+        _, after = await self._runs.change(principal.tenant, run, consider)
+        return after

@@ -1,0 +1,131 @@
+"""Reading: a run in detail, its events in words that people and programs read, its cost, its artifacts."""
+
+from typing import Any
+
+import msgspec
+
+from bailiwick.base import Digest, Json, parse_canonical
+from bailiwick.plan import Plan
+from bailiwick.policy import Permission, Principal, require
+from bailiwick.ports import Ledger, Posting, RunHead, StoredEvent, Views
+from bailiwick.run import Run
+from bailiwick.service.refusals import NotFound
+from bailiwick.service.runs import Runs
+
+MAX_PAGE = 500
+
+
+class RunDetail(msgspec.Struct, frozen=True):
+    """A run with its steps, actions and plan. `output` is the last step's, `brief` the accepted one."""
+
+    head: RunHead
+    run: Run
+    plan: Plan
+    intent: Json
+    brief: Json
+    output: Json
+
+
+class Reading:
+    """Answers questions about what is recorded; each for one tenant."""
+
+    def __init__(self, *, runs: Runs, ledger: Ledger, views: Views) -> None:
+        self._runs = runs
+        self._ledger = ledger
+        self._views = views
+
+    async def runs(
+        self, principal: Principal, *, status: str = "", app: str = "", before: str = "", limit: int = 50
+    ) -> list[RunHead]:
+        """List runs, newest first."""
+        require(principal, Permission.RUNS_READ)
+        limit = max(1, min(limit, MAX_PAGE))
+        return list(
+            await self._views.runs(principal.tenant, status=status, app=app, before=before, limit=limit)
+        )
+
+    async def head(self, principal: Principal, run: str) -> RunHead:
+        """Find a run's head.
+
+        Raises:
+            NotFound: The tenant has no such run.
+        """
+        require(principal, Permission.RUNS_READ)
+        head = await self._views.run(principal.tenant, run)
+        if head is None:
+            raise NotFound("run", run)
+        return head
+
+    async def detail(self, principal: Principal, run: str) -> RunDetail:
+        """Describe a run."""
+        head = await self.head(principal, run)
+        entry = await self._runs.entry(principal.tenant, run)
+        state = entry.run
+        intent = await self._runs.payload(principal.tenant, run, 1)
+        brief = await self._output(state, "$plan")
+        top = entry.plan.children("")
+        output = await self._output(state, top[-1].id) if top else None
+        return RunDetail(head, state, entry.plan, intent["intent"] if intent else None, brief, output)
+
+    async def output(self, principal: Principal, run: str, step: str) -> Json:
+        """Read a step's recorded output; None when it has none."""
+        require(principal, Permission.RUNS_READ)
+        entry = await self._runs.entry(principal.tenant, run)
+        return await self._output(entry.run, step)
+
+    async def _output(self, run: Run, name: str) -> Json:
+        step = run.steps.get(name)
+        if step is None or not step.output_seq:
+            return None
+        payload = await self._runs.payload(run.tenant, run.id, step.output_seq)
+        return payload["output"] if payload else None
+
+    async def events(
+        self, principal: Principal, run: str, *, after: int = 0, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """List a run's events with seq > `after`, in order, with their payloads."""
+        require(principal, Permission.RUNS_READ)
+        stored = await self._ledger.events(principal.tenant, run, after, max(1, min(limit, MAX_PAGE)))
+        if not stored and after == 0:
+            await self.head(principal, run)
+        return [event_view(event) for event in stored]
+
+    async def event(self, principal: Principal, run: str, seq: int) -> StoredEvent:
+        """Read one stored event.
+
+        Raises:
+            NotFound: There is none.
+        """
+        require(principal, Permission.AUDIT_READ)
+        found = await self._ledger.events(principal.tenant, run, seq - 1, 1)
+        if not found or found[0].seq != seq:
+            raise NotFound("event", f"{run}.{seq}")
+        return found[0]
+
+    async def cost(self, principal: Principal, run: str) -> list[Posting]:
+        """List a run's lines of the cost ledger."""
+        require(principal, Permission.COST_READ)
+        await self.head(principal, run)
+        return list(await self._views.postings(principal.tenant, run))
+
+    async def artifact(self, principal: Principal, digest: str) -> bytes:
+        """Read an artifact of the tenant.
+
+        Raises:
+            NotFound: The tenant has none of this name.
+        """
+        require(principal, Permission.ARTIFACTS_READ)
+        body = await self._runs.blobs.get(principal.tenant, Digest(digest)) if len(digest) == 64 else None
+        if body is None:
+            raise NotFound("artifact", digest)
+        return body
+
+
+def event_view(event: StoredEvent) -> dict[str, Any]:
+    """Show an event: its header's fields, its id, and its payload beside them."""
+    view: dict[str, Any] = parse_canonical(event.header)
+    view["id"] = f"{event.stream}.{event.seq}"
+    view["leaf"] = event.leaf.hex()
+    view["commitment"] = view.pop("payload", None)
+    view["payload"] = parse_canonical(event.payload) if event.payload is not None else None
+    return view

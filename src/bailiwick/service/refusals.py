@@ -1,0 +1,135 @@
+"""What the service refuses, beyond what the kernel does."""
+
+from typing import ClassVar
+
+from bailiwick.base import Category, Refusal
+
+
+class NotFound(Refusal):
+    """The tenant has no such thing; a foreign tenant's looks exactly the same."""
+
+    code: ClassVar[str] = "not_found"
+    category: ClassVar[Category] = Category.ABSENT
+
+    def __init__(self, kind: str, id: str) -> None:
+        super().__init__(
+            f"there is no {kind} {id[:80]!r}",
+            remedy=f"check the id and the key's tenant; list what there is with: bailiwick {kind}s list",
+            kind=kind,
+            id=id[:80],
+        )
+
+
+class InvalidIntent(Refusal):
+    """An intent does not say what an intent must say."""
+
+    code: ClassVar[str] = "invalid_intent"
+    category: ClassVar[Category] = Category.INVALID
+
+    def __init__(self, pointer: str, detail: str, *, errors: list[dict[str, str]] | None = None) -> None:
+        super().__init__(
+            f"the intent is not valid at {pointer or '/'}: {detail}",
+            remedy="correct the field; /openapi.json and docs/api.md show an intent",
+            pointer=pointer,
+            errors=errors if errors is not None else [{"pointer": pointer, "detail": detail}],
+        )
+
+
+class DeadlineExpired(Refusal):
+    """A deadline lies in the past."""
+
+    code: ClassVar[str] = "deadline_expired"
+    category: ClassVar[Category] = Category.INVALID
+
+    def __init__(self, deadline: str, now: str) -> None:
+        super().__init__(
+            f"the deadline {deadline} has passed",
+            remedy="give a deadline in the future",
+            deadline=deadline,
+            now=now,
+        )
+
+
+class PolicyDenied(Refusal):
+    """Policy does not let this intent in."""
+
+    code: ClassVar[str] = "policy_denied"
+    category: ClassVar[Category] = Category.FORBIDDEN
+
+    def __init__(self, policies: tuple[str, ...], reasons: tuple[str, ...], version: str) -> None:
+        super().__init__(
+            f"policy denies it: {'; '.join(reasons) or 'nothing permits it'}",
+            remedy="ask the owner of the named policies",
+            policies=list(policies),
+            policy_version=version,
+        )
+
+
+class KeyReused(Refusal):
+    """An idempotency key came again with another request."""
+
+    code: ClassVar[str] = "idempotency_key_reused"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, key: str, run: str) -> None:
+        super().__init__(
+            f"the idempotency key {key[:80]!r} was used for another request",
+            remedy="use a new key for a new request",
+            key=key[:80],
+            run=run,
+        )
+
+
+class AlreadyDecided(Refusal):
+    """Somebody else was first; the decision that stands is in the facts."""
+
+    code: ClassVar[str] = "already_decided"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, approval: str, state: str, by: str, at: str) -> None:
+        super().__init__(
+            f"approval {approval} is {state} (by {by or 'nobody'})",
+            remedy="nothing is left to decide here",
+            approval=approval,
+            state=state,
+            decided_by=by,
+            decided_at=at,
+        )
+
+
+class GrantMismatch(Refusal):
+    """A decision names another action than the one that waits."""
+
+    code: ClassVar[str] = "grant_mismatch"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, *, asked: str, waiting: str) -> None:
+        super().__init__(
+            f"the approval waits for action {waiting[:16]}, not {asked[:16]}",
+            remedy="look at the action again and decide on its digest; a grant is never widened",
+            asked=asked,
+            waiting=waiting,
+        )
+
+
+class SessionLost(Refusal):
+    """The worker's session has expired or was ended; all its tasks are gone."""
+
+    code: ClassVar[str] = "session_lost"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, session: str) -> None:
+        super().__init__(f"session {session} is over", remedy="open a new session", session=session)
+
+
+class Unauthenticated(Refusal):
+    """No key, or none that we know."""
+
+    code: ClassVar[str] = "unauthenticated"
+    category: ClassVar[Category] = Category.UNAUTHENTICATED
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no valid API key was given",
+            remedy="send Authorization: Bearer KEY; make keys with: bailiwick keys create",
+        )

@@ -1,0 +1,116 @@
+"""Sequencing: leaves join their tenant's Merkle log in batches, and a signed head vouches for them."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from bailiwick.audit import (
+    Checkpoint,
+    Entry,
+    Frontier,
+    InclusionProof,
+    build_export,
+    prove,
+    sign_note,
+    verifier_key,
+)
+from bailiwick.policy import Permission, Principal, require
+from bailiwick.ports import AuditLog, Feed, GuardFailed, StoredEvent, TreeHead
+from bailiwick.service.refusals import NotFound
+
+SLICE = 256
+_PAGE = 1000
+
+
+class Signer(msgspec.Struct, frozen=True):
+    """The deployment's signing key, held elsewhere: its name, its public half, and a way to use it."""
+
+    name: str
+    public: bytes
+    sign: Callable[[bytes], bytes]
+
+    @property
+    def vkey(self) -> str:
+        """The verifier key that auditors are handed."""
+        return verifier_key(self.name, self.public)
+
+
+class Sequencing:
+    """Integrates leaves, hands out proofs and exports."""
+
+    def __init__(self, *, audit: AuditLog, feed: Feed, signer: Signer) -> None:
+        self._audit = audit
+        self._feed = feed
+        self.signer = signer
+
+    async def place(self) -> int:
+        """Give new events their place in the feed; answer how many."""
+        return await self._feed.place(SLICE * 4)
+
+    async def integrate(self) -> int:
+        """Let new leaves join their logs and sign the new heads; answer how many leaves."""
+        count = 0
+        for log in await self._audit.logs():
+            count += await self._integrate(log)
+        return count
+
+    async def _integrate(self, log: str) -> int:
+        pending = await self._audit.pending_leaves(log, SLICE)
+        if not pending:
+            return 0
+        head = await self._audit.head(log)
+        frontier = Frontier(head.size, head.frontier) if head is not None else Frontier()
+        frontier = frontier.extend([leaf for _, _, leaf in pending])
+        checkpoint = Checkpoint(self.origin(log), frontier.size, frontier.root())
+        note = sign_note(checkpoint, self.signer.name, self.signer.sign, self.signer.public)
+        new = TreeHead(log, frontier.size, frontier.subtrees, note)
+        try:
+            await self._audit.integrate(new, [(stream, seq) for stream, seq, _ in pending])
+        except GuardFailed:
+            return 0  # another sequencer was faster
+        return len(pending)
+
+    def origin(self, log: str) -> str:
+        """Name a log in its checkpoints."""
+        return f"{self.signer.name}/{log}"
+
+    async def catch_up(self) -> None:
+        """Place and integrate all that is committed."""
+        while await self.place() or await self.integrate():
+            pass
+
+    async def checkpoint(self, principal: Principal) -> TreeHead:
+        """Read the tenant's newest signed head, after all that is committed has joined.
+
+        Raises:
+            NotFound: Nothing was recorded yet.
+        """
+        require(principal, Permission.AUDIT_READ)
+        await self.catch_up()
+        head = await self._audit.head(f"tenant:{principal.tenant}")
+        if head is None:
+            raise NotFound("checkpoint", principal.tenant)
+        return head
+
+    async def proof(self, principal: Principal, stream: str, seq: int, header: bytes) -> InclusionProof:
+        """Prove that an event is in the tenant's log under its newest head."""
+        head = await self.checkpoint(principal)
+        index = await self._audit.leaf_index(head.log, stream, seq)
+        if index is None:
+            raise NotFound("event", f"{stream}.{seq}")
+        leaves = await self._audit.leaves(head.log, head.size)
+        return prove(header, index, leaves, head.note)
+
+    async def export(self, principal: Principal) -> dict[str, bytes]:
+        """Write out the tenant's whole log, to be verified offline."""
+        head = await self.checkpoint(principal)
+        entries: list[Entry] = []
+        while len(entries) < head.size:
+            page = await self._audit.entries(head.log, len(entries) - 1, min(_PAGE, head.size - len(entries)))
+            entries.extend(_entry(len(entries) + at, stored) for at, stored in enumerate(page))
+        leaves = await self._audit.leaves(head.log, head.size)
+        return build_export(entries, leaves, head.note, self.signer.vkey)
+
+
+def _entry(index: int, stored: StoredEvent) -> Entry:
+    return Entry(index=index, header=stored.header, salt=stored.salt, payload=stored.payload)

@@ -1,0 +1,88 @@
+"""Streams: who watches a run is woken by its commits and gets its live frames; nobody can slow a run down."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from bailiwick.ports import Frame
+
+RING = 256
+MAX_RINGS = 1024
+
+
+class Watcher:
+    """One reader of a run: woken by commits, with a bounded queue of frames (the oldest are dropped)."""
+
+    def __init__(self) -> None:
+        self._wake = asyncio.Event()
+        self._frames: deque[dict[str, Any]] = deque(maxlen=RING)
+        self.dropped = 0
+
+    def offer(self, frame: dict[str, Any]) -> None:
+        """Hand in a frame; never blocks."""
+        if len(self._frames) == RING:
+            self.dropped += 1
+        self._frames.append(frame)
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Say that there are new events to read from the log."""
+        self._wake.set()
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait for something new; False when nothing came in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return False
+        self._wake.clear()
+        return True
+
+    def take(self) -> list[dict[str, Any]]:
+        """Take the frames that came since the last time."""
+        frames = list(self._frames)
+        self._frames.clear()
+        return frames
+
+
+class Streams:
+    """The watchers of all runs, and a short memory of each run's frames for those who join late."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[str, list[Watcher]] = {}
+        self._rings: dict[str, deque[dict[str, Any]]] = {}
+
+    def watch(self, run: str) -> Watcher:
+        """Begin to watch a run; end with `leave`."""
+        watcher = Watcher()
+        for frame in self._rings.get(run, ()):
+            watcher.offer(frame)
+        self._watchers.setdefault(run, []).append(watcher)
+        return watcher
+
+    def leave(self, run: str, watcher: Watcher) -> None:
+        """Stop watching."""
+        watchers = self._watchers.get(run, [])
+        if watcher in watchers:
+            watchers.remove(watcher)
+        if not watchers:
+            self._watchers.pop(run, None)
+
+    def committed(self, run: str, *, closed: bool) -> None:
+        """Wake the watchers of a run."""
+        for watcher in self._watchers.get(run, ()):
+            watcher.wake()
+        if closed:
+            self._rings.pop(run, None)
+
+    def frames(self, frames: Iterable[Frame]) -> None:
+        """Pass frames on to whoever watches."""
+        for frame in frames:
+            body = {"step": frame.step, "epoch": frame.epoch, "key": frame.key, "at": frame.at, **frame.body}
+            if frame.run not in self._rings and len(self._rings) >= MAX_RINGS:
+                self._rings.pop(next(iter(self._rings)))
+            self._rings.setdefault(frame.run, deque(maxlen=RING)).append(body)
+            for watcher in self._watchers.get(frame.run, ()):
+                watcher.offer(body)

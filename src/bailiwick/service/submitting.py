@@ -1,0 +1,199 @@
+"""Submitting: an intent is checked as far as can be without an agent, then becomes a run."""
+
+from typing import Any
+
+import msgspec
+
+from bailiwick.base import Digest, Instant, Json, canonical, digest_of, format_instant, parse_instant
+from bailiwick.budget import parse_usd
+from bailiwick.contract import EffectClass, validator_for
+from bailiwick.plan import Plan, compile_workflow, plan_digest
+from bailiwick.policy import ActionKind, ActionRequest, Permission, Principal, VerdictKind, require
+from bailiwick.ports import Draft, GuardFailed, Ledger, Submission, Unit, World
+from bailiwick.run import Created, Run
+from bailiwick.service.catalogue import AppEntry, Catalogue
+from bailiwick.service.refusals import DeadlineExpired, InvalidIntent, KeyReused, NotFound, PolicyDenied
+from bailiwick.service.runs import Extra, Record, Runs
+
+DEFAULT_DEADLINE_SECONDS = 3600
+MAX_DEADLINE_SECONDS = 90 * 86_400
+_MICROSECONDS = 1_000_000
+
+
+class IntentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a client asks for. Money as decimal text in USD; the deadline as RFC 3339, or in seconds from now."""
+
+    app: str
+    workflow: str
+    title: str = ""
+    input: dict[str, Any] = {}
+    constraints: tuple[str, ...] = ()
+    budget_usd: str = "1.00"
+    deadline: str = ""
+    deadline_seconds: int = 0
+    labels: dict[str, str] = {}
+
+
+def parse_intent(value: Json) -> IntentRequest:
+    """Read an intent from strict JSON.
+
+    Raises:
+        InvalidIntent: A field is unknown, missing, or of another type; the place is in the facts.
+    """
+    try:
+        return msgspec.convert(value, IntentRequest)
+    except msgspec.ValidationError as error:
+        detail, _, place = str(error).partition(" - at `$")
+        pointer = place.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "")
+        raise InvalidIntent(pointer, detail) from error
+
+
+class Submitting:
+    """Turns intents into runs, once per idempotency key."""
+
+    def __init__(self, *, runs: Runs, ledger: Ledger, catalogue: Catalogue, world: World) -> None:
+        self._runs = runs
+        self._ledger = ledger
+        self._catalogue = catalogue
+        self._world = world
+
+    async def submit(
+        self, principal: Principal, intent: IntentRequest, *, key: str = "", traceparent: str = ""
+    ) -> Run:
+        """Create a run, or find the one that this key created.
+
+        Raises:
+            Forbidden: The role does not include submitting.
+            InvalidIntent, InvalidBudget, DeadlineExpired, PlanRefused, UnknownConstraint, NotFound,
+            PolicyDenied: The intent is refused; nothing but the refusal was written.
+            KeyReused: The key came with another request before.
+        """
+        require(principal, Permission.RUNS_SUBMIT)
+        fingerprint = digest_of(canonical(msgspec.to_builtins(intent)))
+        if key:
+            earlier = await self._earlier(principal.tenant, key, fingerprint)
+            if earlier is not None:
+                return earlier
+        app = self._catalogue.app(intent.app)
+        plan = self._compile(app, intent)
+        opening = self._opening(principal, intent, plan, app, traceparent)
+        await self._admit(principal, intent)
+        submission = Submission(principal.tenant, key, fingerprint, opening.run) if key else None
+        payload = {"intent": self._recorded(intent)}
+        record = Record(f"user:{principal.name}", cause=f"key:{key}" if key else "")
+        try:
+            return await self._runs.open(
+                opening, plan, Extra(payload=payload, submission=submission), record=record
+            )
+        except GuardFailed:
+            found = await self._earlier(principal.tenant, key, fingerprint)
+            if found is None:
+                raise
+            return found
+
+    async def _earlier(self, tenant: str, key: str, fingerprint: Digest) -> Run | None:
+        known = await self._ledger.submission(tenant, key)
+        if known is None:
+            return None
+        if known.fingerprint != fingerprint:
+            raise KeyReused(key, known.run)
+        return (await self._runs.entry(tenant, known.run)).run
+
+    def _compile(self, app: AppEntry, intent: IntentRequest) -> Plan:
+        workflow = app.workflows.get(intent.workflow)
+        if workflow is None:
+            raise NotFound("workflow", intent.workflow)
+        if workflow.input:
+            errors = validator_for(workflow.input).errors(intent.input)
+            if errors:
+                listed = [{"pointer": f"/input{error.pointer}", "detail": error.detail} for error in errors]
+                raise InvalidIntent(listed[0]["pointer"], listed[0]["detail"], errors=listed)
+        return compile_workflow(workflow, self._catalogue.versions, app.rules, intent.constraints)
+
+    def _opening(
+        self, principal: Principal, intent: IntentRequest, plan: Plan, app: AppEntry, traceparent: str
+    ) -> Created:
+        now = self._world.now()
+        return Created(
+            run=self._world.new_id("run"),
+            tenant=principal.tenant,
+            app=intent.app,
+            workflow=f"{plan.name}@{plan.version}",
+            title=intent.title or plan.objective or plan.name,
+            requested_by=principal.name,
+            plan=plan_digest(plan),
+            policy_version=self._runs.bundle.version,
+            allotment=parse_usd(intent.budget_usd),
+            created_at=now,
+            deadline=self._deadline(intent, now),
+            feature=intent.labels.get("feature", ""),
+            team=intent.labels.get("team", ""),
+            trace=traceparent or self._new_trace(),
+            pins=pins_of(plan, app),
+        )
+
+    def _deadline(self, intent: IntentRequest, now: Instant) -> Instant:
+        if intent.deadline:
+            deadline = parse_instant(intent.deadline)
+        else:
+            deadline = Instant(now + (intent.deadline_seconds or DEFAULT_DEADLINE_SECONDS) * _MICROSECONDS)
+        if deadline <= now:
+            raise DeadlineExpired(format_instant(deadline), format_instant(now))
+        if deadline > now + MAX_DEADLINE_SECONDS * _MICROSECONDS:
+            raise InvalidIntent("/deadline", "at most 90 days from now")
+        return deadline
+
+    async def _admit(self, principal: Principal, intent: IntentRequest) -> None:
+        verdict = self._runs.bundle.decide(
+            ActionRequest(
+                principal=principal,
+                action=ActionKind.RUN_SUBMIT,
+                capability=intent.workflow,
+                version="1.0.0",
+                kind="workflow",
+                effect=EffectClass.READ_ONLY,
+                tenant=principal.tenant,
+                app=intent.app,
+            )
+        )
+        if verdict.effect is VerdictKind.ALLOW:
+            return
+        fields = {
+            "kind": "intent.refused",
+            "at": self._world.now(),
+            "actor": f"user:{principal.name}",
+            "app": intent.app,
+            "workflow": intent.workflow,
+            "policies": list(verdict.policies),
+            "policy_version": verdict.version,
+        }
+        stream = f"tenant:{principal.tenant}"
+        await self._ledger.commit(Unit(tenant=principal.tenant, others=((stream, Draft(fields)),)))
+        raise PolicyDenied(verdict.policies, verdict.reasons, verdict.version)
+
+    def _new_trace(self) -> str:
+        """Begin a W3C trace (Trace Context level 2: sampled, random id)."""
+        return f"00-{self._world.salt().hex()}-{self._world.salt().hex()[:16]}-03"
+
+    def _recorded(self, intent: IntentRequest) -> dict[str, Any]:
+        return {
+            "title": intent.title,
+            "input": intent.input,
+            "constraints": list(intent.constraints),
+            "labels": intent.labels,
+        }
+
+
+def pins_of(plan: Plan, app: AppEntry) -> dict[str, Any]:
+    """Name what the run holds on to: contracts by digest, and each agent's prompt and model."""
+    agents = {
+        ref: {"prompt": agent.pin, "model": agent.model}
+        for ref, agent in app.agents.items()
+        if ref in reach(plan)
+    }
+    return {"contracts": {pin.capability: pin.contract for pin in plan.pins}, "agents": agents}
+
+
+def reach(plan: Plan) -> tuple[str, ...]:
+    """Name the capabilities that a plan can reach."""
+    return (plan.planner, *(pin.capability for pin in plan.pins))
