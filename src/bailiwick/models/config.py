@@ -1,0 +1,30 @@
+"""Which providers of models there are, and how each is reached."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class StructuredOutput(StrEnum):
+    """How a provider is made to answer with JSON of a schema.
+
+    native: it enforces the schema itself. prompted: the schema stands in the prompt.
+    """
+
+    NATIVE = "native"
+    PROMPTED = "prompted"
+
+
+class ProviderConfig(msgspec.Struct, frozen=True):
+    """A provider that speaks OpenAI's chat dialect.
+
+    A model is called `NAME:MODEL`, for example `openai:gpt-5-mini`; only the models listed here are called.
+    `api_key_ref` is a reference (`env:OPENAI_API_KEY`) that the host's resolver turns into the key, anew for
+    each call; empty for a provider that wants none.
+    """
+
+    name: str
+    base_url: str
+    models: tuple[str, ...]
+    api_key_ref: str = ""
+    structured_output: StructuredOutput = StructuredOutput.NATIVE

@@ -1,0 +1,51 @@
+"""Prices from the genai-prices catalogue, at the instant of the request, for `budget`'s price table."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from bailiwick.base import Instant
+from bailiwick.budget import Price, PriceSource
+
+_MICRO = 1_000_000
+
+
+def catalogue_price(model: str, at: Instant, input_tokens: int) -> Price | None:
+    """Look a model (`openai:gpt-5-mini`) up; None when the catalogue does not know it or has no price for it.
+
+    Args:
+        model: Provider and model; the provider is the catalogue's name of it.
+        at: When the request is made: prices have a history.
+        input_tokens: Chooses the tier where prices have tiers.
+    """
+    from genai_prices import Usage, calc_price  # noqa: PLC0415 -- half a second that a start without models saves
+
+    provider, _, name = model.partition(":")
+    moment = datetime.fromtimestamp(at / 1_000_000, UTC)
+    usage = Usage(input_tokens=input_tokens, output_tokens=0)
+    try:
+        found = calc_price(usage, name, provider_id=provider, genai_request_timestamp=moment).model_price
+    except LookupError:
+        return None
+    base = _per_million(found.input_mtok, input_tokens)
+    output = _per_million(found.output_mtok, input_tokens)
+    if base is None or output is None:
+        return None
+    cached = _per_million(found.cache_read_mtok, input_tokens)
+    return Price(
+        input=base,
+        output=output,
+        cached_input=base if cached is None else cached,
+        source=PriceSource.CATALOGUE,
+    )
+
+
+def _per_million(price: Any, input_tokens: int) -> int | None:
+    """Give micro-USD per million tokens, rounded up; of a tiered price, the tier that the request falls in."""
+    if price is None:
+        return None
+    usd: Decimal = price if isinstance(price, Decimal) else price.base
+    for tier in getattr(price, "tiers", ()):
+        if input_tokens > tier.start:
+            usd = tier.price
+    return -int(-usd * _MICRO // 1)

@@ -1,0 +1,34 @@
+"""Floor 6: the stores, all SQL and all migrations, and the blobs on disk."""
+
+from bailiwick.stores.blobs import DiskBlobs
+from bailiwick.stores.refusals import (
+    BlobDamaged,
+    BlobTooLarge,
+    DataDirInUse,
+    EventDamaged,
+    LibraryTooOld,
+    PayloadDamaged,
+    SchemaTooNew,
+    StoreBroken,
+    StoreBusy,
+    StoreClosed,
+    StoreFull,
+)
+from bailiwick.stores.sqlite import SqliteStore, open_store
+
+__all__ = [
+    "BlobDamaged",
+    "BlobTooLarge",
+    "DataDirInUse",
+    "DiskBlobs",
+    "EventDamaged",
+    "LibraryTooOld",
+    "PayloadDamaged",
+    "SchemaTooNew",
+    "SqliteStore",
+    "StoreBroken",
+    "StoreBusy",
+    "StoreClosed",
+    "StoreFull",
+    "open_store",
+]

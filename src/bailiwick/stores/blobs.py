@@ -1,0 +1,113 @@
+"""Blobs on disk: one file per tenant and content, under a name that another tenant cannot guess."""
+
+import asyncio
+import hmac
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from bailiwick.base import Digest, digest_of
+from bailiwick.stores.refusals import BlobDamaged, BlobTooLarge
+
+MAX_BLOB: Final = 256 * 1024 * 1024
+"""Bytes that one blob may have unless a deployment says otherwise."""
+
+_UNFINISHED: Final = "unfinished"
+
+
+class DiskBlobs:
+    """Keeps blobs below one directory (a `ports.Blobs`).
+
+    Args:
+        root: The directory; made when absent, readable by its owner alone.
+        key: At least 16 secret bytes of this deployment; names are hashed under it, so it must not change.
+        max_bytes: The size of the largest blob, in bytes.
+    """
+
+    def __init__(self, root: Path, key: bytes, *, max_bytes: int = MAX_BLOB) -> None:
+        if len(key) < 16:
+            raise ValueError(f"a blob key has at least 16 bytes, not {len(key)}")
+        self._root = root
+        self._key = key
+        self._max_bytes = max_bytes
+        (root / _UNFINISHED).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    async def put(self, tenant: str, body: bytes) -> Digest:
+        """Store and sync a blob, then name it; a damaged copy of it is replaced.
+
+        Raises:
+            BlobTooLarge: More than `max_bytes`; nothing was written.
+        """
+        if len(body) > self._max_bytes:
+            raise BlobTooLarge(size=len(body), limit=self._max_bytes)
+        return await asyncio.to_thread(self._put, tenant, body)
+
+    async def get(self, tenant: str, digest: Digest) -> bytes | None:
+        """Read a blob and check it against its name; None when this tenant has none of that name.
+
+        Raises:
+            BlobDamaged: The bytes no longer match the name.
+        """
+        return await asyncio.to_thread(self._get, tenant, digest)
+
+    async def has(self, tenant: str, digest: Digest) -> bool:
+        """Say whether the blob is stored (without reading it)."""
+        return await asyncio.to_thread(self._path(tenant, digest).exists)
+
+    def sweep(self) -> None:
+        """Remove what a crash left unfinished; only for the process that owns the directory."""
+        for leftover in (self._root / _UNFINISHED).iterdir():
+            leftover.unlink()
+
+    def _put(self, tenant: str, body: bytes) -> Digest:
+        digest = digest_of(body)
+        path = self._path(tenant, digest)
+        if _read(path) != body:
+            self._write(path, body)
+        # Also when the file was there: whoever renamed it may have died before these syncs.
+        for folder in (path.parent, path.parent.parent, self._root):
+            _sync(folder)
+        return digest
+
+    def _write(self, path: Path, body: bytes) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        unfinished = self._root / _UNFINISHED / secrets.token_hex(16)
+        try:
+            with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(body)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _get(self, tenant: str, digest: Digest) -> bytes | None:
+        body = _read(self._path(tenant, digest))
+        if body is not None and digest_of(body) != digest:
+            raise BlobDamaged(digest=digest)
+        return body
+
+    def _path(self, tenant: str, digest: str) -> Path:
+        space = self._mac("tenant", tenant)[:32]
+        name = self._mac("blob", tenant, digest)
+        return self._root / space / name[:2] / name
+
+    def _mac(self, *parts: str) -> str:
+        text = "".join(f"{len(part)}:{part}" for part in parts)
+        return hmac.new(self._key, text.encode(), "sha256").hexdigest()
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

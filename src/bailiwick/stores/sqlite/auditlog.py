@@ -1,0 +1,90 @@
+"""The audit logs on SQLite: leaves in feed order, indices without gaps, and the newest signed head."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import apsw
+
+from bailiwick.ports import Blobs, GuardFailed, StoredEvent, TreeHead
+from bailiwick.stores.sqlite.reading import Reads, events_across
+from bailiwick.stores.sqlite.rows import Row
+from bailiwick.stores.sqlite.sealing import PLATFORM
+from bailiwick.stores.sqlite.statements import SQL
+from bailiwick.stores.sqlite.threads import WriterThread
+
+_HASH_BYTES: Final = 32
+
+
+class SqliteAuditLog:
+    """Implements `ports.AuditLog`. A leaf has an index only after the feed has placed its event."""
+
+    def __init__(self, writer: WriterThread, reads: Reads, blobs: Blobs) -> None:
+        self._writer = writer
+        self._reads = reads
+        self._blobs = blobs
+
+    async def logs(self) -> Sequence[str]:
+        """Name the logs that have leaves without an index: `tenant:ID` and `platform`."""
+        return await self._reads.scan("select_pending_logs", (), _first)
+
+    async def pending_leaves(self, log: str, limit: int) -> Sequence[tuple[str, int, bytes]]:
+        """List (stream, seq, leaf) without an index, in feed order."""
+        return await self._reads.scan(
+            "select_pending_leaves", (log, limit), lambda row: (row[0], row[1], row[2])
+        )
+
+    async def integrate(self, head: TreeHead, leaves: Sequence[tuple[str, int]]) -> None:
+        """Give the leaves the next indices and store the head that covers them, in one transaction.
+
+        Raises:
+            GuardFailed: The log's stored size is not the head's size minus the leaves, or the leaves are
+                not the log's next ones in feed order. Nothing was written.
+        """
+        named = [(stream, seq) for stream, seq in leaves]
+        await self._writer.submit(lambda connection: _integrate(connection, head, named))
+
+    async def head(self, log: str) -> TreeHead | None:
+        """Read the newest head."""
+        rows = self._reads.few("select_log_head", (log,))
+        if not rows or rows[0][3] is None:
+            return None
+        _, size, frontier, note = rows[0]
+        hashes = tuple(frontier[at : at + _HASH_BYTES] for at in range(0, len(frontier), _HASH_BYTES))
+        return TreeHead(log, size, hashes, note)
+
+    async def leaf_index(self, log: str, stream: str, seq: int) -> int | None:
+        """Find the index of an event's leaf; None while it is not integrated."""
+        tenant = "" if log == PLATFORM else log.removeprefix("tenant:")
+        return self._reads.one("select_leaf_index", (log, tenant, stream, seq), _first)
+
+    async def entries(self, log: str, after: int, limit: int) -> Sequence[StoredEvent]:
+        """Read integrated events in leaf order, index > `after` (-1: from the first).
+
+        They are shown as they lie there, also when damaged: who verifies must see what was edited.
+        """
+        rows = await self._reads.scan("select_entries", (log, after, limit), lambda row: row)
+        return await events_across(rows, self._blobs, check=False)
+
+    async def leaves(self, log: str, size: int) -> Sequence[bytes]:
+        """Read the first `size` leaf hashes in order."""
+        return await self._reads.scan("select_leaves", (log, size), _first)
+
+
+def _integrate(connection: apsw.Connection, head: TreeHead, leaves: list[tuple[str, int]]) -> None:
+    found = connection.execute(SQL["select_log_head"], (head.log,)).get
+    if found is None:
+        raise GuardFailed(guard="log", id=head.log)
+    log, size, _, _ = found
+    if size != head.size - len(leaves):
+        raise GuardFailed(guard="log size", id=head.log)
+    pending = connection.execute(SQL["select_pending_leaves"], (head.log, len(leaves))).fetchall()
+    if [(row[0], row[1]) for row in pending] != leaves:
+        raise GuardFailed(guard="leaf order", id=head.log)
+    rows = [(log, index, row[3]) for index, row in enumerate(pending, size)]
+    connection.executemany(SQL["insert_leaf"], rows)
+    through = pending[-1][3] if pending else 0
+    connection.execute(SQL["update_log_head"], (head.size, b"".join(head.frontier), head.note, through, log))
+
+
+def _first(row: Row) -> Any:
+    return row[0]

@@ -1,0 +1,83 @@
+"""The ledger on SQLite: units in, events and payloads out."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from bailiwick.base import Digest, canonical
+from bailiwick.ports import Blobs, Draft, Halt, StoredEvent, Submission, Unit
+from bailiwick.stores.sqlite.reading import Reads, events_of
+from bailiwick.stores.sqlite.rows import to_halt
+from bailiwick.stores.sqlite.sealing import Job, owner_of
+from bailiwick.stores.sqlite.threads import WriterThread
+
+INLINE_BYTES: Final = 16_384
+"""A payload up to this size commits in the database; a larger one is a blob, synced before."""
+
+
+class SqliteLedger:
+    """Implements `ports.Ledger`.
+
+    The platform's own stream `platform` is read with the empty tenant; a tenant's with its id.
+    """
+
+    def __init__(self, writer: WriterThread, reads: Reads, blobs: Blobs) -> None:
+        self._writer = writer
+        self._reads = reads
+        self._blobs = blobs
+
+    async def commit(self, unit: Unit) -> None:
+        """Commit all of a unit or nothing; return once it survives a power cut.
+
+        Raises:
+            StaleVersion: The run is not at `expected`.
+            Fenced: A moved task is no longer in that state and epoch.
+            GuardFailed: An approval, task, posting or submission was taken or changed by another.
+            ValueError, TypeError: The unit is not well-formed; its neighbours are not touched.
+        """
+        await self._writer.submit(Job(unit, await self._store_large(unit)))
+
+    async def events(self, tenant: str, stream: str, after: int, limit: int) -> Sequence[StoredEvent]:
+        """Read a stream in order, events with seq > `after`; empty for a foreign or absent stream.
+
+        Raises:
+            EventDamaged, PayloadDamaged: What lies there is not what was committed.
+        """
+        rows = self._reads.few("select_events", (tenant, stream, after, limit))
+        return await events_of(tenant, stream, rows, self._blobs)
+
+    async def payloads(self, tenant: str, stream: str, seqs: Sequence[int]) -> dict[int, bytes]:
+        """Read payload bodies by seq; absent and erased ones are left out.
+
+        Raises:
+            EventDamaged, PayloadDamaged: What lies there is not what was committed.
+        """
+        asked = canonical(list(seqs)).decode()
+        rows = self._reads.few("select_payloads", (tenant, stream, asked))
+        found = await events_of(tenant, stream, rows, self._blobs)
+        return {event.seq: event.payload for event in found if event.payload is not None}
+
+    async def submission(self, tenant: str, key: str) -> Submission | None:
+        """Find what was submitted under an idempotency key."""
+        return self._reads.one("select_submission", (tenant, key), lambda row: Submission(*row))
+
+    async def halts(self) -> Sequence[Halt]:
+        """List the halts that are not lifted."""
+        return [to_halt(row) for row in self._reads.few("select_halts", ())]
+
+    async def _store_large(self, unit: Unit) -> tuple[Digest | None, ...]:
+        owned = [(unit.tenant, draft) for draft in unit.drafts]
+        owned += [(owner_of(unit, name), draft) for name, draft in unit.others]
+        if not any(_is_large(draft) for _, draft in owned):
+            return ()
+        return tuple(
+            [
+                await self._blobs.put(tenant, draft.payload)
+                if draft.payload is not None and _is_large(draft)
+                else None
+                for tenant, draft in owned
+            ]
+        )
+
+
+def _is_large(draft: Draft) -> bool:
+    return draft.payload is not None and len(draft.payload) > INLINE_BYTES

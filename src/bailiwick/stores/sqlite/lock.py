@@ -1,0 +1,35 @@
+"""The lock of a data directory: one process at a time, and the next one is told who holds it."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from bailiwick.stores.refusals import DataDirInUse
+
+
+class DirectoryLock:
+    """Holds a data directory until `release` or the end of the process, however it ends.
+
+    Raises:
+        DataDirInUse: Another process (or this one, earlier) holds it.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        path = directory / "lock"
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._handle, 200).decode("utf-8", "replace").strip()
+            os.close(self._handle)
+            raise DataDirInUse(path=str(directory), holder=holder or "a process that just starts") from None
+        os.ftruncate(self._handle, 0)
+        os.write(self._handle, f"process {os.getpid()}\n".encode())
+
+    def release(self) -> None:
+        """Let the next process in; a second call does nothing."""
+        if self._handle < 0:
+            return
+        os.ftruncate(self._handle, 0)
+        os.close(self._handle)
+        self._handle = -1

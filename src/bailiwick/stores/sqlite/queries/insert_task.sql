@@ -1,0 +1,9 @@
+-- Put a task into the queue.
+-- in: id, tenant, run, step, call, capability, pool, priority, state, epoch, session, due_at, timeout_at    out: nothing; a taken id violates the primary key
+-- locks: the new row
+INSERT INTO tasks (
+    id, tenant, run, step, call, capability, pool, priority, state, epoch, session, due_at, timeout_at
+)
+VALUES (
+    :id, :tenant, :run, :step, :call, :capability, :pool, :priority, :state, :epoch, :session, :due_at, :timeout_at
+);

@@ -1,0 +1,136 @@
+"""Rows: how the structs of the ports become table rows and come back."""
+
+from typing import Any, Final
+
+import msgspec
+
+from bailiwick.ports import (
+    ApiKey,
+    Approval,
+    ApprovalState,
+    Halt,
+    MoveApproval,
+    MoveTask,
+    RunHead,
+    Task,
+    TaskState,
+)
+
+Row = tuple[Any, ...]
+
+as_row = msgspec.structs.astuple
+"""A struct whose fields are all scalars is its row: the statements name the columns in the same order."""
+
+_json = msgspec.json.encode
+_strings: Final = msgspec.json.Decoder(tuple[str, ...])
+_holds: Final = msgspec.json.Decoder(tuple[dict[str, str], ...])
+
+
+def task_move(move: MoveTask) -> Row:
+    """Lay out `move_task`."""
+    task = move.task
+    return (
+        task.step,
+        task.call,
+        task.capability,
+        task.pool,
+        task.priority,
+        task.state,
+        task.epoch,
+        task.session,
+        task.due_at,
+        task.timeout_at,
+        task.tenant,
+        task.id,
+        task.run,
+        move.from_state,
+        move.from_epoch,
+    )
+
+
+def task_end(move: MoveTask) -> Row:
+    """Lay out `finish_task`."""
+    task = move.task
+    return (task.tenant, task.id, task.run, move.from_state, move.from_epoch)
+
+
+def approval_row(approval: Approval) -> Row:
+    """Lay out `insert_approval`."""
+    row = list(as_row(approval))
+    row[8], row[9], row[19] = _text(approval.groups), _text(approval.holds), _text(approval.evidence)
+    return tuple(row)
+
+
+def approval_move(move: MoveApproval) -> Row:
+    """Lay out `move_approval`."""
+    approval = move.approval
+    return (
+        approval.seq,
+        _text(approval.groups),
+        _text(approval.holds),
+        approval.policy_version,
+        approval.expires_at,
+        approval.state,
+        approval.decided_by,
+        approval.decided_at,
+        approval.reason,
+        approval.spent_micro_usd,
+        _text(approval.evidence),
+        approval.tenant,
+        approval.id,
+        approval.run,
+        move.from_state,
+        approval.digest,
+        move.unexpired,
+    )
+
+
+def key_row(key: ApiKey) -> Row:
+    """Lay out `upsert_key`."""
+    return (
+        key.id,
+        key.tenant,
+        key.name,
+        key.role,
+        _text(key.groups),
+        key.mac,
+        key.created_at,
+        key.revoked_at,
+    )
+
+
+def to_task(row: Row) -> Task:
+    """Read a row of `tasks`."""
+    values = list(row)
+    values[8] = TaskState(values[8])
+    return Task(*values)
+
+
+def to_approval(row: Row) -> Approval:
+    """Read a row of `approvals`."""
+    values = list(row)
+    values[8], values[9] = _strings.decode(values[8]), _holds.decode(values[9])
+    values[14] = ApprovalState(values[14])
+    values[19] = _strings.decode(values[19])
+    return Approval(*values)
+
+
+def to_key(row: Row) -> ApiKey:
+    """Read a row of `keys`."""
+    values = list(row)
+    values[4] = _strings.decode(values[4])
+    return ApiKey(*values)
+
+
+def to_run(row: Row) -> RunHead:
+    """Read a row of `runs`."""
+    return RunHead(*row)
+
+
+def to_halt(row: Row) -> Halt:
+    """Read a row of `halts`."""
+    return Halt(*row)
+
+
+def _text(value: object) -> str:
+    return _json(value).decode()

@@ -1,0 +1,246 @@
+"""Sealing: a unit's drafts get stream, seq, previous hash and commitment, and the whole unit becomes rows."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import repeat
+from typing import Final
+
+import apsw
+import msgspec
+
+from bailiwick.audit import commitment, leaf_hash, seal
+from bailiwick.base import Digest
+from bailiwick.ports import Draft, StaleVersion, TaskState, Unit
+from bailiwick.stores.sqlite import rows as lay
+from bailiwick.stores.sqlite.rows import Row
+from bailiwick.stores.sqlite.statements import SQL
+
+PLATFORM: Final = "platform"
+"""The platform's stream and log; it belongs to no tenant (the empty one)."""
+
+_HEADS_KEPT: Final = 20_000
+
+StreamKey = tuple[str, str]
+"""A tenant and the name of a stream of it."""
+
+
+class Job(msgspec.Struct, frozen=True, gc=False):
+    """A unit on its way to the writer; `blobs` names, in draft order, the payloads that lie in the blobs."""
+
+    unit: Unit
+    blobs: tuple[Digest | None, ...] = ()
+
+
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """Where a stream stands: its number, its log's number, its last seq and that event's leaf in hex."""
+
+    stream: int
+    log: int
+    seq: int
+    leaf: str
+
+
+class Sealed:
+    """What one unit, or one batch of units, will change: rows by statement, heads, and the numbers used up."""
+
+    __slots__ = ("heads", "log", "logs", "pos", "rows", "stream")
+
+    def __init__(self, pos: int, stream: int, log: int) -> None:
+        self.pos = pos
+        self.stream = stream
+        self.log = log
+        self.rows: dict[str, list[Row]] = {}
+        self.heads: dict[StreamKey, Head] = {}
+        self.logs: dict[str, int] = {}
+
+    def add(self, statement: str, rows: list[Row]) -> None:
+        """Add rows for a statement."""
+        if statement in self.rows:
+            self.rows[statement].extend(rows)
+        else:
+            self.rows[statement] = rows
+
+
+class Sealer:
+    """Knows where every stream stands, as committed and as the open transaction has it.
+
+    It only trusts what was committed: `keep` after COMMIT makes the open transaction's heads permanent,
+    `drop` after ROLLBACK forgets them.
+    """
+
+    def __init__(self, connection: apsw.Connection, heads_kept: int = _HEADS_KEPT) -> None:
+        self._connection = connection
+        self._heads_kept = heads_kept
+        self._heads: OrderedDict[StreamKey, Head] = OrderedDict()
+        self._logs: dict[str, int] = {}
+        pos, stream, log = connection.execute(SQL["select_counters"]).get
+        self._committed = (pos, stream, log)
+        self.batch = Sealed(*self._committed)
+
+    def seal(self, job: Job) -> Sealed:
+        """Turn a unit into rows that continue what was accepted so far; nothing is remembered of it yet.
+
+        Raises:
+            StaleVersion: The run is not at the expected version.
+            ValueError, TypeError: The unit is not well-formed (a bug of the caller).
+        """
+        unit = job.unit
+        batch = self.batch
+        sealed = Sealed(batch.pos, batch.stream, batch.log)
+        blobs = job.blobs
+        if unit.run:
+            key = (unit.tenant, unit.run)
+            head = self._find(key)
+            actual = head.seq if head is not None else 0
+            if actual != unit.expected:
+                raise StaleVersion(run=unit.run, expected=unit.expected, actual=actual)
+            if unit.drafts:
+                self._extend(sealed, key, head, unit.drafts, blobs[: len(unit.drafts)])
+        elif unit.drafts:
+            raise ValueError("drafts need a run")
+        for index, (name, draft) in enumerate(unit.others, len(unit.drafts)):
+            key = (owner_of(unit, name), name)
+            head = sealed.heads.get(key) or self._find(key)
+            self._extend(sealed, key, head, (draft,), blobs[index : index + 1])
+        _side_rows(sealed, unit)
+        return sealed
+
+    def accept(self, sealed: Sealed) -> None:
+        """Let a unit's rows stand in the open transaction, so that the next unit continues from them."""
+        batch = self.batch
+        batch.pos, batch.stream, batch.log = sealed.pos, sealed.stream, sealed.log
+        batch.heads.update(sealed.heads)
+        batch.logs.update(sealed.logs)
+        for statement, rows in sealed.rows.items():
+            batch.add(statement, rows)
+
+    def keep(self) -> None:
+        """Remember the open transaction's heads: it was committed."""
+        batch = self.batch
+        heads = self._heads
+        for key, head in batch.heads.items():
+            heads[key] = head
+            heads.move_to_end(key)
+        while len(heads) > self._heads_kept:
+            heads.popitem(last=False)
+        self._logs.update(batch.logs)
+        self._committed = (batch.pos, batch.stream, batch.log)
+        self.batch = Sealed(*self._committed)
+
+    def drop(self) -> None:
+        """Forget the open transaction: it was rolled back."""
+        self.batch = Sealed(*self._committed)
+
+    def _find(self, key: StreamKey) -> Head | None:
+        head = self.batch.heads.get(key) or self._heads.get(key)
+        if head is not None:
+            return head
+        found = self._connection.execute(SQL["select_stream_head"], key).get
+        if found is None:
+            return None
+        stream, log, seq, leaf = found
+        head = Head(stream, log, seq, leaf.hex() if leaf is not None else "")
+        # Read inside the transaction, but of rows that no unit of it has touched: safe to keep.
+        self._heads[key] = head
+        return head
+
+    def _extend(
+        self,
+        sealed: Sealed,
+        key: StreamKey,
+        head: Head | None,
+        drafts: Sequence[Draft],
+        blobs: Sequence[Digest | None],
+    ) -> None:
+        if head is None:
+            head = self._open(sealed, key)
+        name = key[1]
+        stream, log, seq, prev, pos = head.stream, head.log, head.seq, head.leaf, sealed.pos
+        events: list[Row] = []
+        payloads: list[Row] = []
+        for draft, blob in zip(drafts, blobs or repeat(None), strict=False):
+            seq += 1
+            pos += 1
+            body = draft.payload
+            mark = None
+            if body is not None:
+                mark = commitment(draft.salt, body)
+                payloads.append((pos, draft.salt, body if blob is None else None, blob))
+            header = seal(draft.fields, stream=name, seq=seq, prev=prev, payload=mark)
+            leaf = leaf_hash(header)
+            prev = leaf.hex()
+            events.append((pos, stream, seq, log, header, leaf))
+        sealed.pos = pos
+        sealed.heads[key] = Head(stream, log, seq, prev)
+        sealed.add("insert_event", events)
+        if payloads:
+            sealed.add("insert_payload", payloads)
+
+    def _open(self, sealed: Sealed, key: StreamKey) -> Head:
+        tenant, name = key
+        log_name = f"tenant:{tenant}" if tenant else PLATFORM
+        log = sealed.logs.get(log_name) or self._find_log(log_name)
+        if log is None:
+            sealed.log += 1
+            log = sealed.logs[log_name] = sealed.log
+            sealed.add("insert_log", [(log, log_name)])
+        sealed.stream += 1
+        sealed.add("insert_stream", [(sealed.stream, tenant, name, log)])
+        return Head(sealed.stream, log, 0, "")
+
+    def _find_log(self, name: str) -> int | None:
+        log = self.batch.logs.get(name) or self._logs.get(name)
+        if log is None:
+            log = self._connection.execute(SQL["select_log"], (name,)).get
+            if log is not None:
+                self._logs[name] = log
+        return log
+
+
+def owner_of(unit: Unit, name: str) -> str:
+    """Name the tenant whose stream this is; the platform may write to any, a tenant to its own."""
+    if name == PLATFORM:
+        return ""
+    kind, _, tenant = name.partition(":")
+    if kind != "tenant" or not tenant or unit.tenant not in ("", tenant):
+        raise ValueError(f"a unit of tenant {unit.tenant!r} cannot write to the stream {name!r}")
+    return tenant
+
+
+def _side_rows(sealed: Sealed, unit: Unit) -> None:
+    tenant = unit.tenant
+    if unit.head is not None:
+        _own(tenant, unit.head.tenant)
+        sealed.add("upsert_run", [lay.as_row(unit.head)])
+    for task in unit.new_tasks:
+        _own(tenant, task.tenant)
+        if task.state is TaskState.DONE:
+            raise ValueError(f"the new task {task.id} is done; there is nothing to queue")
+        sealed.add("insert_task", [lay.as_row(task)])
+    for move in unit.moved_tasks:
+        _own(tenant, move.task.tenant)
+        if move.task.state is TaskState.DONE:
+            sealed.add("finish_task", [lay.task_end(move)])
+        else:
+            sealed.add("move_task", [lay.task_move(move)])
+    for posting in unit.postings:
+        _own(tenant, posting.tenant)
+        sealed.add("insert_posting", [lay.as_row(posting)])
+    for approval in unit.new_approvals:
+        _own(tenant, approval.tenant)
+        sealed.add("insert_approval", [lay.approval_row(approval)])
+    for change in unit.moved_approvals:
+        _own(tenant, change.approval.tenant)
+        sealed.add("move_approval", [lay.approval_move(change)])
+    if unit.submission is not None:
+        _own(tenant, unit.submission.tenant)
+        sealed.add("insert_submission", [lay.as_row(unit.submission)])
+    if unit.halts:
+        sealed.add("upsert_halt", [lay.as_row(halt) for halt in unit.halts])
+    if unit.keys:
+        sealed.add("upsert_key", [lay.key_row(key) for key in unit.keys])
+
+
+def _own(tenant: str, row_tenant: str) -> None:
+    if tenant != row_tenant:
+        raise ValueError(f"a unit of tenant {tenant!r} holds a row of tenant {row_tenant!r}")

@@ -1,0 +1,141 @@
+"""Threads: one that steps the writer, one that scans for the readers, and how a loop waits for them."""
+
+import asyncio
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, Final, TypeVar
+
+import apsw
+
+from bailiwick.stores.refusals import StoreClosed
+from bailiwick.stores.sqlite.writer import Entry, Outcome, Writer
+
+T = TypeVar("T")
+
+MAX_BATCH: Final = 512
+"""Entries that one transaction takes; the rest waits for the next."""
+
+Waiting = tuple[Entry, asyncio.Future[Any]]
+
+
+class WriterThread:
+    """Steps a writer with whatever waits, as soon as anything does."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
+        self._closed = False
+        self._thread = Thread(target=self._work, name="bailiwick-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, entry: Entry) -> asyncio.Future[Any]:
+        """Hand an entry to the writer; the future answers once it survives a power cut.
+
+        Raises:
+            StoreClosed: The store is shut.
+        """
+        if self._closed:
+            raise StoreClosed
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._queue.put((entry, future))
+        return future
+
+    def close(self) -> None:
+        """Commit what waits, then stop and close the connection."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        closing = False
+        while not closing:
+            batch: list[Waiting] = []
+            entry = self._queue.get()
+            while entry is not None:
+                batch.append(entry)
+                if len(batch) == MAX_BATCH:
+                    break
+                try:
+                    entry = self._queue.get_nowait()
+                except Empty:
+                    break
+            closing = entry is None
+            if batch:
+                self._step(batch)
+        self.writer.close()
+
+    def _step(self, batch: list[Waiting]) -> None:
+        try:
+            outcomes = self.writer.step([entry for entry, _ in batch])
+        except Exception as fault:  # noqa: BLE001  a bug here must reach every caller, not hang them
+            outcomes = [fault] * len(batch)
+        _deliver([(future, outcome) for (_, future), outcome in zip(batch, outcomes, strict=True)])
+        self.writer.tend()
+
+
+class ReaderThread:
+    """Runs queries that may take long, off the loop, on a connection of its own."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._queue: SimpleQueue[tuple[Callable[[apsw.Connection], Any], asyncio.Future[Any]] | None]
+        self._queue = SimpleQueue()
+        self._closed = False
+        self._thread = Thread(target=self._work, name="bailiwick-reader", daemon=True)
+        self._thread.start()
+
+    async def ask(self, query: Callable[[apsw.Connection], T]) -> T:
+        """Run a query there and wait for its answer.
+
+        Raises:
+            StoreClosed: The store is shut.
+        """
+        if self._closed:
+            raise StoreClosed
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.put((query, future))
+        return await future
+
+    def close(self) -> None:
+        """Answer what waits, then stop and close the connection."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (asked := self._queue.get()) is not None:
+            query, future = asked
+            try:
+                outcome: Outcome = query(self._connection)
+            except Exception as fault:  # noqa: BLE001  the caller waits for it on the loop
+                outcome = fault
+            _deliver([(future, outcome)])
+        self._connection.close()
+
+
+def _deliver(answers: list[tuple[asyncio.Future[Any], Outcome]]) -> None:
+    """Wake each loop once with all that it waits for."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Outcome]]] = {}
+    for answer in answers:
+        by_loop.setdefault(answer[0].get_loop(), []).append(answer)
+    for loop, settled in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle, settled)
+        except RuntimeError:
+            if not loop.is_closed():
+                raise
+
+
+def _settle(answers: list[tuple[asyncio.Future[Any], Outcome]]) -> None:
+    for future, outcome in answers:
+        if future.done():
+            continue  # its caller was cancelled and no longer waits
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)

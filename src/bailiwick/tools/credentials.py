@@ -1,0 +1,195 @@
+"""Credentials: named by reference, resolved in the host at the moment of use, and kept out of all that leaves it."""
+
+import base64
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import quote, quote_plus
+
+from bailiwick.base import Category, Json, Refusal
+from bailiwick.ports import FrameSink
+
+MIN_LENGTH = 8
+MAX_BYTES = 65_536
+MASK = "[credential]"
+_MIN_LINE = 16
+_REFERENCE = re.compile(r"env:(?P<name>[A-Za-z_][A-Za-z0-9_]{0,127})\Z|file:(?P<path>/[^\0]{1,1023})\Z")
+
+
+class CredentialRefused(Refusal):
+    """A credential cannot be handed to a tool; its value is never part of the message."""
+
+    code: ClassVar[str] = "credential_refused"
+    category: ClassVar[Category] = Category.FORBIDDEN
+
+    def __init__(self, reference: str, reason: str) -> None:
+        super().__init__(
+            f"the credential {reference[:200]!r} is not handed out: {reason}",
+            remedy="list env:NAME or file:/path in the contract's credentials and set it where the host runs",
+            reference=reference[:200],
+            reason=reason,
+        )
+
+
+class Secret:
+    """A credential's value; it shows itself only to `reveal`."""
+
+    __slots__ = ("_reference", "_value")
+
+    def __init__(self, reference: str, value: str) -> None:
+        self._reference = reference
+        self._value = value
+
+    def reveal(self) -> str:
+        """Hand out the value, for use in a request; do not keep it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret({self._reference!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a secret is not serialised")
+
+
+class Redactor:
+    """Replaces the values that this host has issued, in each form in which they travel.
+
+    Forms: as is, JSON-escaped, percent-encoded, hexadecimal, base64 (both alphabets, at each of the three
+    alignments, so also inside `user:secret`), and the single lines of a value with many.
+    """
+
+    def __init__(self) -> None:
+        self._forms: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+
+    def issue(self, value: str) -> None:
+        """Learn a value that is about to be used."""
+        forms = _forms(value)
+        if forms <= self._forms:
+            return
+        self._forms |= forms
+        longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
+        self._pattern = re.compile("|".join(re.escape(form) for form in longest_first))
+
+    def text(self, text: str) -> str:
+        """Replace every issued value in a text."""
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
+    def json(self, value: Json) -> Json:
+        """Replace every issued value in a JSON value, keys included."""
+        if not self._pattern:
+            return value
+        match value:
+            case str():
+                return self.text(value)
+            case dict():
+                return {self.text(key): self.json(child) for key, child in value.items()}
+            case list() | tuple():
+                return [self.json(child) for child in value]
+            case _:
+                return value
+
+    def pending(self, text: str) -> int:
+        """Count the characters at the end of a text that may be the beginning of an issued value."""
+        longest = min(max(map(len, self._forms), default=1) - 1, len(text))
+        for length in range(longest, 0, -1):
+            end = text[-length:]
+            if any(form.startswith(end) for form in self._forms):
+                return length
+        return 0
+
+
+class RedactedFrames:
+    """A sink that redacts frames, also a value that is cut in two by the border of two text frames."""
+
+    def __init__(self, sink: FrameSink, redactor: Redactor) -> None:
+        self._sink = sink
+        self._redactor = redactor
+        self._held = ""
+        self._type: Json = None
+
+    def __call__(self, frame: dict[str, Any]) -> None:
+        """Take a frame and pass on what is certain to hold no value."""
+        text = frame.get("text")
+        if frame.keys() != {"type", "text"} or not isinstance(text, str):
+            self.flush()
+            self._sink(self._redactor.json(frame))
+            return
+        if frame["type"] != self._type:
+            self.flush()
+            self._type = frame["type"]
+        text = self._redactor.text(self._held + text)
+        keep = self._redactor.pending(text)
+        self._held = text[len(text) - keep :]
+        if len(text) > keep:
+            self._sink({"type": self._type, "text": text[: len(text) - keep]})
+
+    def flush(self) -> None:
+        """Pass on what was held back; called when the stream ends."""
+        if self._held:
+            self._sink({"type": self._type, "text": self._held})
+            self._held = ""
+
+
+class Credentials:
+    """Resolves references on this host.
+
+    Args:
+        environment: The variables that `env:NAME` reads, looked up anew each time.
+        redactor: Learns each value before it is handed out.
+    """
+
+    def __init__(self, environment: Mapping[str, str], redactor: Redactor) -> None:
+        self._environment = environment
+        self._redactor = redactor
+
+    def resolve(self, reference: str, *, allowed: tuple[str, ...]) -> Secret:
+        """Read a credential that a contract lists.
+
+        Raises:
+            CredentialRefused: Not listed, malformed, absent, too short to be kept out of outputs, too long.
+        """
+        match = _REFERENCE.match(reference)
+        if match is None or reference not in allowed:
+            raise CredentialRefused(reference, "the contract does not list it, or it is no reference")
+        value = self._environment.get(match["name"]) if match["name"] else _read(Path(match["path"]))
+        if value is None:
+            raise CredentialRefused(reference, "it is not set on this host")
+        if not MIN_LENGTH <= len(value) <= MAX_BYTES:
+            raise CredentialRefused(reference, f"it has not between {MIN_LENGTH} and {MAX_BYTES} characters")
+        self._redactor.issue(value)
+        return Secret(reference, value)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 2).decode().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _forms(value: str) -> set[str]:
+    raw = value.encode()
+    forms = {value, quote(value, safe=""), quote(value), quote_plus(value)}
+    forms |= {re.sub(r"%..", _lower, form) for form in forms}
+    forms |= {raw.hex(), raw.hex().upper(), json.dumps(value)[1:-1]}
+    forms |= {json.dumps(value, ensure_ascii=False)[1:-1]}
+    for encode in (base64.standard_b64encode, base64.urlsafe_b64encode):
+        forms |= {_core(encode, raw, shift) for shift in range(3)}
+    forms |= {line for line in value.splitlines() if len(line) >= _MIN_LINE}
+    return {form for form in forms if len(form) >= MIN_LENGTH - 1}
+
+
+def _lower(match: re.Match[str]) -> str:
+    return match[0].lower()
+
+
+def _core(encode: Callable[[bytes], bytes], raw: bytes, shift: int) -> str:
+    """Encode a value behind `shift` unknown bytes and keep the characters that only the value decides."""
+    text = encode(b"\0" * shift + raw).decode().rstrip("=")
+    first = (8 * shift + 5) // 6
+    whole = (8 * (shift + len(raw))) // 6
+    return text[first:whole]

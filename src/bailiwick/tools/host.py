@@ -1,0 +1,262 @@
+"""The tool host: executes the calls that the gate dispatched, each within its time, its schema and its silence."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, ClassVar
+
+import msgspec
+
+from bailiwick.base import Category, Digest, Refusal, canonical
+from bailiwick.contract import (
+    CapabilityRef,
+    Contract,
+    EffectClass,
+    ErrorCategory,
+    contract_digest,
+    select_version,
+    validator_for,
+)
+from bailiwick.contract.version import parse_version
+from bailiwick.ports import Blobs, CallFailed, FactsNeed, FrameSink, Stop, ToolCall, ToolResult
+from bailiwick.tools.credentials import RedactedFrames, Redactor
+
+MAX_OUTPUT_BYTES = 262_144
+MAX_MESSAGE = 1_000
+GRACE_SECONDS = 2.0
+WRITES = (EffectClass.IDEMPOTENT_WRITE, EffectClass.EXTERNAL_ACTION)
+
+Implementation = Callable[[ToolCall, FrameSink, Stop], Awaitable[ToolResult]]
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What policy may know of a tool's actions: the artifacts to read, and a pure function over them.
+
+    `derive` raises a Refusal when the artifacts are not what the tool would accept.
+    """
+
+    needs: Callable[[dict[str, Any]], FactsNeed]
+    derive: Callable[[dict[str, Any], dict[Digest, bytes]], dict[str, Any]]
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """A contract and what fulfils it.
+
+    An implementation raises a Refusal or a CallFailed when it is certain that nothing was done; any other
+    exception of a tool that writes leaves the outcome unknown.
+    """
+
+    contract: Contract
+    run: Implementation
+    facts: Facts | None = None
+
+
+class UnknownTool(Refusal):
+    """This host does not have the capability that is asked for."""
+
+    code: ClassVar[str] = "unknown_tool"
+    category: ClassVar[Category] = Category.ABSENT
+
+    def __init__(self, ref: str, reason: str) -> None:
+        super().__init__(
+            f"no tool serves {ref}: {reason}",
+            remedy="register the tool in this version, or start a run that pins the one that is registered",
+            ref=ref,
+            reason=reason,
+        )
+
+
+class Tools:
+    """Fulfils `ports.ToolHost` with registered tools.
+
+    Args:
+        tools: Each name and version once.
+        blobs: Takes outputs that are too large to be recorded in an event.
+        redactor: Knows the credentials that this host has issued.
+
+    Raises:
+        ValueError: Two tools have one name and version.
+    """
+
+    def __init__(self, tools: Iterable[Tool], *, blobs: Blobs, redactor: Redactor) -> None:
+        self._tools: dict[str, Tool] = {}
+        self._digests: dict[str, Digest] = {}
+        self._blobs = blobs
+        self._redactor = redactor
+        self._abandoned: set[asyncio.Task[ToolResult]] = set()
+        for tool in tools:
+            ref = tool.contract.ref
+            if ref in self._tools:
+                raise ValueError(f"{ref} is registered twice")
+            self._tools[ref] = tool
+            self._digests[ref] = contract_digest(tool.contract)
+
+    def contracts(self) -> tuple[Contract, ...]:
+        """List what this host can execute."""
+        return tuple(tool.contract for tool in self._tools.values())
+
+    def facts(self, contract: Contract, arguments: dict[str, Any]) -> FactsNeed | None:
+        """Name the artifacts that the tool's facts are computed from; None for a tool without facts."""
+        facts = self._find(contract).facts
+        return facts.needs(arguments) if facts else None
+
+    def derive_facts(
+        self, contract: Contract, arguments: dict[str, Any], artifacts: dict[Digest, bytes]
+    ) -> dict[str, Any]:
+        """Compute what policy may know of an action.
+
+        Raises:
+            CallFailed: The artifacts are missing or not what the tool would accept.
+        """
+        facts = self._find(contract).facts
+        try:
+            return facts.derive(arguments, artifacts) if facts else {}
+        except Refusal as refusal:
+            raise self._told(refusal) from None
+
+    async def execute(self, call: ToolCall, sink: FrameSink, stop: Stop) -> ToolResult:
+        """Execute one call.
+
+        Raises:
+            CallFailed: No result. `ambiguous` when a tool that writes was stopped, ran out of time, broke, or
+                answered with something else than its contract says.
+        """
+        frames = RedactedFrames(sink, self._redactor)
+        try:
+            tool = self._find(call.contract)
+        except UnknownTool as refusal:
+            raise self._told(refusal) from None
+        errors = validator_for(tool.contract.input).errors(call.arguments)
+        if errors:
+            detail = f"{errors[0].pointer} {errors[0].detail}"
+            raise self._failed(ErrorCategory.TOOL_FAILED, f"the arguments do not fit the contract: {detail}")
+        result = await self._run(tool, call, frames, stop)
+        frames.flush()
+        return await self._checked(tool, call, result)
+
+    def _find(self, contract: Contract) -> Tool:
+        """Find the pinned version, or a later minor or patch of it with the same effect class."""
+        exact = self._tools.get(contract.ref)
+        if exact is not None:
+            if self._digests[contract.ref] != contract_digest(contract):
+                raise UnknownTool(contract.ref, "the contract registered under this version has another text")
+            return exact
+        parts = parse_version(contract.version)
+        versions = [
+            tool.contract.version for tool in self._tools.values() if tool.contract.name == contract.name
+        ]
+        chosen = select_version(versions, CapabilityRef(contract.name, parts[:2])) if parts else None
+        if chosen is None:
+            raise UnknownTool(contract.ref, "neither this version nor a compatible one is registered")
+        tool = self._tools[f"{contract.name}@{chosen}"]
+        if tool.contract.effect is not contract.effect:
+            raise UnknownTool(contract.ref, f"version {chosen} has another effect class")
+        return tool
+
+    async def _run(self, tool: Tool, call: ToolCall, frames: FrameSink, stop: Stop) -> ToolResult:
+        """Race the implementation against time and stop; what it says on failure is told without secrets."""
+        writes = tool.contract.effect in WRITES
+        if stop.requested:
+            raise self._failed(ErrorCategory.CANCELED, f"canceled before it began: {stop.reason}")
+        work = asyncio.ensure_future(_started(tool, call, frames, stop))
+        asked = asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait(
+                {work, asked}, timeout=call.timeout_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not work.done():
+                await self._interrupt(work)
+        except asyncio.CancelledError:
+            await self._interrupt(work)
+            raise
+        finally:
+            asked.cancel()
+        if work.done() and not work.cancelled():
+            error = work.exception()
+            if error is None:
+                return work.result()
+            if not stop.requested or isinstance(error, CallFailed):
+                raise self._told(error, ambiguous=writes)
+        if stop.requested:
+            raise self._failed(ErrorCategory.CANCELED, f"canceled: {stop.reason}", ambiguous=writes)
+        raise self._failed(
+            ErrorCategory.TIMEOUT, f"no result within {call.timeout_seconds:g} s", ambiguous=writes
+        )
+
+    async def _interrupt(self, work: asyncio.Task[ToolResult]) -> None:
+        """Cancel a call and give it a moment to clean up; one that ignores it is left to itself."""
+        work.cancel()
+        await asyncio.wait({work}, timeout=GRACE_SECONDS)
+        if not work.done():
+            self._abandoned.add(work)
+            work.add_done_callback(self._forget)
+
+    def _forget(self, work: asyncio.Task[ToolResult]) -> None:
+        self._abandoned.discard(work)
+        if not work.cancelled():
+            work.exception()  # looked at, so that asyncio does not report it with its text
+
+    async def _checked(self, tool: Tool, call: ToolCall, result: ToolResult) -> ToolResult:
+        """Redact an output, bound its size, and hold it to the contract."""
+        writes = tool.contract.effect in WRITES
+        output = self._redactor.json(result.output)
+        try:
+            body = canonical(output)
+        except TypeError:
+            raise self._failed(
+                ErrorCategory.INVALID_OUTPUT, "the output is not JSON", ambiguous=writes
+            ) from None
+        validator = validator_for(tool.contract.output)
+        if len(body) > MAX_OUTPUT_BYTES:
+            kept = {"artifact": await self._blobs.put(call.tenant, body), "bytes": len(body)}
+            if not validator.fits(kept):
+                raise CallFailed(
+                    ErrorCategory.INVALID_OUTPUT,
+                    f"the output of {len(body)} bytes is over {MAX_OUTPUT_BYTES}; all of it is artifact {kept['artifact']}",
+                    ambiguous=writes,
+                    partial=kept,
+                )
+            output = kept
+        errors = validator.errors(output)
+        if errors:
+            detail = f"the output does not fit the contract: {errors[0].pointer} {errors[0].detail}"
+            raise self._failed(ErrorCategory.INVALID_OUTPUT, detail, ambiguous=writes)
+        return ToolResult(output, result.tree)
+
+    def _told(self, error: BaseException, *, ambiguous: bool = False) -> CallFailed:
+        """Turn an implementation's exception into a CallFailed that carries nothing but its redacted text."""
+        match error:
+            case CallFailed():
+                return CallFailed(
+                    error.category,
+                    self._safe(error.message),
+                    unsent=error.unsent,
+                    ambiguous=error.ambiguous,
+                    retry_after=error.retry_after,
+                    partial=self._redactor.json(error.partial),
+                )
+            case Refusal():
+                denied = error.category is Category.FORBIDDEN
+                return self._failed(
+                    ErrorCategory.DENIED if denied else ErrorCategory.TOOL_FAILED,
+                    f"{error.code}: {error.message}; {error.remedy}",
+                )
+            case _:
+                return self._failed(
+                    ErrorCategory.TOOL_FAILED, f"{type(error).__name__}: {error}", ambiguous=ambiguous
+                )
+
+    def _failed(self, category: ErrorCategory, message: str, *, ambiguous: bool = False) -> CallFailed:
+        return CallFailed(category, self._safe(message), ambiguous=ambiguous)
+
+    def _safe(self, message: str) -> str:
+        """Redact first, cut afterwards: half a credential is not recognised."""
+        clean = self._redactor.text(message).encode(errors="replace").decode().replace("\0", "")
+        return clean if len(clean) <= MAX_MESSAGE else f"{clean[:MAX_MESSAGE]} …"
+
+
+async def _started(tool: Tool, call: ToolCall, frames: FrameSink, stop: Stop) -> ToolResult:
+    try:
+        return await tool.run(call, frames, stop)
+    except SystemExit as error:
+        # It would end the whole server, not the call.
+        raise RuntimeError(f"the tool tried to exit with {error.code!r}") from None

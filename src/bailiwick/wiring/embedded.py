@@ -1,0 +1,165 @@
+"""The embedded system: store, platform, worker and keeper in one process over one data directory."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import structlog
+
+from bailiwick.app import App
+from bailiwick.keeper import Duty, keep
+from bailiwick.plan import RuleBook, builtin_rules
+from bailiwick.policy import Role, build_bundle, stacked
+from bailiwick.ports import SandboxStatus, WorkerPort
+from bailiwick.run import SYSTEM_CONTEXT
+from bailiwick.sandbox import BubblewrapSandbox, default_cache_dir
+from bailiwick.service import Catalogue, Platform, Stores, keys_of
+from bailiwick.stores import SqliteStore, open_store
+from bailiwick.wiring.compiler import run_policy_compiler
+from bailiwick.wiring.hosts import Hosts, build_hosts
+from bailiwick.wiring.keys import DeploymentKeys
+from bailiwick.wiring.settings import Settings
+from bailiwick.wiring.world import SystemWorld
+from bailiwick.worker import Checker, Executor, Runner, Worker
+
+log = structlog.get_logger("bailiwick")
+
+
+class Embedded:
+    """A running system: the platform with its worker and keeper behind it.
+
+    `first_key` is the secret of the admin key that was made because there was none; else empty.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        store: SqliteStore,
+        platform: Platform,
+        hosts: Hosts,
+        books: dict[str, RuleBook],
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.platform = platform
+        self.hosts = hosts
+        self._books = books
+        self.first_key = ""
+
+    async def prepare(self, sandbox: BubblewrapSandbox) -> SandboxStatus:
+        """Void what an earlier process held, load what must be in memory, and test the sandbox."""
+        await self.store.queue.end_sessions()
+        await self.platform.start()
+        if not await self.store.views.keys(""):
+            _, self.first_key = await self.platform.keyring.issue(
+                self.settings.tenant,
+                name="admin",
+                role=Role.ADMIN,
+                groups=self.settings.groups,
+                by="platform",
+            )
+        while await self.platform.recovering.reap():
+            pass
+        status = await sandbox.self_test()
+        if not status.available:
+            log.warning("sandbox.off", findings=list(status.findings))
+        return status
+
+    def worker(self, apps: Sequence[App], port: WorkerPort, name: str = "embedded") -> Worker:
+        """Make a worker that serves all that the apps and the tool host offer."""
+        agents = {(app.name, ref): agent for app in apps for ref, agent in app.agents.items()}
+        tools = self.hosts.tools
+        runner = Runner(
+            port=port,
+            executor=Executor(tools=tools, models=self.hosts.models),
+            tools=tools,
+            checker=Checker(books=self._books, trees=self.hosts.trees),
+            agents=agents,
+            world=SystemWorld(),
+        )
+        offered = [ref for _, ref in agents] + [contract.ref for contract in tools.contracts()]
+        capabilities = keys_of([*offered, SYSTEM_CONTEXT])
+        return Worker(
+            port=port, runner=runner, name=name, capabilities=capabilities, slots=self.settings.slots
+        )
+
+    def duties(self) -> tuple[Duty, ...]:
+        """List what the keeper looks after."""
+        recovering, sequencing = self.platform.recovering, self.platform.sequencing
+        return (
+            Duty("reap", recovering.reap, 2.0),
+            Duty("time-out", recovering.time_out, 1.0),
+            Duty("deadlines", recovering.pass_deadlines, 1.0),
+            Duty("approvals", recovering.expire_approvals, 2.0),
+            Duty("relay", sequencing.place, 0.2),
+            Duty("sequence", sequencing.integrate, 0.5),
+        )
+
+
+def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox) -> Embedded:
+    """Open the data directory and connect everything; nothing runs yet.
+
+    Raises:
+        DataDirInUse: Another process has the directory.
+        PolicyRefused: A policy of an app is not sound.
+    """
+    folder = settings.folder
+    keys = DeploymentKeys(folder / "keys")
+    store = open_store(folder, blob_key=keys.blob_key)
+    try:
+        world = SystemWorld()
+        hosts = build_hosts(
+            settings, apps, blobs=store.blobs, sandbox=sandbox, world=world, folder=folder / "work"
+        )
+        books = {app.name: _book(app) for app in apps}
+        policies = {name: text for app in apps for name, text in app.policies.items()}
+        platform = Platform(
+            stores=Stores(store.ledger, store.queue, store.views, store.feed, store.audit, store.blobs),
+            world=world,
+            catalogue=Catalogue(hosts.tools.contracts(), apps, books),
+            bundle=build_bundle(stacked(policies), run_policy_compiler),
+            tools=hosts.tools,
+            prices=hosts.prices,
+            signer=keys.signer(settings.deployment),
+            pepper=keys.pepper,
+        )
+    except BaseException:
+        store.close()
+        raise
+    return Embedded(settings=settings, store=store, platform=platform, hosts=hosts, books=books)
+
+
+@contextlib.asynccontextmanager
+async def embedded(
+    settings: Settings, apps: Sequence[App], *, cache_dir: Path | None = None, workers: int = 1
+) -> AsyncIterator[Embedded]:
+    """Run the embedded system for the length of a `with`.
+
+    Raises:
+        DataDirInUse, PolicyRefused: See `build`.
+    """
+    sandbox = BubblewrapSandbox(cache_dir if cache_dir is not None else default_cache_dir())
+    system = build(settings, apps, sandbox)
+    try:
+        await system.prepare(sandbox)
+        tasks = [asyncio.create_task(keep(system.duties()))]
+        for number in range(workers):
+            worker = system.worker(apps, system.platform, f"embedded-{number}")
+            tasks.append(asyncio.create_task(worker.run()))
+        try:
+            yield system
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+    finally:
+        system.store.close()
+
+
+def _book(app: App) -> RuleBook:
+    book = builtin_rules()
+    for rule in app.rules:
+        book = book.with_rule(rule)
+    return book

@@ -1,0 +1,108 @@
+"""Settings: defaults, then a TOML file, then the environment, then what the caller says; checked before the start."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from bailiwick.base import Category, Refusal
+
+PREFIX = "BAILIWICK_"
+
+
+class InvalidSettings(Refusal):
+    """A setting cannot be used."""
+
+    code: ClassVar[str] = "invalid_settings"
+    category: ClassVar[Category] = Category.INVALID
+
+    def __init__(self, reason: str, source: str) -> None:
+        super().__init__(
+            f"the settings are not usable: {reason} (from {source})",
+            remedy="docs/operations.md lists the settings with their types",
+            reason=reason,
+            source=source,
+        )
+
+
+class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A provider of models that speaks OpenAI's chat dialect; the key is a reference, never a value."""
+
+    base_url: str
+    api_key: str = ""
+    structured_output: str = "native"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a deployment runs.
+
+    `default_price_usd_per_million` prices models that nobody has priced: (input, output), never zero.
+    `groups` are given to the key that is made at first start.
+    """
+
+    data_dir: str = "~/.bailiwick"
+    host: str = "127.0.0.1"
+    port: int = 7080
+    tenant: str = "default"
+    deployment: str = "bailiwick.local"
+    slots: int = 8
+    log_level: str = "info"
+    providers: dict[str, Provider] = {}
+    default_price_usd_per_million: tuple[int, int] = (15, 75)
+    groups: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """The data directory, with `~` filled in."""
+        return Path(self.data_dir).expanduser()
+
+
+def load_settings(path: Path | None = None, **given: Any) -> Settings:
+    """Gather the settings.
+
+    Args:
+        path: A TOML file; `bailiwick.toml` in the current directory when it is there and None is given.
+        given: What the caller says; None values are left out.
+
+    Raises:
+        InvalidSettings: A name is unknown or a value of a wrong type; nothing was started.
+    """
+    found: dict[str, Any] = {}
+    source = path if path is not None else Path("bailiwick.toml")
+    if path is not None or source.is_file():
+        found.update(_read(source))
+    known = {field.name: field for field in msgspec.structs.fields(Settings)}
+    for name in known:
+        text = os.environ.get(PREFIX + name.upper())
+        if text is not None:
+            found[name] = _value(name, text)
+    found.update({name: value for name, value in given.items() if value is not None})
+    found.setdefault("providers", {}).setdefault(
+        "openai",
+        {
+            "base_url": os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1"),
+            "api_key": "env:OPENAI_API_KEY" if "OPENAI_API_KEY" in os.environ else "",
+        },
+    )
+    try:
+        return msgspec.convert(found, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidSettings(str(error), str(source)) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise InvalidSettings(str(error), str(path)) from error
+
+
+def _value(name: str, text: str) -> Any:
+    if not text.startswith(("{", "[")):
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise InvalidSettings(f"{PREFIX}{name.upper()}: {error}", "environment") from error

@@ -1,0 +1,57 @@
+"""Checking: an attempt's output is held to its schema and to the architect rules before it is handed in."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from bailiwick.base import Digest
+from bailiwick.contract import Contract, validator_for
+from bailiwick.plan import RuleBook, Subject, SubjectKind, check_brief
+from bailiwick.ports import Assignment, Trees
+from bailiwick.run import PLAN
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What checks said: the rules that were run, and what they and the schema found."""
+
+    rules: tuple[str, ...]
+    findings: tuple[str, ...]
+
+
+class Checker:
+    """Runs the checks that an assignment names."""
+
+    def __init__(self, *, books: Mapping[str, RuleBook], trees: Trees) -> None:
+        self._books = books
+        self._trees = trees
+
+    async def check(
+        self, assignment: Assignment, contract: Contract, output: dict[str, Any], tree: str
+    ) -> Checked:
+        """Hold an output, and the workspace if it was changed, to what was promised."""
+        if assignment.step == PLAN:
+            found = check_brief(output, assignment.phrases, assignment.constraints)
+            return Checked((), tuple(f"{finding.pointer}: {finding.detail}" for finding in found))
+        errors = validator_for(contract.output).errors(output)
+        if errors:
+            return Checked((), tuple(f"{error.pointer or '/'}: {error.detail}" for error in errors))
+        if not tree or tree == assignment.tree or not assignment.checks:
+            return Checked((), ())
+        return await self._rules(assignment, tree)
+
+    async def _rules(self, assignment: Assignment, tree: str) -> Checked:
+        before = assignment.tree_before
+        subject = Subject(
+            files_before=await self._trees.files(assignment.tenant, Digest(before)) if before else {},
+            files_after=await self._trees.files(assignment.tenant, Digest(tree)),
+        )
+        rules = [rule for rule, _ in assignment.checks]
+        constraints = [constraint for _, constraint in assignment.checks]
+        results = self._books[assignment.app].check(constraints, rules, subject, SubjectKind.TREE)
+        findings = tuple(
+            f"{result.rule}: {finding.pointer}: {finding.detail}"
+            for result in results
+            for finding in result.findings
+        )
+        return Checked(tuple(result.rule for result in results), findings)

@@ -1,0 +1,168 @@
+"""The executor: runs what the gate dispatched, on the host that can, and says what became of it."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from bailiwick.base import Digest, parse_canonical
+from bailiwick.contract import Contract, EffectClass, ErrorCategory
+from bailiwick.ports import (
+    CallFailed,
+    Dispatch,
+    FrameSink,
+    ModelHost,
+    ModelRequest,
+    Outcome,
+    Stop,
+    ToolCall,
+    ToolHost,
+    ToolResult,
+)
+from bailiwick.worker.wire import reply_value
+
+MAX_TRIES = 3
+MAX_RETRY_SECONDS = 30.0
+HALT_GRACE_SECONDS = 5.0
+_WRITES = (EffectClass.IDEMPOTENT_WRITE, EffectClass.EXTERNAL_ACTION)
+
+
+class Executor:
+    """Executes dispatches; retries only what is proven to have done nothing."""
+
+    def __init__(self, *, tools: ToolHost, models: ModelHost) -> None:
+        self._tools = tools
+        self._models = models
+        self._contracts: Mapping[str, Contract] = {contract.ref: contract for contract in tools.contracts()}
+
+    async def execute(
+        self, dispatch: Dispatch, request: ModelRequest | None, sink: FrameSink, stop: Stop
+    ) -> Outcome:
+        """Execute one dispatch to its outcome; never raises for what the other side does."""
+        begun = time.monotonic()
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return await self._once(dispatch, request, sink, stop, begun, tries)
+            except CallFailed as failed:
+                wait = failed.retry_after if failed.retry_after is not None else 0.2 * 2**tries
+                spent = time.monotonic() - begun
+                if (
+                    failed.unsent
+                    and tries < MAX_TRIES
+                    and spent + wait < MAX_RETRY_SECONDS
+                    and not stop.requested
+                ):
+                    await _pause(wait, stop)
+                    continue
+                return self._failed(dispatch, failed, stop, begun, 0 if failed.unsent else tries)
+
+    async def _once(
+        self,
+        dispatch: Dispatch,
+        request: ModelRequest | None,
+        sink: FrameSink,
+        stop: Stop,
+        begun: float,
+        tries: int,
+    ) -> Outcome:
+        blank = _blank(dispatch, "done", begun, tries)
+        if request is not None:
+            limited = replace(request, spend_limit_micro_usd=dispatch.spend_limit_micro_usd)
+            reply = await self._models.stream(limited, sink, stop)
+            return replace(
+                blank,
+                outcome=reply_value(reply),
+                usage=reply.usage,
+                served_model=reply.served_model,
+                first_token_ms=reply.first_token_ms,
+                interruptions=reply.interruptions,
+                duration_ms=_since(begun),
+            )
+        result = await self._tool(dispatch, sink, stop)
+        return replace(blank, outcome=result.output, tree=result.tree or "", duration_ms=_since(begun))
+
+    async def _tool(self, dispatch: Dispatch, sink: FrameSink, stop: Stop) -> ToolResult:
+        contract = self._contracts.get(dispatch.capability)
+        if contract is None:
+            raise CallFailed(ErrorCategory.INTERNAL, f"this worker has no {dispatch.capability}", unsent=True)
+        call = ToolCall(
+            contract=contract,
+            arguments=parse_canonical(dispatch.body.encode())["arguments"],
+            key=dispatch.key,
+            tenant=dispatch.tenant,
+            run=dispatch.run,
+            step=dispatch.step,
+            tree=Digest(dispatch.tree) if dispatch.tree else None,
+            timeout_seconds=dispatch.timeout_seconds,
+        )
+        if dispatch.effect not in _WRITES:
+            return await self._tools.execute(call, sink, stop)
+        return await self._write(call, sink, stop)
+
+    async def _write(self, call: ToolCall, sink: FrameSink, stop: Stop) -> ToolResult:
+        """A write may finish after a cancel; after a halt it has five seconds, then nobody knows."""
+        never = Stop()
+        work = asyncio.ensure_future(self._tools.execute(call, sink, never))
+        halted = asyncio.ensure_future(_halted(stop))
+        try:
+            await asyncio.wait({work, halted}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                await asyncio.wait({work}, timeout=HALT_GRACE_SECONDS)
+            if not work.done():
+                raise CallFailed(ErrorCategory.CANCELED, "halted in the middle of a write", ambiguous=True)
+            return work.result()
+        finally:
+            halted.cancel()
+            work.cancel()
+
+    def _failed(
+        self, dispatch: Dispatch, failed: CallFailed, stop: Stop, begun: float, tries: int
+    ) -> Outcome:
+        state = "failed"
+        if failed.ambiguous and dispatch.effect in _WRITES:
+            state = "unknown"
+        elif stop.requested:
+            state = "lost" if stop.reason.startswith("halt") else "canceled"
+        return replace(
+            _blank(dispatch, state, begun, tries),
+            outcome=failed.partial,
+            category=failed.category,
+            reason=failed.message,
+            usage=failed.usage,
+            retry_after=failed.retry_after,
+            interruptions=(failed.message,) if failed.category is ErrorCategory.INVALID_OUTPUT else (),
+        )
+
+
+def _blank(dispatch: Dispatch, state: str, begun: float, tries: int) -> Outcome:
+    return Outcome(
+        key=dispatch.key,
+        tenant=dispatch.tenant,
+        run=dispatch.run,
+        step=dispatch.step,
+        epoch=dispatch.epoch,
+        state=state,
+        duration_ms=_since(begun),
+        tries=tries,
+    )
+
+
+def _since(begun: float) -> int:
+    return int((time.monotonic() - begun) * 1000)
+
+
+async def _halted(stop: Stop) -> None:
+    reason = await stop.wait()
+    if not reason.startswith("halt"):
+        await asyncio.Event().wait()  # a cancel lets a write finish
+
+
+async def _pause(seconds: float, stop: Stop) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,138 @@
+"""The loop of a platform-run agent: ask the model, call the tools it wants, until its answer fits."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bailiwick.app import AgentDefinition, CallRefused
+from bailiwick.base import Refusal, canonical, parse_strict
+from bailiwick.contract import Contract, ErrorCategory, parse_ref, select_version
+from bailiwick.ports import Message, ModelReply, ToolSpec, ToolUse
+from bailiwick.worker.checking import Checked, Checker
+from bailiwick.worker.failure import StepFailed
+from bailiwick.worker.handle import Handle
+
+MAX_REPAIRS = 1
+MAX_RESULT_CHARS = 60_000
+_LAST_TURN = "This is your last turn: call no more tools, and give your final answer now."
+
+
+class AgentLoop:
+    """Runs one attempt of a platform-run agent; resumed, its recorded calls answer it."""
+
+    def __init__(
+        self, *, agent: AgentDefinition, handle: Handle, checker: Checker, tools: Mapping[str, Contract]
+    ) -> None:
+        self._agent = agent
+        self._handle = handle
+        self._checker = checker
+        self._names = {_wire_name(name): name for name in agent.contract.tools}
+        self._specs = tuple(_spec(name, tools) for name in agent.contract.tools)
+        self._repairs = 0
+
+    async def run(self, output_schema: dict[str, Any]) -> tuple[dict[str, Any], Checked]:
+        """Work until the answer fits the schema and the rules.
+
+        Returns:
+            The output and the checks that it passed.
+
+        Raises:
+            StepFailed: It does not fit after one repair, the turns are used up, or the model failed.
+        """
+        messages = self._opening()
+        for turn in range(self._agent.max_turns):
+            if turn == self._agent.max_turns - 1 and turn > 0:
+                messages.append(Message("user", _LAST_TURN))
+            reply = await self._ask(messages, output_schema)
+            messages.append(reply.message)
+            if reply.message.tool_uses:
+                for use in reply.message.tool_uses:
+                    messages.append(await self._call(use))
+                continue
+            output, checked = await self._judge(reply)
+            if output is not None and not checked.findings:
+                return output, checked
+            messages.append(self._repair(checked))
+        reason = f"no answer after {self._agent.max_turns} turns"
+        raise StepFailed(ErrorCategory.EXHAUSTED, reason)
+
+    def _opening(self) -> list[Message]:
+        system = self._agent.prompt
+        if self._handle.feedback:
+            system += f"\n\nAn earlier attempt was not accepted: {self._handle.feedback}"
+        given = canonical(self._handle.assignment.input).decode()
+        return [Message("system", system), Message("user", given)]
+
+    async def _ask(self, messages: list[Message], output_schema: dict[str, Any]) -> ModelReply:
+        try:
+            return await self._handle.model(
+                self._agent.model,
+                messages,
+                tools=self._specs,
+                output_schema=output_schema,
+                max_output_tokens=self._agent.max_output_tokens,
+            )
+        except CallRefused as refused:
+            category = ErrorCategory(refused.category)
+            raise StepFailed(category, f"model {self._agent.model}: {refused.reason}") from refused
+
+    async def _call(self, use: ToolUse) -> Message:
+        name = self._names.get(use.name)
+        if name is None:
+            known = ", ".join(self._names) or "none"
+            return _told(use, {"error": f"there is no tool {use.name}; there are: {known}"})
+        try:
+            arguments = parse_strict(use.arguments.encode() or b"{}")
+        except Refusal as refusal:
+            return _told(use, {"error": f"the arguments are not valid JSON: {refusal.message}"})
+        if not isinstance(arguments, dict):
+            return _told(use, {"error": "the arguments must be one JSON object"})
+        try:
+            return _told(use, await self._handle.tool(name, arguments))
+        except CallRefused as refused:
+            return _told(use, {"error": refused.reason, "category": refused.category, "state": refused.state})
+
+    async def _judge(self, reply: ModelReply) -> tuple[dict[str, Any] | None, Checked]:
+        try:
+            output = parse_strict(reply.message.text.encode())
+        except Refusal as refusal:
+            return None, Checked((), (f"the answer is not one JSON object: {refusal.message}",))
+        if not isinstance(output, dict):
+            return None, Checked((), ("the answer is not a JSON object",))
+        contract = self._agent.contract
+        checked = await self._checker.check(self._handle.assignment, contract, output, self._handle.tree)
+        return output, checked
+
+    def _repair(self, checked: Checked) -> Message:
+        if self._repairs >= MAX_REPAIRS:
+            raise StepFailed(
+                ErrorCategory.INVALID_OUTPUT,
+                "the answer was not accepted: " + "; ".join(checked.findings),
+                rules=checked.rules,
+                findings=checked.findings,
+            )
+        self._repairs += 1
+        listed = "\n".join(f"- {finding}" for finding in checked.findings)
+        return Message("user", f"Your answer was not accepted:\n{listed}\nCorrect this and answer again.")
+
+
+def _wire_name(name: str) -> str:
+    """Model providers allow no dots in names of tools."""
+    return parse_ref(name).name.replace(".", "_")
+
+
+def _spec(name: str, tools: Mapping[str, Contract]) -> ToolSpec:
+    ref = parse_ref(name)
+    versions = {contract.version: contract for contract in tools.values() if contract.name == ref.name}
+    chosen = select_version(versions, ref)
+    if chosen is None:
+        raise StepFailed(ErrorCategory.INTERNAL, f"this worker has no tool {name}")
+    contract = versions[chosen]
+    return ToolSpec(_wire_name(name), contract.summary, contract.input)
+
+
+def _told(use: ToolUse, result: Any) -> Message:
+    text = json.dumps(result, ensure_ascii=False, sort_keys=True)
+    if len(text) > MAX_RESULT_CHARS:
+        text = text[:MAX_RESULT_CHARS] + "… (cut)"
+    return Message("tool", text, tool_use_id=use.id)

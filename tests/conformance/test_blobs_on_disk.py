@@ -1,0 +1,93 @@
+"""Blobs: immutable, checked at every read, and nobody else's to guess."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from conformance_shapes import BLOB_KEY
+
+from bailiwick.base import Digest, digest_of
+from bailiwick.stores import BlobDamaged, BlobTooLarge, DiskBlobs
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "blobs"
+
+
+@pytest.fixture
+def blobs(root: Path) -> DiskBlobs:
+    return DiskBlobs(root, BLOB_KEY, max_bytes=1_000_000)
+
+
+def files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"\0" * 1_000_000], ids=["empty", "small", "at the limit"])
+async def test_a_blob_comes_back_under_its_digest(blobs: DiskBlobs, body: bytes) -> None:
+    digest = await blobs.put("acme", body)
+    assert digest == digest_of(body)
+    assert await blobs.get("acme", digest) == body
+    assert await blobs.has("acme", digest)
+
+
+async def test_storing_again_is_one_file(blobs: DiskBlobs, root: Path) -> None:
+    digests = await asyncio.gather(*[blobs.put("acme", b"same") for _ in range(32)])
+    assert set(digests) == {digest_of(b"same")}
+    assert len(files(root)) == 1
+
+
+async def test_a_tenant_neither_sees_nor_can_name_the_blobs_of_another(blobs: DiskBlobs, root: Path) -> None:
+    digest = await blobs.put("acme", b"secret")
+    assert await blobs.get("rival", digest) is None
+    assert not await blobs.has("rival", digest)
+    await blobs.put("rival", b"secret")
+    mine, theirs = files(root)
+    assert mine.name != theirs.name
+    for path in (mine, theirs):
+        assert digest not in str(path)
+        assert digest_of(b"acme" + digest.encode()) not in str(path)
+    other = DiskBlobs(root, b"another deployment's key")
+    assert await other.get("acme", digest) is None
+
+
+@pytest.mark.parametrize(
+    ("tenant", "name"), [("a", "bc"), ("ab", "c"), ("../../etc", "passwd"), ("a/b", "\0"), ("", "")]
+)
+async def test_odd_names_are_absent_and_stay_inside(
+    blobs: DiskBlobs, root: Path, tenant: str, name: str
+) -> None:
+    assert await blobs.get(tenant, Digest(name)) is None
+    await blobs.put(tenant, name.encode())
+    assert len(files(root.parent)) == len(files(root)) == 1
+
+
+async def test_damage_is_found_and_storing_again_heals_it(blobs: DiskBlobs, root: Path) -> None:
+    digest = await blobs.put("acme", b"original")
+    files(root)[0].write_bytes(b"0riginal")
+    with pytest.raises(BlobDamaged) as refusal:
+        await blobs.get("acme", digest)
+    assert refusal.value.facts == {"digest": digest}
+    await blobs.put("acme", b"original")
+    assert await blobs.get("acme", digest) == b"original"
+
+
+async def test_a_blob_over_the_limit_is_refused_and_not_written(blobs: DiskBlobs, root: Path) -> None:
+    with pytest.raises(BlobTooLarge) as refusal:
+        await blobs.put("acme", b"1" * 1_000_001)
+    assert refusal.value.facts == {"size": 1_000_001, "limit": 1_000_000}
+    assert files(root) == []
+
+
+async def test_what_a_crash_left_unfinished_is_never_read_and_is_swept(blobs: DiskBlobs, root: Path) -> None:
+    digest = await blobs.put("acme", b"whole")
+    (root / "unfinished" / "leftover").write_bytes(b"ha")
+    DiskBlobs(root, BLOB_KEY).sweep()
+    assert len(files(root)) == 1
+    assert await blobs.get("acme", digest) == b"whole"
+
+
+def test_a_short_key_is_refused(root: Path) -> None:
+    with pytest.raises(ValueError, match="16 bytes"):
+        DiskBlobs(root, b"short")

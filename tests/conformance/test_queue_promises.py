@@ -1,0 +1,199 @@
+"""The queue: due work, fair turns, and fences that no stale holder passes."""
+
+import asyncio
+
+import msgspec
+import pytest
+from conformance_shapes import ShiftedClock, claim, finish, opening, task
+
+from bailiwick.base import Instant
+from bailiwick.ports import Fenced, GuardFailed, MoveTask, TaskState, Unit
+from bailiwick.stores import SqliteStore
+
+
+async def put(store: SqliteStore, *tasks: object, tenant: str = "acme") -> None:
+    await store.ledger.commit(Unit(tenant, new_tasks=tasks))  # type: ignore[arg-type]
+
+
+async def move(store: SqliteStore, *moves: MoveTask, tenant: str = "acme") -> None:
+    await store.ledger.commit(Unit(tenant, moved_tasks=moves))
+
+
+async def claimable(store: SqliteStore, limit: int = 100) -> list[str]:
+    return [found.id for found in await store.queue.claimable(["write@1", "read@1"], limit)]
+
+
+async def test_a_task_comes_back_as_it_was_queued(store: SqliteStore) -> None:
+    await put(store, task("tsk_1", timeout_at=77, priority=3))
+    assert await store.queue.claimable(["write@1"], 10) == [task("tsk_1", timeout_at=77, priority=3)]
+    assert await store.queue.claimable(["other@1"], 10) == []
+    assert await store.queue.claimable([], 10) == []
+
+
+async def test_a_claim_raises_the_epoch_and_ends_the_offer(store: SqliteStore) -> None:
+    await put(store, task("tsk_1"))
+    await move(store, claim(task("tsk_1")))
+    assert await claimable(store) == []
+    with pytest.raises(Fenced) as refusal:
+        await move(store, claim(task("tsk_1")))
+    assert refusal.value.facts == {"task": "tsk_1", "epoch": 0}
+
+
+async def test_of_64_claims_of_one_task_one_wins_and_the_others_tasks_are_not_harmed(
+    store: SqliteStore,
+) -> None:
+    await put(store, *[task(f"tsk_{n}") for n in range(10)])
+    claims = [claim(task("tsk_0"), f"ses_{n}") for n in range(64)] + [
+        claim(task(f"tsk_{n}")) for n in range(1, 10)
+    ]
+    outcomes = await asyncio.gather(*[move(store, one) for one in claims], return_exceptions=True)
+    assert sum(outcome is None for outcome in outcomes[:64]) == 1
+    assert all(outcome is None or isinstance(outcome, Fenced) for outcome in outcomes)
+    assert outcomes[64:] == [None] * 9
+
+
+async def test_a_superseded_epoch_writes_nothing_of_its_unit(store: SqliteStore) -> None:
+    first = claim(task("tsk_1"), "ses_old")
+    await put(store, task("tsk_1"))
+    await store.ledger.commit(opening("run_a"))
+    await move(store, first)
+    requeued = msgspec.structs.replace(first.task, state=TaskState.QUEUED, session="")
+    await move(store, MoveTask(TaskState.LEASED, 1, requeued))
+    await move(store, claim(requeued, "ses_new"))
+    stale = Unit(
+        "acme", "run_a", 1, opening("x").drafts, moved_tasks=(finish(first.task),), new_tasks=(task("tsk_2"),)
+    )
+    with pytest.raises(Fenced) as refusal:
+        await store.ledger.commit(stale)
+    assert refusal.value.facts == {"task": "tsk_1", "epoch": 1}
+    assert len(await store.ledger.events("acme", "run_a", 0, 9)) == 1
+    assert await claimable(store) == []
+
+
+async def test_a_task_is_finished_once_and_then_it_is_gone(store: SqliteStore) -> None:
+    taken = claim(task("tsk_1"))
+    await put(store, task("tsk_1"))
+    await move(store, taken)
+    await move(store, finish(taken.task))
+    for again in (finish(taken.task), MoveTask(TaskState.LEASED, 1, taken.task)):
+        with pytest.raises(Fenced):
+            await move(store, again)
+    await put(store, task("tsk_1"))
+    assert await claimable(store) == ["tsk_1"]
+
+
+async def test_one_unit_may_complete_a_task_and_claim_the_next(store: SqliteStore) -> None:
+    taken = claim(task("tsk_1"))
+    await put(store, task("tsk_1"))
+    await move(store, taken)
+    following = task("tsk_2")
+    await store.ledger.commit(
+        Unit("acme", new_tasks=(following,), moved_tasks=(finish(taken.task), claim(following)))
+    )
+    assert await claimable(store) == []
+    with pytest.raises(Fenced):
+        await move(store, claim(following))
+
+
+async def test_the_id_of_a_queued_task_is_taken(store: SqliteStore) -> None:
+    await put(store, task("tsk_1"))
+    with pytest.raises(GuardFailed) as refusal:
+        await put(store, task("tsk_0"), task("tsk_1"))
+    assert refusal.value.facts == {"guard": "task", "id": "tsk_1"}
+    assert await claimable(store) == ["tsk_1"]
+
+
+async def test_a_task_is_offered_when_it_is_due_by_the_databases_clock(
+    store: SqliteStore, clock: ShiftedClock
+) -> None:
+    due = clock() + 60_000_000
+    await put(store, task("tsk_1", due_at=due))
+    assert await claimable(store) == []
+    assert await store.queue.next_due() == Instant(due)
+    clock.advance(61)
+    assert await claimable(store) == ["tsk_1"]
+    await move(store, claim(task("tsk_1")))
+    assert await store.queue.next_due() == 0
+
+
+async def test_offers_go_by_priority_then_tenants_in_turn_then_due_time(store: SqliteStore) -> None:
+    await put(store, *[task(f"a{n}", due_at=10 + n) for n in range(5)], task("a-late", due_at=1, priority=-1))
+    await put(store, *[task(f"b{n}", tenant="b", due_at=100 + n) for n in range(2)], tenant="b")
+    await put(
+        store,
+        task("c0", tenant="c", due_at=50),
+        task("c-first", tenant="c", due_at=999, priority=1),
+        tenant="c",
+    )
+    assert await claimable(store) == ["c-first", "a0", "c0", "b0", "a1", "b1", "a2", "a3", "a4", "a-late"]
+    assert await claimable(store, 4) == ["c-first", "a0", "c0", "b0"]
+
+
+async def test_a_flood_of_one_tenant_does_not_hide_the_only_task_of_another(store: SqliteStore) -> None:
+    await put(store, *[task(f"a{n:04d}") for n in range(2000)])
+    await put(store, task("b0", tenant="b", due_at=999), tenant="b")
+    assert await claimable(store, 2) == ["a0000", "b0"]
+
+
+async def test_tasks_that_wait_for_their_time_do_not_hide_those_that_are_due(
+    store: SqliteStore, clock: ShiftedClock
+) -> None:
+    later = clock() + 3_600_000_000
+    await put(store, *[task(f"a{n:03d}", due_at=later, priority=9) for n in range(300)], task("due"))
+    assert await claimable(store, 5) == ["due"]
+
+
+async def test_a_session_lives_as_long_as_it_is_renewed(store: SqliteStore, clock: ShiftedClock) -> None:
+    await store.queue.open_session("ses_1", "worker-1", 15)
+    clock.advance(10)
+    assert await store.queue.renew_session("ses_1", 15)
+    clock.advance(10)
+    assert await store.queue.renew_session("ses_1", 15)
+    clock.advance(16)
+    assert not await store.queue.renew_session("ses_1", 15)
+    assert not await store.queue.renew_session("ses_none", 15)
+
+
+async def test_a_workers_new_session_ends_its_old_one(store: SqliteStore) -> None:
+    await store.queue.open_session("ses_1", "worker-1", 15)
+    await store.queue.open_session("ses_other", "worker-2", 15)
+    await store.queue.open_session("ses_2", "worker-1", 15)
+    alive = [await store.queue.renew_session(session, 15) for session in ("ses_1", "ses_other", "ses_2")]
+    assert alive == [False, True, True]
+    with pytest.raises(GuardFailed):
+        await store.queue.open_session("ses_2", "worker-3", 15)
+    assert await store.queue.renew_session("ses_2", 15)
+
+
+async def test_a_leased_task_is_an_orphan_once_its_session_is_gone(
+    store: SqliteStore, clock: ShiftedClock
+) -> None:
+    sessions = ("ses_kept", "ses_replaced", "ses_expired", "ses_never")
+    await put(store, task("queued"), *[task(session) for session in sessions])
+    await store.queue.open_session("ses_expired", "worker-3", 5)
+    await store.queue.open_session("ses_kept", "worker-1", 60)
+    await store.queue.open_session("ses_replaced", "worker-2", 60)
+    await move(store, *[claim(task(session), session) for session in sessions])
+    assert [orphan.id for orphan in await store.queue.orphans(10)] == ["ses_never"]
+    await store.queue.open_session("ses_new", "worker-2", 60)
+    clock.advance(6)
+    assert {orphan.id for orphan in await store.queue.orphans(10)} == {
+        "ses_replaced",
+        "ses_expired",
+        "ses_never",
+    }
+    assert len(await store.queue.orphans(2)) == 2
+    await store.queue.end_sessions()
+    assert len(await store.queue.orphans(10)) == 4
+
+
+async def test_a_task_is_overdue_when_its_timeout_passed_by_the_databases_clock(
+    store: SqliteStore, clock: ShiftedClock
+) -> None:
+    soon = clock() + 5_000_000
+    await put(store, task("timed", timeout_at=soon), task("leased", timeout_at=soon + 1), task("untimed"))
+    await move(store, claim(task("leased", timeout_at=soon + 1)))
+    assert await store.queue.overdue(10) == []
+    clock.advance(6)
+    assert [late.id for late in await store.queue.overdue(10)] == ["timed", "leased"]
+    assert len(await store.queue.overdue(1)) == 1
