@@ -1,7 +1,7 @@
 """Ids sort by time, instants come back as they went out, and neither leaves its range quietly."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bailiwick.base import BadInput, Instant, format_instant, mint_id, parse_instant, prefix_of
@@ -13,6 +13,8 @@ LAST = parse_instant("9999-12-31T23:59:59.999999Z")
 
 
 @given(MILLIS, ENTROPY, MILLIS, ENTROPY)
+@example(0, 2**80 - 1, 1, 0)
+@example(2**48 - 1, 0, 2**48 - 1, 2**80 - 1)
 def test_ids_sort_by_time_then_by_entropy(millis: int, entropy: int, later: int, other: int) -> None:
     one, two = mint_id("run", millis, entropy), mint_id("run", later, other)
     assert (one < two) == ((millis, entropy) < (later, other))

@@ -7,6 +7,9 @@ import pytest
 from conformance_shapes import BLOB_KEY, ShiftedClock
 
 from bailiwick.stores import SqliteStore, open_store
+from bailiwick.stores.sqlite import Writer
+from bailiwick.stores.sqlite.connect import open_writer
+from bailiwick.stores.sqlite.migrate import migrate
 
 
 @pytest.fixture
@@ -37,3 +40,13 @@ def open_again(
 @pytest.fixture
 def store(open_again: Callable[[], SqliteStore]) -> SqliteStore:
     return open_again()
+
+
+@pytest.fixture
+def writer(tmp_path: Path, clock: ShiftedClock) -> Iterator[Writer]:
+    """A writer without a thread: the test steps it, so it decides what is one batch."""
+    connection = open_writer(tmp_path / "x.db", clock)
+    migrate(connection)
+    stepped = Writer(connection)
+    yield stepped
+    stepped.close()

@@ -59,6 +59,20 @@ async def test_a_grant_is_consumed_once_and_for_its_digest_alone(store: SqliteSt
     assert (found.state, found.digest) == (ApprovalState.CONSUMED, DIGEST)
 
 
+async def test_a_decision_moves_its_own_approval_alone(store: SqliteStore) -> None:
+    await asked(store)
+    twin = approval("apr_2")
+    await store.ledger.commit(Unit("acme", new_approvals=(twin,)))
+    foreign = msgspec.structs.replace(approval(), run="run_other")
+    with pytest.raises(GuardFailed):
+        await store.ledger.commit(
+            Unit("acme", moved_approvals=(moved(foreign, state=ApprovalState.APPROVED),))
+        )
+    await store.ledger.commit(Unit("acme", moved_approvals=(moved(twin, state=ApprovalState.APPROVED),)))
+    assert await store.views.approval("acme", "apr_1") == approval()
+    assert await store.views.approval("acme", "apr_2") == approval("apr_2", state=ApprovalState.APPROVED)
+
+
 async def test_an_expired_grant_is_refused_by_the_databases_clock(
     store: SqliteStore, clock: ShiftedClock
 ) -> None:

@@ -91,6 +91,7 @@ async def test_a_row_that_the_database_cannot_take_fails_its_unit_alone(store: S
         opening("run_b", head=head("run_b", spent_micro_usd=2**63)),
         opening("run_c", head=head("run_c", title="\ud800")),
         opening("run_d", head=head("run_d", spent_micro_usd="no number")),
+        opening("run_e", head="no head"),
     ]
     outcomes = await asyncio.gather(*map(store.ledger.commit, units), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [
@@ -98,6 +99,7 @@ async def test_a_row_that_the_database_cannot_take_fails_its_unit_alone(store: S
         OverflowError,
         UnicodeEncodeError,
         ValueError,
+        AttributeError,
     ]
     assert [await seqs(store, run) for run in ("run_a", "run_b", "run_c", "run_d")] == [[1], [], [], []]
 

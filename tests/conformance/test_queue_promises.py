@@ -70,6 +70,34 @@ async def test_a_superseded_epoch_writes_nothing_of_its_unit(store: SqliteStore)
     assert await claimable(store) == []
 
 
+async def test_a_hold_that_was_taken_back_or_taken_over_moves_and_finishes_nothing(
+    store: SqliteStore,
+) -> None:
+    held = claim(task("tsk_1")).task
+    back = msgspec.structs.replace(held, state=TaskState.QUEUED, session="")
+    over = claim(back, "ses_2").task
+    await put(store, task("tsk_1"))
+    await move(store, claim(task("tsk_1")))
+    stale = (finish(held), MoveTask(TaskState.LEASED, 1, msgspec.structs.replace(held, timeout_at=9)))
+    for change in (MoveTask(TaskState.LEASED, 1, back), claim(back, "ses_2")):
+        await move(store, change)
+        for late in stale:
+            with pytest.raises(Fenced):
+                await move(store, late)
+    await move(store, finish(over))
+
+
+async def test_a_move_in_the_name_of_another_run_is_fenced(store: SqliteStore) -> None:
+    await put(store, task("tsk_1"), task("tsk_2"))
+    await move(store, claim(task("tsk_1")))
+    held = msgspec.structs.replace(claim(task("tsk_1")).task, run="run_other")
+    queued = msgspec.structs.replace(task("tsk_2"), run="run_other")
+    for foreign in (finish(held), claim(queued)):
+        with pytest.raises(Fenced):
+            await move(store, foreign)
+    assert await claimable(store) == ["tsk_2"]
+
+
 async def test_a_task_is_finished_once_and_then_it_is_gone(store: SqliteStore) -> None:
     taken = claim(task("tsk_1"))
     await put(store, task("tsk_1"))

@@ -117,6 +117,7 @@ async def test_a_log_holds_the_leaves_of_its_own_tenant_alone(owned: SqliteStore
     assert await owned.audit.leaf_index("tenant:acme", "run_a", 1) is None
     assert await owned.audit.leaf_index("tenant:rival", "run_a", 1) == 0
     assert await owned.audit.leaf_index("platform", "run_a", 1) is None
+    assert await owned.audit.leaf_index("rival", "run_a", 1) is None
 
 
 async def test_lists_of_runs_hold_their_filters(store: SqliteStore) -> None:

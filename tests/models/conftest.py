@@ -8,6 +8,7 @@ from bailiwick.models import OpenAIHost, ProviderConfig
 from bailiwick.ports import Message, ModelRequest
 from bailiwick.testing import Recording, RunningModelServer
 from bailiwick.testing.recording import Capture, ReplyTemplate, Rule, ToolCallTemplate, When
+from bailiwick.testing.reply import Fault
 
 KEY = "sk-canary-4f1b2b0b822cd15d"
 SCRIPTS = [
@@ -49,13 +50,18 @@ PLAYED = Recording(
             When(contains="drift"),
         ),
         Rule("endless", ReplyTemplate(text="word" * 4000, tokens_per_second=400), When(contains="endless")),
-        Rule("silent", ReplyTemplate(text="x", fault="stall"), When(contains="silent")),
+        Rule("silent", ReplyTemplate(text="x", fault=Fault.STALL), When(contains="silent")),
+        Rule(
+            "no end",
+            ReplyTemplate(text="x" * 40, fault=Fault.UNFINISHED, fault_after=5),
+            When(contains="no end"),
+        ),
         Rule("half pairs", ReplyTemplate(text="ok 😀 \0"), When(contains="emoji")),
         Rule(
             "schema in the prompt",
             ReplyTemplate(json={"seen": "{{title}}"}),
             When(system_contains="JSON object"),
-            {"title": Capture(r'"title": ?"(\w+)"', "system")},
+            {"title": Capture(r'"(findings)"', "system")},
         ),
         Rule("long problem", ReplyTemplate(status=400, text="very wrong " * 400), When(contains="problem")),
     ),

@@ -50,6 +50,12 @@ async def test_what_had_come_of_a_cut_answer_is_kept_and_paid(make_host, ask, sc
     assert failed.first_token_ms > 0
 
 
+async def test_an_answer_that_just_ends_is_not_taken_for_a_whole_one(make_host, ask):
+    failed = await failure(make_host(), ask("played", "no end"))
+    assert (failed.category, failed.partial) == (ErrorCategory.TRANSIENT, "x" * 20)
+    assert failed.usage.output_tokens > 0
+
+
 async def test_a_rate_limit_says_how_long_to_wait_and_then_is_over(make_host, ask):
     host, request = make_host(), ask("rate-limited", "twice")
     assert (await failure(host, request)).retry_after == 1
@@ -109,6 +115,10 @@ async def test_a_key_is_resolved_anew_for_each_call(make_host, ask):
     for _ in range(2):
         await failure(host, ask("denied"))
     assert len(used) == 2
+
+
+def test_a_key_that_looks_like_nothing_is_taken_out_because_it_is_known():
+    assert scrubbed("wrong: hunter2hunter2!", "hunter2hunter2") == "wrong: [secret]!"
 
 
 @pytest.mark.parametrize(

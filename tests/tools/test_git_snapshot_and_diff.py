@@ -1,6 +1,5 @@
 """A commit becomes the workspace, and the workspace a patch, without the repository's hooks or filters."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -42,7 +41,7 @@ async def test_a_snapshot_takes_what_the_globs_select(
 
 
 async def test_what_cannot_be_a_file_of_a_workspace_is_skipped_by_name(hand: Hand, repository: Path) -> None:
-    os.symlink("/etc/passwd", repository / "link")
+    (repository / "link").symlink_to("/etc/passwd")
     (repository / "large").write_bytes(b"x" * 1_048_577)
     (repository / "back\\slash").write_bytes(b"")
     commit_all(repository, "Odd files")

@@ -109,6 +109,7 @@ def test_hunks_in_the_wrong_order_or_place_do_not_fit() -> None:
     for hunks in (
         b"@@ -3 +3 @@\n-c\n+C\n@@ -1 +1 @@\n-a\n+A\n",
         b"@@ -1 +2 @@\n-a\n+A\n",
+        b"@@ -1 +1 @@\n-a\n+A\n@@ -1 +2 @@\n-a\n+A\n",
         b"@@ -1 +1,2 @@\n-a\n+A\n+B\n@@ -2 +2 @@\n-b\n+B\n",
     ):
         (file,) = parse_patch(head + hunks)

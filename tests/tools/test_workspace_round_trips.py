@@ -1,6 +1,5 @@
 """What was written to a workspace is read back, and names one tree whatever the way there."""
 
-import os
 import stat
 from pathlib import Path
 
@@ -120,7 +119,7 @@ async def test_a_checkout_is_read_only_and_rebuilt_when_it_was_changed(
     again = await Checkouts(workspaces, tmp_path / "cache").materialise(TENANT, tree)
     assert (again / "b").read_bytes() == b"2"
     folder.chmod(0o755)
-    os.symlink("/etc/passwd", folder / "extra")
+    (folder / "extra").symlink_to("/etc/passwd")
     again = await Checkouts(workspaces, tmp_path / "cache").materialise(TENANT, tree)
     assert not (again / "extra").exists()
 

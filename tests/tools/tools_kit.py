@@ -69,7 +69,7 @@ class Hand:
     ) -> dict[str, Any]:
         sink: FrameSink = self.frames.append
         call = self.call(name, key=key, seconds=seconds, **arguments)
-        result: ToolResult = await self.host.execute(call, sink, stop if stop else StopRequest())
+        result: ToolResult = await self.host.execute(call, sink, stop or StopRequest())
         if result.tree is not None:
             self.tree = result.tree
         return result.output

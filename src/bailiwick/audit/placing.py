@@ -92,7 +92,7 @@ def _read_lines(body: bytes) -> tuple[list[Entry], list[tuple[int, bytes]]]:
     One damaged byte can join two lines or split one; a group keeps the pieces together.
     """
     entries: list[Entry] = []
-    groups: list[tuple[int, bytes]] = []
+    groups: list[tuple[int, list[bytes]]] = []
     following = -1
     *lines, rest = body.split(b"\n")
     for number, line in enumerate([*lines, rest] if rest else lines):
@@ -101,12 +101,11 @@ def _read_lines(body: bytes) -> tuple[list[Entry], list[tuple[int, bytes]]]:
             entries.append(entry)
             continue
         if number == following:
-            start, raw = groups.pop()
-            groups.append((start, raw + b"\n" + line))
+            groups[-1][1].append(line)
         else:
-            groups.append((number, line))
+            groups.append((number, [line]))
         following = number + 1
-    return entries, groups
+    return entries, [(number, b"\n".join(pieces)) for number, pieces in groups]
 
 
 def _place_broken(groups: Sequence[tuple[int, bytes]], missing: set[int]) -> tuple[dict[int, bytes], int]:

@@ -89,10 +89,10 @@ def read_entry(line: bytes) -> tuple[int, bytes, str, Any]:
     return said["index"], said["header"].encode(), said["salt"], said["payload"]
 
 
-def read_lines(body: bytes, where: dict[str, int]) -> tuple[dict[int, Any], list[tuple[int, bytes]]]:
-    """Sort lines into entries by index, and unreadable, moved or repeated ones with their line's number."""
+def read_lines(body: bytes, where: dict[str, int]) -> tuple[dict[int, Any], dict[int, bytes]]:
+    """Sort lines into entries by index, and unreadable, moved or repeated ones by their line's number."""
     entries: dict[int, Any] = {}
-    broken, last = [], -1
+    broken, last = {}, -1
     *lines, rest = body.split(b"\n")
     for number, line in enumerate([*lines, rest] if rest else lines):
         try:
@@ -102,13 +102,13 @@ def read_lines(body: bytes, where: dict[str, int]) -> tuple[dict[int, Any], list
                 raise ValueError("out of place")  # noqa: TRY301
             entries[index], last = (header, leaf, salt, payload), index
         except (ValueError, KeyError):
-            broken.append((number, line.replace(b"\\", b"")))
+            broken[number] = line.replace(b"\\", b"")
     return entries, broken
 
 
-def claimed(index: int, broken: list[tuple[int, bytes]]) -> tuple[str, int, str]:
+def claimed(index: int, broken: dict[int, bytes]) -> tuple[str, int, str]:
     """Read stream, seq and the predecessor's leaf from a damaged header, or the damaged lines around it."""
-    raw = b"\n".join(line for number, line in broken if abs(number - index) <= 1)
+    raw = b"\n".join(broken.get(number, b"") for number in (index - 1, index, index + 1))
     found, parts = re.findall(rb'"index":(\d+)', raw), re.split(rb'"index":\d+', raw)
     part = parts[found.index(b"%d" % index)] if b"%d" % index in found else parts[0]
     streams, seqs = re.findall(rb'"stream":"([^"]*)', part), re.findall(rb'"seq":(\d+)', part)
@@ -151,7 +151,7 @@ def verify(files: dict[str, bytes], trusted: str = "") -> Iterator[tuple[int, st
             if not payload_fits(genuine[index].get("payload"), salt, payload):
                 yield index, f"{stream}.{seq}", "the payload is not the one that its header commits to"
         else:
-            stream, seq, prev = claimed(index, [(index, header)] if header else broken)
+            stream, seq, prev = claimed(index, {index: header} if header else broken)
             guesses = [guess for guess in (before.get(prev), (stream, seq)) if guess and guess not in taken]
             stream, seq = after.get(leaf) or after.get(own) or (guesses or [("?", 0)])[0]
             yield (

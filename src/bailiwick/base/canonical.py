@@ -13,6 +13,8 @@ Json = Any
 """A JSON value: dict with str keys, list, str, int, finite float, bool or None."""
 
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_LEAVES = frozenset((str, int, bool, type(None)))
+_SEQUENCES = (list, tuple)
 _PLAIN_BELOW = 10.0**21  # ECMAScript writes larger numbers, and those under 10**-6, with an exponent
 _PLAIN_FROM = -6
 
@@ -41,14 +43,13 @@ def digest_of(body: bytes) -> Digest:
 
 
 def _holds_a_double(value: Json) -> bool:
-    left = [value]
-    while left:
-        part = left.pop()
-        if isinstance(part, dict):
-            left.extend(part.values())
-        elif isinstance(part, list | tuple):
-            left.extend(part)
-        elif isinstance(part, float):
+    """Look for a double; whatever is hashed comes by here, so leaves are passed over without a call."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, _SEQUENCES):
+        return isinstance(value, float)
+    for child in value:  # noqa: SIM110 - a generator costs as much again
+        if type(child) not in _LEAVES and _holds_a_double(child):
             return True
     return False
 
@@ -56,7 +57,7 @@ def _holds_a_double(value: Json) -> bool:
 def _with_written_doubles(value: Json) -> Json:
     if isinstance(value, dict):
         return {name: _with_written_doubles(child) for name, child in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, _SEQUENCES):
         return [_with_written_doubles(child) for child in value]
     return orjson.Fragment(_written(value)) if isinstance(value, float) else value
 

@@ -48,7 +48,7 @@ from bailiwick.run.states import (
     WaitKind,
 )
 from bailiwick.run.steps import claimable, held_step
-from bailiwick.run.values import brief_of, output_of, values_for
+from bailiwick.run.values import INTENT_SEQ, brief_of, output_of, values_for
 from bailiwick.run.walk import SYSTEM_CONTEXT, doomed, input_of, unsettled
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "Fail",
     "Grant",
     "HEARTBEAT_SECONDS",
+    "INTENT_SEQ",
     "Journal",
     "LEASE_SECONDS",
     "LeaseLost",

@@ -1,6 +1,7 @@
 """Sequencing: leaves join their tenant's Merkle log in batches, and a signed head vouches for them."""
 
 from collections.abc import Callable
+from importlib import resources
 
 import msgspec
 
@@ -107,9 +108,12 @@ class Sequencing:
         entries: list[Entry] = []
         while len(entries) < head.size:
             page = await self._audit.entries(head.log, len(entries) - 1, min(_PAGE, head.size - len(entries)))
-            entries.extend(_entry(len(entries) + at, stored) for at, stored in enumerate(page))
+            first = len(entries)
+            entries.extend(_entry(first + at, stored) for at, stored in enumerate(page))
         leaves = await self._audit.leaves(head.log, head.size)
-        return build_export(entries, leaves, head.note, self.signer.vkey)
+        files = build_export(entries, leaves, head.note, self.signer.vkey)
+        verifier = resources.files("bailiwick.audit") / "standalone.py"
+        return {**files, "verify.py": verifier.read_bytes()}
 
 
 def _entry(index: int, stored: StoredEvent) -> Entry:

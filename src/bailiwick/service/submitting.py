@@ -108,7 +108,14 @@ class Submitting:
             if errors:
                 listed = [{"pointer": f"/input{error.pointer}", "detail": error.detail} for error in errors]
                 raise InvalidIntent(listed[0]["pointer"], listed[0]["detail"], errors=listed)
-        return compile_workflow(workflow, self._catalogue.versions, app.rules, intent.constraints)
+        return compile_workflow(
+            workflow,
+            self._catalogue.versions,
+            app.rules,
+            intent.constraints,
+            objective=intent.title,
+            budget_micro_usd=parse_usd(intent.budget_usd),
+        )
 
     def _opening(
         self, principal: Principal, intent: IntentRequest, plan: Plan, app: AppEntry, traceparent: str

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 from msgspec.structs import replace
 
-from bailiwick.base import canonical, digest_of
+from bailiwick.base import Refusal, canonical, digest_of
 from bailiwick.contract import ErrorCategory, validator_for
 from bailiwick.plan import Plan, check_brief, parse_brief, resolve, with_brief
 from bailiwick.ports import (
@@ -22,6 +22,7 @@ from bailiwick.ports import (
 from bailiwick.run import (
     CONTEXT,
     HEARTBEAT_SECONDS,
+    INTENT_SEQ,
     LEASE_SECONDS,
     PLAN,
     Claim,
@@ -42,6 +43,7 @@ from bailiwick.run import (
     held_step,
     input_of,
     node_id,
+    output_of,
     queue_key,
     values_for,
 )
@@ -193,7 +195,11 @@ class Work:
         """Describe a step that the session has just claimed; None when its granted action may not go on."""
         entry = await self._runs.entry(run.tenant, run.id)
         session.holds[task_id(run.id, step.name)] = Held(run.tenant, run.id, step.name, step.epoch)
-        assignment = await self._describe(run, entry.plan, step)
+        try:
+            assignment = await self._describe(run, entry.plan, step)
+        except Refusal as refusal:
+            await self._fail(run, step, session, refusal)
+            return None
         if not step.call:
             return assignment
         dispatch = await self._gate.dispatch_granted(run.tenant, run.id, step.name, step.epoch)
@@ -201,6 +207,17 @@ class Work:
             session.holds.pop(assignment.task, None)
             return None
         return replace(assignment, kind="action", dispatch=dispatch)
+
+    async def _fail(self, run: Run, step: Step, session: WorkerSession, refusal: Refusal) -> None:
+        """Fail a step that cannot even be described: no worker will ever do better."""
+        session.holds.pop(task_id(run.id, step.name), None)
+        reason = f"{refusal.code}: {refusal.message}"
+        failed = Fail(step.name, step.epoch, ErrorCategory.INTERNAL, reason)
+
+        async def consider(state: Run, plan: Plan) -> Change | None:
+            return Change(failed, Record("platform:work"))
+
+        await self._runs.change(run.tenant, run.id, consider)
 
     async def _describe(self, run: Run, plan: Plan, step: Step) -> Assignment:
         capability = capability_of(run, plan, step)
@@ -404,11 +421,10 @@ class Work:
 
 def planner_input(run: Run, plan: Plan, sight: Sight) -> dict[str, object]:
     """Gather what a planner is told: the intent, the loaded context, and the workflow in words."""
-    template = {"intent": "$.intent", "context": "$.context"} if plan.context else {"intent": "$.intent"}
-    values = values_for(run, plan, PLAN, (), template, sight)
+    intent = sight.payload(INTENT_SEQ)["intent"]
     return {
-        "intent": values["intent"],
-        "context": values["context"],
+        "intent": intent,
+        "context": output_of(run.steps.get(CONTEXT), sight) if plan.context else {},
         "workflow": {"name": plan.name, "steps": [node.id for node in plan.children("")]},
         "constraints": list(plan.constraints),
     }

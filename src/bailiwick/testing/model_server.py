@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -144,8 +145,8 @@ class ModelServer:
 
     async def _show_log(self, request: Request) -> Response:
         if request.query_params.get("settled") == "true":
-            async with asyncio.timeout(_SETTLE_SECONDS):
-                await self._settled.wait()
+            with suppress(TimeoutError):  # `in_progress` then says that it is not settled
+                await asyncio.wait_for(self._settled.wait(), _SETTLE_SECONDS)
         entries = [msgspec.to_builtins(entry) for entry in self.log]
         return JSONResponse({"in_progress": self._open, "requests": entries})
 
@@ -233,7 +234,7 @@ class _Exchange:
         if fault is Fault.STALL:
             await asyncio.wait({gone})
             return self._left()
-        return False  # a response that is left open is cut by the server below us
+        return fault is Fault.UNFINISHED  # else: a response that is left open is cut by the server below us
 
     def _left(self) -> bool:
         self.entry.peer_left = True

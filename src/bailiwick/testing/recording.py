@@ -41,7 +41,7 @@ Without a default the rule does not fit. `{{name}}` puts a captured text into an
 
 `reply` holds `text` (a string, or a list of lines) or `json` (any value, sent as its JSON text), and any number of
 `tool_calls`; further `tokens_per_second` (0: as fast as possible), `usage` (false: none is reported), `status` with
-`text` as the message of an error, and `fault` (cut, stall, garbage) with `fault_after` tokens.
+`text` as the message of an error, and `fault` (cut, stall, garbage, unfinished) after `fault_after` tokens.
 Inside `json` and `arguments`, `{"$lines": ["a", "b"]}` is the text "a\nb\n", and `{"$file": "name"}` is the text of a
 file beside the recording, taken as it is. Tools are named as in contracts (`files.write`).
 """

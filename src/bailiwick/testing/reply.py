@@ -20,12 +20,14 @@ class Fault(StrEnum):
     """How an answer goes wrong on the wire, after `fault_after` tokens.
 
     cut: the connection breaks. stall: nothing more comes. garbage: a chunk is not JSON.
+    unfinished: the stream ends in good order, but no chunk says why the answer finished.
     """
 
     NONE = "none"
     CUT = "cut"
     STALL = "stall"
     GARBAGE = "garbage"
+    UNFINISHED = "unfinished"
 
 
 class Call(msgspec.Struct, frozen=True):

@@ -92,7 +92,7 @@ def _contract(commands: tuple[str, ...], timeout_seconds: int) -> Contract:
         "exit_code": {"type": "integer"},
         "output": {"type": "string", "description": "stdout and stderr, the end of it when it is long"},
         "truncated": {"type": "boolean"},
-        "ended_by": {"enum": ["exit", "wall", "output"]},
+        "ended_by": {"enum": ["exit", "wall", "output", "memory"]},
         "wall_ms": {"type": "integer", "minimum": 0},
     }
     return Contract(

@@ -145,6 +145,8 @@ async def embedded(
     try:
         await system.prepare(sandbox)
         tasks = [asyncio.create_task(keep(system.duties()))]
+        if system.hosts.models.models():
+            tasks.append(asyncio.create_task(system.hosts.models.warm()))
         for number in range(workers):
             worker = system.worker(apps, system.platform, f"embedded-{number}")
             tasks.append(asyncio.create_task(worker.run()))
@@ -154,6 +156,7 @@ async def embedded(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await system.hosts.models.close()
     finally:
         system.store.close()
 

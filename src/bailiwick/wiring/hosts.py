@@ -8,7 +8,7 @@ import msgspec
 
 from bailiwick.app import App
 from bailiwick.base import Digest, Instant
-from bailiwick.budget import Price, PriceTable
+from bailiwick.budget import Price, PriceRow, PriceTable
 from bailiwick.models import OpenAIHost, ProviderConfig, StructuredOutput, catalogue_price
 from bailiwick.ports import Blobs, Sandbox, World
 from bailiwick.sandbox import HostProcesses
@@ -27,6 +27,8 @@ from bailiwick.tools import (
 from bailiwick.wiring.settings import Settings
 
 _MICRO = 1_000_000
+# Priced like a small model of today, so that budgets and reports of a scripted run look as they will.
+_SCRIPTED = PriceRow("scripted:*", Instant(0), input=250_000, output=2_000_000, cached_input=25_000)
 
 
 class Hosts(msgspec.Struct, frozen=True):
@@ -102,7 +104,7 @@ def build_prices(settings: Settings) -> PriceTable:
     """Make the price table: the scripted model's own row, the catalogue, and a default that is never zero."""
     given, made = settings.default_price_usd_per_million
     default = Price(input=given * _MICRO, output=made * _MICRO, cached_input=given * _MICRO)
-    return PriceTable((), default, catalogue_price)
+    return PriceTable((_SCRIPTED,), default, catalogue_price)
 
 
 def build_providers(settings: Settings, apps: Sequence[App]) -> list[ProviderConfig]:

@@ -133,7 +133,8 @@ class Executor:
             reason=failed.message,
             usage=failed.usage,
             retry_after=failed.retry_after,
-            interruptions=(failed.message,) if failed.category is ErrorCategory.INVALID_OUTPUT else (),
+            interruptions=failed.interruptions,
+            first_token_ms=failed.first_token_ms,
         )
 
 

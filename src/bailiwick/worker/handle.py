@@ -105,7 +105,7 @@ class Handle:
             max_output_tokens=max_output_tokens,
             traceparent=self.assignment.traceparent,
         )
-        bound = input_token_bound(_texts(request))
+        bound = input_token_bound(request.texts())
         proposal = self._proposal(f"model:{model}", arguments, input_tokens=bound)
         recorded = await self._ask(proposal, request)
         return reply_of(self._outcome(f"model:{model}", recorded))
@@ -177,12 +177,3 @@ class Handle:
             category = str(recorded.category or "internal")
             raise CallRefused(capability, recorded.state, category, recorded.reason)
         return recorded.outcome
-
-
-def _texts(request: ModelRequest) -> list[str]:
-    texts = [message.text for message in request.messages]
-    texts += [use.arguments for message in request.messages for use in message.tool_uses]
-    texts += [canonical(msgspec.to_builtins(tool)).decode() for tool in request.tools]
-    if request.output_schema is not None:
-        texts.append(canonical(request.output_schema).decode())
-    return texts

@@ -26,7 +26,7 @@ class AgentLoop:
         self._agent = agent
         self._handle = handle
         self._checker = checker
-        self._names = {_wire_name(name): name for name in agent.contract.tools}
+        self._names = {parse_ref(name).name: name for name in agent.contract.tools}
         self._specs = tuple(_spec(name, tools) for name in agent.contract.tools)
         self._repairs = 0
 
@@ -116,11 +116,6 @@ class AgentLoop:
         return Message("user", f"Your answer was not accepted:\n{listed}\nCorrect this and answer again.")
 
 
-def _wire_name(name: str) -> str:
-    """Model providers allow no dots in names of tools."""
-    return parse_ref(name).name.replace(".", "_")
-
-
 def _spec(name: str, tools: Mapping[str, Contract]) -> ToolSpec:
     ref = parse_ref(name)
     versions = {contract.version: contract for contract in tools.values() if contract.name == ref.name}
@@ -128,7 +123,7 @@ def _spec(name: str, tools: Mapping[str, Contract]) -> ToolSpec:
     if chosen is None:
         raise StepFailed(ErrorCategory.INTERNAL, f"this worker has no tool {name}")
     contract = versions[chosen]
-    return ToolSpec(_wire_name(name), contract.summary, contract.input)
+    return ToolSpec(ref.name, contract.summary, contract.input)
 
 
 def _told(use: ToolUse, result: Any) -> Message:

@@ -58,7 +58,7 @@ _TAKEN: Final = (
     apsw.SQLITE_CONSTRAINT_UNIQUE,
     apsw.SQLITE_CONSTRAINT_ROWID,
 )
-_ILL_FORMED: Final = (ValueError, TypeError, OverflowError)
+_ILL_FORMED: Final = (ValueError, TypeError, OverflowError, AttributeError)
 
 
 class Writer:
@@ -108,6 +108,9 @@ class Writer:
             self._broken = f"{type(error).__name__}: {error}"
             self._undo()
             return [StoreBroken(self._broken) for _ in batch]
+        except BaseException:
+            self._undo()
+            raise
         self._count(batch, outcomes)
         return outcomes
 
