@@ -107,6 +107,7 @@ app.workflow(
     ],
 )
 
+app.repository("orders", seed=HERE / "service")
 app.groups = ("change-approvers",)
 app.on_run(
     "deliver-change",

@@ -66,6 +66,7 @@ async def test_every_leaf_gets_one_index_in_feed_order_of_its_own_log(store: Sql
     await store.ledger.commit(opening("run_b", tenant="rival", events=2))
     await store.ledger.commit(Unit("acme", others=(("tenant:acme", draft()), ("platform", draft("p")))))
     assert await store.audit.logs() == []
+    assert await store.audit.pending_leaves("tenant:acme", 9) == []
     await place_all(store)
     assert await store.audit.logs() == ["platform", "tenant:acme", "tenant:rival"]
     assert await integrate(store, "tenant:acme", 3) == 3

@@ -166,6 +166,7 @@ async def test_a_taken_submission_key_writes_nothing(store: SqliteStore) -> None
     assert refusal.value.facts == {"guard": "submission", "id": "key-1"}
     found = await store.ledger.submission("acme", "key-1")
     assert found == submission("key-1", run="run_a")
+    assert await store.ledger.submission("acme", "key-2") is None
     assert await seqs(store, "run_b") == []
 
 
@@ -182,6 +183,7 @@ async def test_of_64_submissions_under_one_key_one_lands(store: SqliteStore) -> 
 
 async def test_a_posting_is_counted_once(store: SqliteStore) -> None:
     await store.ledger.commit(Unit("acme", postings=(posting("pst_2", at=2), posting("pst_1", at=1))))
+    await store.ledger.commit(Unit("acme", postings=(posting("pst_1", run="run_b"),)))
     with pytest.raises(GuardFailed):
         await store.ledger.commit(Unit("acme", postings=(posting("pst_1"),)))
     assert await store.views.postings("acme", "run_a") == [posting("pst_1", at=1), posting("pst_2", at=2)]
@@ -193,6 +195,8 @@ async def test_a_halt_stands_until_it_is_lifted_once(store: SqliteStore) -> None
     assert list(await store.ledger.halts()) == halts
     lifted = Halt("hlt_1", "acme", "tool", "git.apply", "why", "ann", Instant(1), "bob", Instant(9))
     await store.ledger.commit(Unit("acme", halts=(lifted,)))
+    assert list(await store.ledger.halts()) == halts[1:]
+    await store.ledger.commit(Unit("acme", halts=(halts[0],)))
     assert list(await store.ledger.halts()) == halts[1:]
 
 

@@ -1,6 +1,6 @@
 """Floor 4: what an application author writes, and what the code of an agent is handed."""
 
-from bailiwick.app.app import AgentDefinition, App, CodeAgent, FunctionTool, Intent
+from bailiwick.app.app import AgentDefinition, App, CodeAgent, FunctionTool, Intent, RepositorySource
 from bailiwick.app.context import CallRefused, Context, Parking
 from bailiwick.app.shorthand import object_schema
 
@@ -13,5 +13,6 @@ __all__ = [
     "FunctionTool",
     "Intent",
     "Parking",
+    "RepositorySource",
     "object_schema",
 ]

@@ -53,6 +53,16 @@ class FunctionTool(msgspec.Struct, frozen=True):
     options: dict[str, Any]
 
 
+class RepositorySource(msgspec.Struct, frozen=True):
+    """A repository that the `git` tools may work on: a folder, or seed files (by path) to make one from.
+
+    A seeded repository lies in the data directory and is made at the first start.
+    """
+
+    path: Path | None = None
+    seed: dict[str, str] = {}
+
+
 class Intent(msgspec.Struct, frozen=True):
     """What `bailiwick run FILE` submits when the app is run as a program."""
 
@@ -85,7 +95,7 @@ class App:
         self.rules: list[Rule] = []
         self.workflows: dict[str, Workflow] = {}
         self.policies: dict[str, str] = {}
-        self.repositories: dict[str, Path] = {}
+        self.repositories: dict[str, RepositorySource] = {}
         self.groups: tuple[str, ...] = ()
         self.intent: Intent | None = None
 
@@ -170,9 +180,18 @@ class App:
         """Add a Cedar policy file on top of the default bundle."""
         self.policies[name] = text
 
-    def repository(self, name: str, path: Path | str) -> None:
-        """Let the `git` tools work on a repository, under a name; agents never see its path."""
-        self.repositories[name] = Path(path)
+    def repository(
+        self, name: str, path: Path | str | None = None, *, seed: Path | dict[str, str] | None = None
+    ) -> None:
+        """Let the `git` tools work on a repository, under a name; agents never see its path.
+
+        Args:
+            name: What intents and agents call it.
+            path: A repository of yours.
+            seed: Instead of a path: files (or a folder of them) to make a new one from.
+        """
+        files = _files_below(seed) if isinstance(seed, Path) else seed
+        self.repositories[name] = RepositorySource(Path(path) if path else None, files or {})
 
     def on_run(
         self,
@@ -189,6 +208,11 @@ class App:
         given = input if input is not None else {}
         marks = labels if labels is not None else {}
         self.intent = Intent(workflow, title, given, tuple(constraints), budget_usd, deadline_seconds, marks)
+
+
+def _files_below(folder: Path) -> dict[str, str]:
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in found}
 
 
 def _fingerprint(function: Callable[..., Any]) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from typing import Any, NewType
 
 import orjson
@@ -15,6 +16,7 @@ Json = Any
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _LEAVES = frozenset((str, int, bool, type(None)))
 _SEQUENCES = (list, tuple)
+_PERHAPS_A_DOUBLE = re.compile(rb"[0-9][.eE]|null")  # orjson writes NaN as null; a look at bytes is cheap
 _PLAIN_BELOW = 10.0**21  # ECMAScript writes larger numbers, and those under 10**-6, with an exponent
 _PLAIN_FROM = -6
 
@@ -29,7 +31,10 @@ def canonical(value: Json) -> bytes:
     Raises:
         TypeError: The value is not JSON (a set, bytes, NaN, a non-string key, an integer over 64 bits).
     """
-    return orjson.dumps(_with_written_doubles(value) if _holds_a_double(value) else value, option=_OPTIONS)
+    body = orjson.dumps(value, option=_OPTIONS)
+    if _PERHAPS_A_DOUBLE.search(body) is None or not _holds_a_double(value):
+        return body
+    return orjson.dumps(_with_written_doubles(value), option=_OPTIONS)
 
 
 def parse_canonical(body: bytes) -> Json:

@@ -1,5 +1,7 @@
 """The platform: the use cases put together, and the worker's seven methods on top of them."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from bailiwick.budget import PriceTable
@@ -42,6 +44,10 @@ from bailiwick.service.submitting import Submitting
 from bailiwick.service.work import Work
 
 
+Observer = Callable[[Run | None, Run, tuple[Event, ...]], None]
+"""Sees each committed change of a run (before, after, the events); it must be quick and must not raise."""
+
+
 class Stores(msgspec.Struct, frozen=True):
     """The store's faces, and the blobs."""
 
@@ -71,6 +77,7 @@ class Platform:
         self.catalogue = catalogue
         self.bundle = bundle
         self.streams = Streams()
+        self.observers: list[Observer] = []
         self.halts = Halts(ledger=stores.ledger, views=stores.views, world=world)
         self.runs = Runs(
             ledger=stores.ledger,
@@ -113,6 +120,8 @@ class Platform:
     def _committed(self, before: Run | None, after: Run, events: tuple[Event, ...]) -> None:
         self.streams.committed(after.id, closed=after.closed is not None)
         self.work.observe(before, after)
+        for observer in self.observers:
+            observer(before, after, events)
 
     async def hello(self, hello: Hello) -> Session:
         """See `WorkerPort.hello`."""

@@ -24,6 +24,7 @@ from bailiwick.tools import (
     Workspaces,
     function_tool,
 )
+from bailiwick.wiring.repositories import repository_folders
 from bailiwick.wiring.settings import Settings
 
 _MICRO = 1_000_000
@@ -68,7 +69,7 @@ def build_hosts(
     redactor = Redactor()
     credentials = Credentials(os.environ, redactor)
     workspaces = Workspaces(blobs)
-    repositories = {name: path for app in apps for name, path in app.repositories.items()}
+    repositories = repository_folders(apps, folder.parent / "repositories")
     git = GitTools(Repositories(repositories, HostProcesses(), folder / "git"), workspaces, blobs)
     shell = ShellTool(workspaces, Checkouts(workspaces, folder / "checkouts"), sandbox)
     own = [

@@ -1,0 +1,209 @@
+"""Serving: the embedded system with its HTTP door, in one event loop, announced in the data directory."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, Self, TypeVar
+
+import msgspec
+import uvicorn
+import uvloop
+
+from bailiwick.app import App
+from bailiwick.base import Category, Refusal, format_instant
+from bailiwick.http import create_app
+from bailiwick.wiring.embedded import Embedded, embedded
+from bailiwick.wiring.settings import Settings
+from bailiwick.wiring.world import SystemWorld
+
+SERVER_FILE = "server.json"
+KEY_FILE = "cli.key"
+GRACE_SECONDS = 2
+_BACKLOG = 512
+
+T = TypeVar("T")
+
+
+class AddressTaken(Refusal):
+    """The address to listen on belongs to another program, or to another machine."""
+
+    code: ClassVar[str] = "address_taken"
+    category: ClassVar[Category] = Category.UNAVAILABLE
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"cannot listen on {host} port {port}: {reason}",
+            remedy="choose another port with --port (0: any free one), or stop the other program",
+            host=host,
+            port=port,
+        )
+
+
+class Announcement(msgspec.Struct, frozen=True):
+    """What `server.json` says, to programs of the same user on the same machine."""
+
+    url: str
+    pid: int
+    started_at: str
+    version: str
+
+
+def write_private(path: Path, body: bytes) -> None:
+    """Write a file that its owner alone can read, whole or not at all."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    settings: Settings, apps: Sequence[App], *, cache_dir: Path | None = None, workers: int = 1
+) -> AsyncIterator[tuple[Embedded, str]]:
+    """Run the embedded system and its HTTP door for the length of a `with`; yield it and its base URL.
+
+    While it runs, `server.json` in the data directory says where it listens; at first start `cli.key` gets
+    the admin key. Both are readable by their owner alone.
+
+    Args:
+        settings: Port 0 takes a free one.
+        apps: What may run.
+        cache_dir: Where the sandbox keeps its runtime; None: the user's cache.
+        workers: How many workers share this process.
+
+    Raises:
+        AddressTaken: The address cannot be listened on.
+        DataDirInUse, PolicyRefused: See `embedded`.
+    """
+    async with embedded(settings, apps, cache_dir=cache_dir, workers=workers) as system:
+        listener = _listen(settings.host, settings.port)
+        door = _Door(system, listener)
+        if system.first_key:
+            write_private(settings.folder / KEY_FILE, f"{system.first_key}\n".encode())
+        url = _url(listener)
+        async with door:
+            with _announced(settings.folder, url):
+                yield system, url
+
+
+class ServingThread:
+    """The served system in a thread of its own, inside a `with`; for programs whose main thread talks to it.
+
+    Args:
+        settings: See `serving`.
+        apps: See `serving`.
+        cache_dir: See `serving`.
+    """
+
+    def __init__(self, settings: Settings, apps: Sequence[App], *, cache_dir: Path | None = None) -> None:
+        self._settings = settings
+        self._apps = apps
+        self._cache_dir = cache_dir
+        self._up = threading.Event()
+        self._ending = asyncio.Event()
+        self._failure: BaseException | None = None
+        self.system: Embedded
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="bailiwick-serving")
+        self._thread.start()
+        try:
+            self._up.wait()
+        except BaseException:
+            self._stop()
+            raise
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+        if self._failure is not None and error is None:
+            raise self._failure
+
+    def ask(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the system's event loop and wait for what it answers."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def _stop(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it ended by itself
+            self._loop.call_soon_threadsafe(self._ending.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._serve())
+        except BaseException as failure:  # noqa: BLE001 - whatever ended this thread is raised in the caller's
+            self._failure = failure
+        finally:
+            self._up.set()
+
+    async def _serve(self) -> None:
+        async with serving(self._settings, self._apps, cache_dir=self._cache_dir) as (self.system, self.url):
+            self._up.set()
+            await self._ending.wait()
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to its program and says when it is up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind before anything is announced, so that a taken address is a refusal and port 0 has a number.
+
+    A socket that names TCP gets TCP_NODELAY from asyncio; without it each small chunk of a stream waits 40 ms.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise AddressTaken(host, port, error.strerror or str(error)) from error
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextlib.contextmanager
+def _announced(folder: Path, url: str) -> Iterator[None]:
+    path = folder / SERVER_FILE
+    now = format_instant(SystemWorld().now())
+    write_private(path, msgspec.json.encode(Announcement(url, os.getpid(), now, version("bailiwick"))))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
