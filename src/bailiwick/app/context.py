@@ -32,7 +32,8 @@ class CallRefused(Exception):
 
 class Context(Protocol):
     """Handed to an agent's code. Each call passes the gate, is recorded, and is answered from the record
-    when the agent is entered again after a crash or a wait."""
+    when the agent is entered again after a crash or a wait.
+    """
 
     @property
     def run(self) -> str:

@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,8 @@ import uvloop
 
 from bailiwick.app import App
 from bailiwick.base import Category, Refusal, format_instant
-from bailiwick.http import create_app
+from bailiwick.http import close_streams, create_app
+from bailiwick.telemetry import Metrics
 from bailiwick.wiring.embedded import Embedded, embedded
 from bailiwick.wiring.settings import Settings
 from bailiwick.wiring.world import SystemWorld
@@ -149,7 +150,7 @@ class ServingThread:
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 runner.run(self._serve())
-        except BaseException as failure:  # noqa: BLE001 - whatever ended this thread is raised in the caller's
+        except BaseException as failure:  # whatever ended this thread is raised in the caller's
             self._failure = failure
         finally:
             self._up.set()
@@ -158,6 +159,51 @@ class ServingThread:
         async with serving(self._settings, self._apps, cache_dir=self._cache_dir) as (self.system, self.url):
             self._up.set()
             await self._ending.wait()
+
+
+class _Door:
+    """The HTTP door of a system, open for the length of an `async with`; its end ends the streams too."""
+
+    def __init__(self, system: Embedded, listener: socket.socket) -> None:
+        self._open = False
+        metrics = Metrics()
+        system.platform.observers.append(metrics.committed)
+        self._app = create_app(
+            system.platform,
+            readiness=lambda: {"serving": self._open},
+            meter=metrics,
+            version=version("bailiwick"),
+        )
+        config = uvicorn.Config(
+            self._app,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        self._server = _Server(config)
+        self._listener = listener
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+        up = asyncio.create_task(self._server.up.wait())
+        await asyncio.wait({up, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
+        if self._task.done():
+            self._task.result()
+        self._open = True
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open = False
+        close_streams(self._app)
+        self._server.should_exit = True
+        await self._task
 
 
 class _Server(uvicorn.Server):

@@ -1,0 +1,114 @@
+"""`bailiwick audit`: take the log away, and check an export offline, without any server."""
+
+import io
+import tarfile
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import msgspec
+import typer
+
+from bailiwick.audit import EXPORT_FILES, Report, verify_export
+from bailiwick.base import Category, Refusal
+from bailiwick.cli.doors import Door, Format, connected
+from bailiwick.cli.exits import ExitCode
+from bailiwick.cli.showing import Output, say, show_json, show_table
+
+group = typer.Typer(
+    help="Export the log, and verify an export offline.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+class NoExport(Refusal):
+    """A path holds no export, or is not free for one."""
+
+    code: ClassVar[str] = "no_export"
+    category: ClassVar[Category] = Category.INVALID
+
+    def __init__(self, path: Path, reason: str, remedy: str) -> None:
+        super().__init__(f"{path}: {reason}", remedy=remedy, path=str(path))
+
+
+@group.command()
+@connected
+def export(
+    door: Door, folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")]
+) -> None:
+    """Write the tenant's whole log to a folder, with a verifier of one file beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise NoExport(folder, "the folder is not empty", "name a new folder")
+    files = unpacked(door.client.download("/v1/audit/export"))
+    for name, body in files.items():
+        (folder / name).write_bytes(body)
+    said = {"folder": str(folder), "files": {name: len(body) for name, body in files.items()}}
+    door.show(
+        said,
+        lambda _: say(f"wrote {', '.join(files)} to {folder}; check with: bailiwick audit verify {folder}"),
+    )
+
+
+@group.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="The folder of an export, or its tar file.")],
+    vkey: Annotated[
+        list[str] | None, typer.Option(help="A verifier key that you trust, from elsewhere; may be repeated.")
+    ] = None,
+    output: Format = Output.TABLE,
+) -> None:
+    """Check an export offline: signature, tree, every event. Exit code 1 when anything was changed."""
+    trusted = vkey if vkey is not None else []
+    report = verify_export(_read(path), trusted=trusted)
+    if output is Output.JSON:
+        show_json(msgspec.to_builtins(report))
+    else:
+        _show(report)
+    if not report.ok:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _show(report: Report) -> None:
+    if report.ok:
+        say(
+            f"ok: {report.covered} events under the signed head of {report.origin} (size {report.size})",
+            "bold green",
+        )
+    else:
+        say(f"changed: {len(report.findings)} finding(s) in {report.origin or 'this export'}", "bold red")
+        rows = [(finding.event, finding.index, finding.code, finding.detail) for finding in report.findings]
+        show_table(
+            ("EVENT", "LEAF", "FAULT", "DETAIL"),
+            [["-" if cell in ("", None) else cell for cell in row] for row in rows],
+        )
+    if report.erased:
+        say(f"{len(report.erased)} payload(s) were erased, which breaks no proof")
+    if not report.anchored:
+        say(
+            "the key came with the export; compare it with one you trust, or give that one with --vkey", "dim"
+        )
+
+
+def unpacked(body: bytes) -> dict[str, bytes]:
+    """Read the files of an export out of a tar archive; whatever else is in it is left alone."""
+    files: dict[str, bytes] = {}
+    with tarfile.open(fileobj=io.BytesIO(body)) as archive:
+        for member in archive:
+            name = member.name.rpartition("/")[2]
+            content = archive.extractfile(member) if member.isfile() and name in EXPORT_FILES else None
+            if content is not None:
+                files[name] = content.read()
+    return files
+
+
+def _read(path: Path) -> dict[str, bytes]:
+    remedy = "name the folder or the tar file that `bailiwick audit export` wrote"
+    try:
+        if path.is_dir():
+            files = {name: (path / name).read_bytes() for name in EXPORT_FILES if (path / name).is_file()}
+        else:
+            files = unpacked(path.read_bytes())
+    except (OSError, tarfile.TarError) as error:
+        raise NoExport(path, str(error), remedy) from error
+    if not files:
+        raise NoExport(path, "it holds none of an export's files", remedy)
+    return files

@@ -1,0 +1,64 @@
+"""The command table: every command by name, loaded when it is called and not before."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+
+class Entry(NamedTuple):
+    """A command or a group of commands: where it is written, and its line in the help."""
+
+    place: str
+    help: str
+
+
+COMMANDS = {
+    "demo": Entry("demo:demo_command", "Watch a governed piece of work, from the intent to the proof."),
+    "run": Entry("running:run", "Run an app file and watch it: policy, budget, approval and audit on."),
+    "up": Entry("servers:up", "Run the platform with its API in this terminal."),
+    "runs": Entry("runs:group", "Submit, list, watch, cancel, resume and resolve runs."),
+    "approvals": Entry("approvals:group", "See what waits for people, and decide it."),
+    "halts": Entry("halts:group", "The kill switch: set, list and lift halts."),
+    "keys": Entry("keys:group", "Make, list and revoke API keys."),
+    "audit": Entry("auditing:group", "Export the log, and verify an export offline."),
+    "workflows": Entry("workflows:group", "Check workflow files."),
+    "server": Entry("servers:server", "Run the platform as a service."),
+    "model-server": Entry("servers:model_server", "Run the scripted model server; no model is behind it."),
+    "version": Entry("servers:show_version", "Show the version."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Lists commands from the table; imports the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Name the commands in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Answer for the help and for completion, without importing anything."""
+        entry = COMMANDS.get(cmd_name)
+        return None if entry is None else TyperCommand(cmd_name, help=entry.help, short_help=entry.help)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Load the command that is called."""
+        if args and args[0] in COMMANDS:
+            return args[0], load_command(args[0]), args[1:]
+        return super().resolve_command(ctx, args)
+
+
+def load_command(name: str) -> Any:
+    """Import a command of the table: a function, or a `typer.Typer` that groups several."""
+    module, _, attribute = COMMANDS[name].place.partition(":")
+    found: typer.Typer | Callable[..., None] = getattr(import_module(f"bailiwick.cli.{module}"), attribute)
+    if not isinstance(found, typer.Typer):
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        single.command(name, help=found.__doc__)(found)
+        found = single
+    command = get_command(found)
+    command.name = name
+    return command

@@ -1,0 +1,122 @@
+"""`bailiwick up`, `server start` and `model-server`: programs that stay up until they are told to stop."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+
+from bailiwick.app import App
+from bailiwick.cli.apps import load_app, load_apps, with_model, with_scripted_models
+from bailiwick.cli.running import LOG_FILE, tell_models
+from bailiwick.cli.showing import say
+from bailiwick.telemetry import configure_logging
+from bailiwick.testing import load_recording, serve
+from bailiwick.wiring import Embedded, Settings, load_settings
+from bailiwick.wiring.serving import KEY_FILE, serving
+
+server = typer.Typer(help="Run the platform as a service.", no_args_is_help=True, rich_markup_mode=None)
+
+Files = Annotated[list[Path] | None, typer.Argument(metavar="[APP.py]...", help="App files.")]
+DataDir = Annotated[str | None, typer.Option(help="Where the data lies (BAILIWICK_DATA_DIR, ~/.bailiwick).")]
+Port = Annotated[
+    int | None, typer.Option(help="0 takes a free one (BAILIWICK_PORT, 7080).", min=0, max=65535)
+]
+
+
+def up(
+    files: Files = None,
+    data_dir: DataDir = None,
+    port: Port = None,
+    model: Annotated[str, typer.Option(help="Use this model instead, for example openai:gpt-5-mini.")] = "",
+) -> None:
+    """Run the platform with its API in this terminal; without app files, with the shipped examples."""
+    apps = load_apps(files if files is not None else [])
+    for app in apps:
+        if model:
+            with_model(app, model)
+    settings = load_settings(data_dir=data_dir, port=port)
+    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (settings.folder / LOG_FILE).open("a", encoding="utf-8") as log:
+        configure_logging(json=True, level=settings.log_level, stream=log)
+        _stay_up(settings, apps)
+
+
+@server.callback()
+def _server() -> None:
+    pass
+
+
+@server.command()
+def start(
+    files: Files = None,
+    data_dir: DataDir = None,
+    host: Annotated[str | None, typer.Option(help="Where to listen (BAILIWICK_HOST, 127.0.0.1).")] = None,
+    port: Port = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A settings file; else bailiwick.toml, if it is here.")
+    ] = None,
+) -> None:
+    """Run the platform as a service: settings from file and environment, JSON log on standard error."""
+    settings = load_settings(config, data_dir=data_dir, host=host, port=port)
+    apps = [load_app(path) for path in files] if files is not None else []
+    configure_logging(json=True, level=settings.log_level)
+    _stay_up(settings, apps)
+
+
+def _stay_up(settings: Settings, apps: Sequence[App]) -> None:
+    with (
+        with_scripted_models(settings, apps) as (reaching, scripted),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        tell_models(scripted)
+        runner.run(_serve(reaching, apps))
+
+
+async def _serve(settings: Settings, apps: Sequence[App]) -> None:
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ending.set)
+    async with contextlib.AsyncExitStack() as stack:
+        system, url = await stack.enter_async_context(serving(settings, apps))
+        _greet(system, url, apps)
+        await ending.wait()
+        say("stopping; what is done is kept", stderr=True)
+
+
+def _greet(system: Embedded, url: str, apps: Sequence[App]) -> None:
+    folder = system.settings.folder
+    say(f"bailiwick {version('bailiwick')} listens on {url}", "bold")
+    say(f"data directory: {folder}")
+    if system.first_key:
+        say(f"admin key (shown this once; kept in {folder / KEY_FILE}): {system.first_key}", "yellow")
+    for app in apps:
+        say(f"app {app.name}: {', '.join(sorted(app.workflows)) or 'no workflows'}")
+    if not apps:
+        say("no app is loaded; start again with: bailiwick up APP.py", "yellow")
+
+
+def model_server(
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 7081,
+    recording: Annotated[
+        list[Path] | None, typer.Option(help="A recording to play; may be repeated.")
+    ] = None,
+) -> None:
+    """Run the scripted model server (OpenAI's chat dialect); no model is behind it."""
+    recordings = [load_recording(path) for path in recording] if recording is not None else []
+    say(
+        f"scripted model server on http://{host}:{port}/v1: plays recordings, no model is behind it", "yellow"
+    )
+    serve(host, port, recordings)
+
+
+def show_version() -> None:
+    """Show the version."""
+    say(f"bailiwick {version('bailiwick')}")

@@ -1,0 +1,7 @@
+"""Floor 6: the API over HTTP: routes, problems, the event stream, and the edge that all requests pass."""
+
+from bailiwick.http.app import close_streams, create_app
+from bailiwick.http.limits import Limits
+from bailiwick.http.meter import Meter
+
+__all__ = ["Limits", "Meter", "close_streams", "create_app"]

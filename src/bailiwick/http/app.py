@@ -1,0 +1,53 @@
+"""The application: the routes of the API around one platform; it starts and stops nothing."""
+
+from collections.abc import Callable
+
+from fastapi import FastAPI
+
+from bailiwick.http import approvals, audit, documenting, events, halts, keys, operating, problems, runs
+from bailiwick.http.edge import Edge
+from bailiwick.http.limits import Limits
+from bailiwick.http.meter import Meter
+from bailiwick.http.sse import OpenStreams
+from bailiwick.service import Platform
+
+_ROOMS = (runs, approvals, halts, keys, audit, operating)
+
+
+def create_app(
+    platform: Platform,
+    *,
+    readiness: Callable[[], dict[str, bool]],
+    meter: Meter,
+    version: str,
+    limits: Limits | None = None,
+) -> FastAPI:
+    """Make the ASGI application of a started platform; who serves it, binds it and stops it.
+
+    Args:
+        platform: What the routes speak to.
+        readiness: Answers /readyz, check by check; must be quick.
+        meter: Counts, and answers /metrics.
+        version: What /version and the document say.
+        limits: Bounds; the defaults when None.
+    """
+    bounds = limits if limits is not None else Limits()
+    app = FastAPI(version=version, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.state.platform = platform
+    app.state.readiness = readiness
+    app.state.meter = meter
+    app.state.limits = bounds
+    app.state.streams = OpenStreams(bounds.streams)
+    app.router.routes.append(events.EventsRoute(events.PATH, events.events, methods=["GET"]))
+    for room in _ROOMS:
+        app.include_router(room.router)
+    problems.install(app, meter)
+    documenting.install(app, version=version, bare={events.PATH: events.operations()})
+    app.add_middleware(Edge, meter=meter)
+    return app
+
+
+def close_streams(app: FastAPI) -> None:
+    """End the open event streams of a server that is about to stop; each client is told where to resume."""
+    streams: OpenStreams = app.state.streams
+    streams.close()

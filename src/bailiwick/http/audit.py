@@ -1,0 +1,82 @@
+"""Audit and artifacts: proofs that stand alone, the whole log to take away, and content by its digest."""
+
+import asyncio
+import io
+import tarfile
+from importlib import resources
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from bailiwick.audit import EXPORT_FILES, InclusionProof
+from bailiwick.http.documenting import answer, answers, answers_bytes
+from bailiwick.http.governing import CheckpointView
+from bailiwick.http.intake import Caller, Door
+
+router = APIRouter(tags=["audit"])
+_FOLDER = "bailiwick-audit"
+_VERIFIER = EXPORT_FILES[-1]
+
+
+class ProofView(msgspec.Struct, frozen=True):
+    """An inclusion proof and the key that checks its checkpoint; compare the key with one you trust."""
+
+    proof: InclusionProof
+    verifier_key: str
+
+
+@router.get("/v1/audit/checkpoint", **answers(CheckpointView))
+async def checkpoint(door: Door, caller: Caller) -> Response:
+    """Sign all that is committed so far, and show the signed head."""
+    head = await door.sequencing.checkpoint(caller)
+    return answer(CheckpointView(head.log, head.size, head.note, door.sequencing.signer.vkey))
+
+
+@router.get("/v1/audit/proof", **answers(ProofView))
+async def proof(
+    door: Door,
+    caller: Caller,
+    event: Annotated[str, Query(pattern=r"^[!-~]{1,200}\.[1-9][0-9]{0,14}$", description="stream.seq")],
+) -> Response:
+    """Prove that an event is in the tenant's log."""
+    stream, _, seq = event.rpartition(".")
+    stored = await door.reading.event(caller, stream, int(seq))
+    made = await door.sequencing.proof(caller, stream, int(seq), stored.header)
+    return answer(ProofView(made, door.sequencing.signer.vkey))
+
+
+@router.get(
+    "/v1/audit/export",
+    **answers_bytes("application/x-tar", "The log, and a verifier of one file that needs nothing of ours."),
+)
+async def export(door: Door, caller: Caller) -> Response:
+    """Take the tenant's whole log away, to be verified offline."""
+    files = dict(await door.sequencing.export(caller))
+    files[_VERIFIER] = (resources.files("bailiwick.audit") / "standalone.py").read_bytes()
+    body = await asyncio.to_thread(packed, files)
+    return _download(body, "application/x-tar", f"{_FOLDER}.tar")
+
+
+@router.get("/v1/artifacts/{digest}", **answers_bytes("application/octet-stream", "The artifact's bytes."))
+async def artifact(door: Door, caller: Caller, digest: str) -> Response:
+    """Read an artifact of the tenant; never shown in place, whatever it holds."""
+    body = await door.reading.artifact(caller, digest)
+    return _download(body, "application/octet-stream", f"{digest}.bin")
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    """Put files into a tar archive; the same files make the same bytes."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, body in files.items():
+            member = tarfile.TarInfo(f"{_FOLDER}/{name}")
+            member.size = len(body)
+            member.mode = 0o644
+            archive.addfile(member, io.BytesIO(body))
+    return made.getvalue()
+
+
+def _download(body: bytes, media_type: str, name: str) -> Response:
+    return Response(body, 200, {"Content-Disposition": f'attachment; filename="{name}"'}, media_type)

@@ -1,0 +1,169 @@
+"""Governing shapes: how approvals, halts, keys and audit answers look in JSON, and what their routes take."""
+
+from typing import Any
+
+import msgspec
+
+from bailiwick.http.shapes import Money, instant, money
+from bailiwick.ports import ApiKey, Approval, Halt, RunHead
+from bailiwick.service import ApprovalView
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """A hold rule that a request for approval answers: its id, the group it asks, why it holds, and its text."""
+
+    id: str
+    group: str
+    reason: str
+    text_digest: str
+
+
+class ApprovalRow(msgspec.Struct, frozen=True):
+    """A request to humans for exactly one action digest."""
+
+    id: str
+    run: str
+    step: str
+    capability: str
+    digest: str
+    state: str
+    groups: list[str]
+    holds: list[Hold]
+    policy_version: str
+    requested_by: str
+    requested_at: str
+    expires_at: str
+    decided_by: str
+    decided_at: str
+    reason: str
+    spent: Money
+    evidence: list[str]
+
+
+class ApprovalPage(msgspec.Struct, frozen=True):
+    """Approvals, oldest first."""
+
+    approvals: list[ApprovalRow]
+
+
+class ApprovalRun(msgspec.Struct, frozen=True):
+    """The run that an approval belongs to."""
+
+    id: str
+    title: str
+    status: str
+    workflow: str
+    spent: Money
+
+
+class ApprovalDetail(msgspec.Struct, frozen=True):
+    """An approval with the very action that would run, and the text of the artifacts that it names."""
+
+    approval: ApprovalRow
+    action: Any
+    artifacts: dict[str, str]
+    run: ApprovalRun
+
+
+class HaltView(msgspec.Struct, frozen=True):
+    """An entry of the kill switch."""
+
+    id: str
+    scope: str
+    target: str
+    reason: str
+    set_by: str
+    set_at: str
+    lifted_by: str
+    lifted_at: str
+
+
+class HaltPage(msgspec.Struct, frozen=True):
+    """The halts in force."""
+
+    halts: list[HaltView]
+
+
+class KeyView(msgspec.Struct, frozen=True):
+    """An API key, without its secret."""
+
+    id: str
+    name: str
+    role: str
+    groups: list[str]
+    created_at: str
+    revoked_at: str
+
+
+class KeyPage(msgspec.Struct, frozen=True):
+    """The tenant's keys, revoked ones too."""
+
+    keys: list[KeyView]
+
+
+class NewKey(msgspec.Struct, frozen=True):
+    """A key that was just made; the secret is shown this once."""
+
+    key: KeyView
+    secret: str
+
+
+class CheckpointView(msgspec.Struct, frozen=True):
+    """The newest signed head of the tenant's log, and the key that checks its signature."""
+
+    log: str
+    size: int
+    note: str
+    verifier_key: str
+
+
+def approval_row(approval: Approval) -> ApprovalRow:
+    """Show an approval."""
+    return ApprovalRow(
+        id=approval.id,
+        run=approval.run,
+        step=approval.step,
+        capability=approval.capability,
+        digest=approval.digest,
+        state=approval.state,
+        groups=list(approval.groups),
+        holds=[
+            Hold(hold["id"], hold["group"], hold["reason"], hold["text_digest"]) for hold in approval.holds
+        ],
+        policy_version=approval.policy_version,
+        requested_by=approval.requested_by,
+        requested_at=instant(approval.requested_at),
+        expires_at=instant(approval.expires_at),
+        decided_by=approval.decided_by,
+        decided_at=instant(approval.decided_at),
+        reason=approval.reason,
+        spent=money(approval.spent_micro_usd),
+        evidence=list(approval.evidence),
+    )
+
+
+def approval_detail(view: ApprovalView, head: RunHead) -> ApprovalDetail:
+    """Show an approval and what would run."""
+    run = ApprovalRun(head.id, head.title, head.status, head.workflow, money(head.spent_micro_usd))
+    return ApprovalDetail(approval_row(view.approval), view.action, view.artifacts, run)
+
+
+def halt_view(halt: Halt) -> HaltView:
+    """Show a halt."""
+    return HaltView(
+        id=halt.id,
+        scope=halt.scope,
+        target=halt.target,
+        reason=halt.reason,
+        set_by=halt.set_by,
+        set_at=instant(halt.set_at),
+        lifted_by=halt.lifted_by,
+        lifted_at=instant(halt.lifted_at),
+    )
+
+
+def key_view(key: ApiKey) -> KeyView:
+    """Show a key."""
+    return KeyView(
+        key.id, key.name, key.role, list(key.groups), instant(key.created_at), instant(key.revoked_at)
+    )

@@ -1,0 +1,51 @@
+"""Halts: the kill switch: what is halted, halt something, lift a halt."""
+
+import msgspec
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from bailiwick.http.documenting import answer, answers, takes
+from bailiwick.http.governing import HaltPage, HaltView, halt_view
+from bailiwick.http.intake import Body, Caller, Door, shaped
+from bailiwick.policy import Permission, require
+
+router = APIRouter(tags=["halts"])
+
+
+class HaltBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to stop: platform, tenant, app, workflow, agent, tool, model or run, and its name; and why."""
+
+    scope: str
+    reason: str
+    target: str = ""
+
+
+class LiftBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Lifting takes no words."""
+
+
+@router.get("/v1/halts", **answers(HaltPage))
+async def list_halts(door: Door, caller: Caller) -> Response:
+    """List the halts in force that concern the tenant."""
+    require(caller, Permission.HALTS_READ)
+    return answer(HaltPage([halt_view(halt) for halt in door.halts.list(caller.tenant)]))
+
+
+@router.post(
+    "/v1/halts",
+    **answers(HaltView, 201, "In force: nothing in its scope starts any more."),
+    status_code=201,
+    openapi_extra=takes(HaltBody),
+)
+async def set_halt(door: Door, caller: Caller, body: Body) -> Response:
+    """Stop everything in a scope."""
+    given = shaped(body, HaltBody)
+    halt = await door.halts.set(caller, given.scope, given.target, given.reason)
+    return answer(halt_view(halt), 201, {"Location": "/v1/halts"})
+
+
+@router.post("/v1/halts/{id}:lift", **answers(HaltView), openapi_extra=takes(LiftBody, required=False))
+async def lift(door: Door, caller: Caller, id: str, body: Body) -> Response:
+    """Lift a halt; what it blocked is resumed by a named act of its own."""
+    shaped(body, LiftBody)
+    return answer(halt_view(await door.halts.lift(caller, id)))

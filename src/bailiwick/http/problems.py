@@ -1,0 +1,158 @@
+"""Problems: every refusal as application/problem+json (RFC 9457), with its code, facts and way out."""
+
+from typing import Any
+
+import msgspec
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from bailiwick.base import Category, Refusal
+from bailiwick.http.meter import Meter
+from bailiwick.http.refusals import (
+    BadRequest,
+    BodyTooLarge,
+    BodyTooSlow,
+    IdempotencyKeyRequired,
+    InvalidJson,
+    InvalidParameter,
+    MethodNotAllowed,
+    NoSuchRoute,
+    UnsupportedMediaType,
+)
+from bailiwick.http.trace import trace_id_of
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 1
+
+# 402, not 429, for what is exhausted: the money is used up, and asking again later changes nothing.
+STATUS_OF_CATEGORY = {
+    Category.INVALID: 422,
+    Category.UNAUTHENTICATED: 401,
+    Category.FORBIDDEN: 403,
+    Category.ABSENT: 404,
+    Category.CONFLICT: 409,
+    Category.EXHAUSTED: 402,
+    Category.TOO_LARGE: 413,
+    Category.UNAVAILABLE: 503,
+}
+STATUS_OF_CODE = {
+    InvalidJson.code: 400,
+    IdempotencyKeyRequired.code: 400,
+    BadRequest.code: 400,
+    MethodNotAllowed.code: 405,
+    BodyTooSlow.code: 408,
+    UnsupportedMediaType.code: 415,
+}
+_CLOSES = (BodyTooLarge, BodyTooSlow)
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What went wrong, for programs (`code`, `facts`) and for people (`detail`, `remedy`).
+
+    `errors` names the places that are wrong, each by a JSON pointer; a plan's findings have a code each.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    facts: dict[str, Any]
+    remedy: str
+    trace_id: str
+    errors: list[dict[str, str]]
+
+
+def status_of(refusal: Refusal) -> int:
+    """Map a refusal to the HTTP status that says the same."""
+    return STATUS_OF_CODE.get(refusal.code, STATUS_OF_CATEGORY[refusal.category])
+
+
+def problem_of(refusal: Refusal, scope: Scope) -> Problem:
+    """Say a refusal as a problem."""
+    facts = dict(refusal.facts)
+    errors = facts.pop("errors", facts.get("findings"))
+    if not isinstance(errors, list):
+        pointer = facts.get("pointer")
+        errors = [{"pointer": pointer, "detail": refusal.message}] if isinstance(pointer, str) else []
+    return Problem(
+        type=f"urn:bailiwick:problem:{refusal.code}",
+        title=refusal.code.replace("_", " ").capitalize(),
+        status=status_of(refusal),
+        detail=refusal.message,
+        instance=scope["path"],
+        code=refusal.code,
+        facts=facts,
+        remedy=refusal.remedy,
+        trace_id=trace_id_of(scope),
+        errors=errors,
+    )
+
+
+def refused(refusal: Refusal, scope: Scope) -> Response:
+    """Answer with a refusal."""
+    problem = problem_of(refusal, scope)
+    headers: dict[str, str] = {}
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if problem.status == 405:
+        headers["Allow"] = str(refusal.facts["allowed"])
+    if problem.status == 503:
+        headers["Retry-After"] = str(RETRY_SECONDS)
+    if isinstance(refusal, _CLOSES):
+        headers["Connection"] = "close"  # what is still on its way is not read
+    return Response(msgspec.json.encode(problem), problem.status, headers, MEDIA_TYPE)
+
+
+def broken(scope: Scope) -> Response:
+    """Answer when the server itself is at fault: no internals, but the trace id to look for in the log."""
+    problem = Problem(
+        type="urn:bailiwick:problem:internal",
+        title="Internal",
+        status=500,
+        detail="the server made a mistake; it is in its log under the trace id",
+        instance=scope["path"],
+        code="internal",
+        facts={},
+        remedy="tell the operator the trace id; a repeat with the same Idempotency-Key is safe",
+        trace_id=trace_id_of(scope),
+        errors=[],
+    )
+    return Response(msgspec.json.encode(problem), 500, None, MEDIA_TYPE)
+
+
+def install(app: FastAPI, meter: Meter) -> None:
+    """Let every refusal, and the framework's own ones, leave as a problem."""
+
+    async def on_refusal(request: Request, refusal: Exception) -> Response:
+        assert isinstance(refusal, Refusal)
+        meter.refused(refusal.code)
+        structlog.contextvars.bind_contextvars(code=refusal.code)
+        return refused(refusal, request.scope)
+
+    async def on_validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        errors = [
+            {"pointer": "".join(f"/{part}" for part in fault["loc"]), "detail": str(fault["msg"])}
+            for fault in error.errors()
+        ]
+        return await on_refusal(request, InvalidParameter(errors))
+
+    async def on_framework(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code == 404:
+            return await on_refusal(request, NoSuchRoute(request.url.path))
+        if error.status_code == 405:
+            allowed = error.headers.get("Allow", "") if error.headers else ""
+            return await on_refusal(request, MethodNotAllowed(request.method, allowed))
+        return await on_refusal(request, BadRequest(str(error.detail)))
+
+    app.add_exception_handler(Refusal, on_refusal)
+    app.add_exception_handler(RequestValidationError, on_validation)
+    app.add_exception_handler(HTTPException, on_framework)

@@ -1,0 +1,341 @@
+"""Shapes: how runs, money and instants look in JSON, and how they come from what is recorded."""
+
+from typing import Any
+
+import msgspec
+
+from bailiwick.base import Instant, Json, format_instant
+from bailiwick.budget import format_usd
+from bailiwick.ports import Posting, RunHead
+from bailiwick.run import Call, Run, Step
+from bailiwick.service import RunDetail
+
+
+class Money(msgspec.Struct, frozen=True):
+    """An amount: whole micro-USD for programs, the same as decimal text for people."""
+
+    micro_usd: int
+    usd: str
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """What a run may spend, what is reserved for calls in flight, what is spent and what is left."""
+
+    limit: Money
+    reserved: Money
+    spent: Money
+    remaining: Money
+
+
+class Labels(msgspec.Struct, frozen=True):
+    """What costs are summed by."""
+
+    feature: str
+    team: str
+
+
+class RunView(msgspec.Struct, frozen=True):
+    """A run in a list. Instants are RFC 3339 in UTC; `version` is the number of its events."""
+
+    id: str
+    app: str
+    workflow: str
+    title: str
+    status: str
+    version: int
+    requested_by: str
+    labels: Labels
+    created_at: str
+    updated_at: str
+    deadline: str
+    budget: Budget
+    waiting_for: str
+
+
+class RunPage(msgspec.Struct, frozen=True):
+    """A page of runs, newest first; `next_cursor` is empty on the last one."""
+
+    runs: list[RunView]
+    next_cursor: str
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    """What was accepted. Nothing in it ever changes, so a repeated request is answered with the same bytes."""
+
+    id: str
+    app: str
+    workflow: str
+    title: str
+    requested_by: str
+    labels: Labels
+    created_at: str
+    deadline: str
+    trace_id: str
+    url: str
+    events_url: str
+
+
+class StepView(msgspec.Struct, frozen=True):
+    """One step instance; `since` is when it came into its status, `waits_for` a reference to what ends its wait."""
+
+    name: str
+    status: str
+    attempt: int
+    since: str
+    session: str
+    wait: str
+    waits_for: str
+    waits_until: str
+    category: str
+    reason: str
+    output_digest: str
+
+
+class ActionView(msgspec.Struct, frozen=True):
+    """One action of the journal; `key` is what `:resolve` takes."""
+
+    key: str
+    step: str
+    attempt: int
+    capability: str
+    effect: str
+    state: str
+    digest: str
+    policies: list[str]
+    policy_version: str
+    approval: str
+    reserved: Money
+    cost: Money
+    cost_estimated: bool
+    tries: int
+    category: str
+    reason: str
+    outcome_digest: str
+    tree: str
+
+
+class RunDetailView(msgspec.Struct, frozen=True):
+    """All that is known of a run. `plan` is the compiled graph, `brief` the accepted one, `output` the last step's."""
+
+    run: RunView
+    trace_id: str
+    policy_version: str
+    plan_digest: str
+    tree: str
+    cancel_requested: str
+    category: str
+    reason: str
+    intent: Any
+    brief: Any
+    output: Any
+    plan: Any
+    steps: list[StepView]
+    actions: list[ActionView]
+
+
+class CostLine(msgspec.Struct, frozen=True):
+    """One settled call. `usage_source` is reported, estimated or none; milliseconds."""
+
+    id: str
+    step: str
+    role: str
+    action: str
+    capability: str
+    at: str
+    cost: Money
+    input_tokens: int
+    output_tokens: int
+    usage_source: str
+    ended: str
+    duration_ms: int
+    first_token_ms: int
+    tries: int
+    interruptions: int
+
+
+class RoleCost(msgspec.Struct, frozen=True):
+    """What one role used."""
+
+    role: str
+    calls: int
+    cost: Money
+    input_tokens: int
+    output_tokens: int
+
+
+class CostView(msgspec.Struct, frozen=True):
+    """What a run cost: its budget, the sum by role, and every line."""
+
+    run: str
+    budget: Budget
+    total: Money
+    by_role: list[RoleCost]
+    lines: list[CostLine]
+
+
+def instant(at: int) -> str:
+    """Show an instant as RFC 3339; empty for 0, which stands for none."""
+    return format_instant(Instant(at)) if at else ""
+
+
+def money(micro_usd: int) -> Money:
+    """Show an amount."""
+    return Money(micro_usd, format_usd(micro_usd))
+
+
+def budget(*, limit: int, reserved: int, spent: int) -> Budget:
+    """Show a budget, in micro-USD."""
+    return Budget(money(limit), money(reserved), money(spent), money(max(limit - reserved - spent, 0)))
+
+
+def run_view(head: RunHead) -> RunView:
+    """Show a run's head."""
+    return RunView(
+        id=head.id,
+        app=head.app,
+        workflow=head.workflow,
+        title=head.title,
+        status=head.status,
+        version=head.version,
+        requested_by=head.requested_by,
+        labels=Labels(head.feature, head.team),
+        created_at=instant(head.created_at),
+        updated_at=instant(head.updated_at),
+        deadline=instant(head.deadline),
+        budget=budget_of(head),
+        waiting_for=head.waiting_for,
+    )
+
+
+def budget_of(head: RunHead) -> Budget:
+    """Show a run's budget."""
+    return budget(
+        limit=head.allotment_micro_usd, reserved=head.reserved_micro_usd, spent=head.spent_micro_usd
+    )
+
+
+def submitted(run: Run) -> Submitted:
+    """Show what was accepted."""
+    return Submitted(
+        id=run.id,
+        app=run.app,
+        workflow=run.workflow,
+        title=run.title,
+        requested_by=run.requested_by,
+        labels=Labels(run.feature, run.team),
+        created_at=instant(run.created_at),
+        deadline=instant(run.deadline),
+        trace_id=trace_id(run),
+        url=f"/v1/runs/{run.id}",
+        events_url=f"/v1/runs/{run.id}/events",
+    )
+
+
+def trace_id(run: Run) -> str:
+    """Tell the trace that a run belongs to."""
+    return run.trace.split("-")[1] if run.trace else ""
+
+
+def detail_view(detail: RunDetail) -> RunDetailView:
+    """Show all of a run."""
+    run = detail.run
+    plan: Json = msgspec.to_builtins(detail.plan)
+    return RunDetailView(
+        run=run_view(detail.head),
+        trace_id=trace_id(run),
+        policy_version=run.policy_version,
+        plan_digest=run.plan,
+        tree=run.tree,
+        cancel_requested=run.cancel_requested,
+        category=run.category or "",
+        reason=run.reason,
+        intent=detail.intent,
+        brief=detail.brief,
+        output=detail.output,
+        plan=plan,
+        steps=[_step(step) for step in run.steps.values()],
+        actions=[_action(call) for call in run.calls.values()],
+    )
+
+
+def _step(step: Step) -> StepView:
+    return StepView(
+        name=step.name,
+        status=step.status,
+        attempt=step.attempt,
+        since=instant(step.since),
+        session=step.session,
+        wait=step.wait.kind if step.wait is not None else "",
+        waits_for=step.wait.ref if step.wait is not None else "",
+        waits_until=instant(step.wait.until) if step.wait is not None else "",
+        category=step.category or "",
+        reason=step.reason,
+        output_digest=step.output_digest,
+    )
+
+
+def _action(call: Call) -> ActionView:
+    return ActionView(
+        key=call.key,
+        step=call.step,
+        attempt=call.attempt,
+        capability=call.capability,
+        effect=call.effect,
+        state=call.state,
+        digest=call.digest,
+        policies=list(call.policies),
+        policy_version=call.policy_version,
+        approval=call.approval,
+        reserved=money(call.reserved),
+        cost=money(call.cost),
+        cost_estimated=call.estimated,
+        tries=call.tries,
+        category=call.category or "",
+        reason=call.reason,
+        outcome_digest=call.outcome_digest,
+        tree=call.tree,
+    )
+
+
+def cost_view(head: RunHead, lines: list[Posting]) -> CostView:
+    """Show what a run cost."""
+    roles: dict[str, list[Posting]] = {}
+    for line in lines:
+        roles.setdefault(line.role, []).append(line)
+    return CostView(
+        run=head.id,
+        budget=budget_of(head),
+        total=money(sum(line.cost_micro_usd for line in lines)),
+        by_role=[_role(role, used) for role, used in roles.items()],
+        lines=[_line(line) for line in lines],
+    )
+
+
+def _role(role: str, lines: list[Posting]) -> RoleCost:
+    return RoleCost(
+        role=role,
+        calls=len(lines),
+        cost=money(sum(line.cost_micro_usd for line in lines)),
+        input_tokens=sum(line.input_tokens for line in lines),
+        output_tokens=sum(line.output_tokens for line in lines),
+    )
+
+
+def _line(line: Posting) -> CostLine:
+    return CostLine(
+        id=line.id,
+        step=line.step,
+        role=line.role,
+        action=line.call,
+        capability=line.capability,
+        at=instant(line.at),
+        cost=money(line.cost_micro_usd),
+        input_tokens=line.input_tokens,
+        output_tokens=line.output_tokens,
+        usage_source=line.usage_source,
+        ended=line.ended,
+        duration_ms=line.duration_ms,
+        first_token_ms=line.first_token_ms,
+        tries=line.tries,
+        interruptions=line.interruptions,
+    )

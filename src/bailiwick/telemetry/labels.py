@@ -1,0 +1,24 @@
+"""Labels with a bound: names that come from outside cannot make more series than a scrape can bear."""
+
+OTHER = "(other)"
+
+
+class Bounded:
+    """Remembers the first names it meets; every later one is `(other)`.
+
+    Args:
+        limit: How many names are told apart, >= 1.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._known: set[str] = set()
+
+    def __call__(self, name: str) -> str:
+        """Answer the name, or `(other)` when there are too many."""
+        if name in self._known:
+            return name
+        if len(self._known) >= self._limit:
+            return OTHER
+        self._known.add(name)
+        return name

@@ -1,0 +1,200 @@
+"""Metrics: what is counted, under which names; labels are bounded and never hold the id of a run."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics_text
+
+from bailiwick.ports import ApprovalState, Posting, Unit
+from bailiwick.run import CONTEXT, PLAN, CallMoved, Closed, Event, Run, StepStatus
+from bailiwick.telemetry.labels import Bounded
+
+MAX_NAMES = 64
+_FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SLOW = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
+_MODEL = "model:"
+_MICROSECONDS = 1_000_000
+
+Depths = Callable[[], Awaitable[Mapping[str, int]]]
+"""Answers how many tasks are due, by pool."""
+
+
+class Metrics:
+    """The meters of one process, in a registry of their own.
+
+    Args:
+        depths: Asked at each scrape for the depth of the queue; None when this process has no queue.
+        process: Whether memory, processor time and open files of the process are shown too.
+    """
+
+    def __init__(self, *, depths: Depths | None = None, process: bool = True) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        self._depths = depths
+        if process:
+            ProcessCollector(registry=self.registry)
+            PlatformCollector(registry=self.registry)
+        self._models = Bounded(MAX_NAMES)
+        self._apps = Bounded(MAX_NAMES)
+        self._features = Bounded(MAX_NAMES)
+        self._codes = Bounded(2 * MAX_NAMES)
+        self._pools: set[str] = set()
+        self._make_edge()
+        self._make_runs()
+        self._make_spending()
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"bailiwick_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"bailiwick_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+    def _make_edge(self) -> None:
+        self._requests = self._counter(
+            "http_requests", "Answered requests by route.", "method", "route", "status"
+        )
+        self._request_seconds = self._histogram(
+            "http_request_seconds", "Time to a response's first byte.", _FAST, "method", "route"
+        )
+        self._refusals = self._counter("refusals", "Refused requests by code.", "code")
+        self._hops = self._histogram(
+            "hop_seconds",
+            "Time of one hop of a run's way: submit, claim (ready to claimed), act, settle, finish, commit.",
+            _FAST,
+            "hop",
+        )
+        self._fenced = self._counter("fenced_writes", "Writes thrown away for a lost lease, by code.", "code")
+        self._depth = Gauge("bailiwick_queue_depth", "Tasks that are due.", ["pool"], registry=self.registry)
+
+    def _make_runs(self) -> None:
+        self._created = self._counter("runs_created", "Runs that began, by app.", "app")
+        self._closed = self._counter("runs_closed", "Runs that ended, by status and app.", "status", "app")
+        self._stages = self._histogram(
+            "run_stage_seconds",
+            "Time of a run in a stage: context, plan, execute (waits for people included).",
+            _SLOW,
+            "stage",
+        )
+        self._moves = self._counter("step_transitions", "Steps that came into a status.", "to")
+        self._actions = self._counter(
+            "actions", "Actions that came into a state of the journal.", "state", "effect"
+        )
+        self._retries = self._counter(
+            "retries", "Attempts after the first (step), tries after the first (call).", "of"
+        )
+        self._approvals = self._counter(
+            "approvals", "Requests to humans and what became of them.", "decision"
+        )
+
+    def _make_spending(self) -> None:
+        self._tokens = self._counter("model_tokens", "Tokens by model.", "model", "direction", "source")
+        self._calls = self._counter("model_calls", "Settled model calls.", "model", "ended")
+        self._call_seconds = self._histogram("model_call_seconds", "Time of a model call.", _SLOW, "model")
+        self._first_token = self._histogram(
+            "model_first_token_seconds", "Time to a model call's first token.", _SLOW, "model"
+        )
+        self._interruptions = self._counter(
+            "drift_interruptions", "Answers that the monitor cut off.", "model"
+        )
+        self._cost = self._counter("cost_micro_usd", "What settled calls cost.", "app", "feature")
+        self._cost_by_model = self._counter("model_cost_micro_usd", "What model calls cost.", "model")
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answered request; see `http.Meter`."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._request_seconds.labels(method, route).observe(seconds)
+
+    def refused(self, code: str) -> None:
+        """Count a refusal."""
+        self._refusals.labels(self._codes(code)).inc()
+
+    def hop(self, name: str, seconds: float) -> None:
+        """Time one hop."""
+        self._hops.labels(name).observe(seconds)
+
+    def fenced(self, code: str) -> None:
+        """Count a write that was thrown away."""
+        self._fenced.labels(code).inc()
+
+    async def exposition(self, *, openmetrics: bool) -> tuple[bytes, str]:
+        """Write all metrics; answer the text and its media type."""
+        if self._depths is not None:
+            depths = await self._depths()
+            self._pools.update(depths)
+            for pool in sorted(self._pools):
+                self._depth.labels(pool).set(depths.get(pool, 0))
+        if openmetrics:
+            text = openmetrics_text.generate_latest(self.registry)  # type: ignore[no-untyped-call]
+            return text, openmetrics_text.CONTENT_TYPE_LATEST
+        return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
+
+    def committed(self, before: Run | None, after: Run, events: tuple[Event, ...]) -> None:
+        """See a run's change; give this to `Platform.observers`."""
+        if before is None:
+            self._created.labels(self._apps(after.app)).inc()
+        for event in events:
+            self._observe_moves(before, after, event)
+            if isinstance(event, CallMoved):
+                self._actions.labels(event.call.state.value, event.call.effect.value).inc()
+            elif isinstance(event, Closed):
+                self._closed.labels(event.status.value, self._apps(after.app)).inc()
+                self._observe_stages(after)
+
+    def _observe_moves(self, before: Run | None, after: Run, event: Event) -> None:
+        for move in event.moves:
+            self._moves.labels(move.to.value).inc()
+            old = before.steps.get(move.step) if before is not None else None
+            if old is None:
+                continue
+            if move.attempt > old.attempt:
+                self._retries.labels("step").inc()
+            if old.status is StepStatus.READY and move.to is StepStatus.RUNNING and move.epoch > 0:
+                self.hop("claim", max(after.updated_at - old.since, 0) / _MICROSECONDS)
+
+    def _observe_stages(self, run: Run) -> None:
+        began = run.created_at
+        for stage, name in (("context", CONTEXT), ("plan", PLAN)):
+            step = run.steps.get(name)
+            if step is None or step.status is not StepStatus.SUCCEEDED:
+                return
+            self._stages.labels(stage).observe(max(step.since - began, 0) / _MICROSECONDS)
+            began = step.since
+        self._stages.labels("execute").observe(max(run.updated_at - began, 0) / _MICROSECONDS)
+
+    def unit(self, unit: Unit) -> None:
+        """See a unit that was committed: what was spent and what people decided."""
+        for posting in unit.postings:
+            self._observe_posting(posting)
+        for _ in unit.new_approvals:
+            self._approvals.labels("requested").inc()
+        for move in unit.moved_approvals:
+            # A parked action that policy let go on keeps its request open: nobody decided anything.
+            if move.approval.state is not ApprovalState.PENDING:
+                self._approvals.labels(move.approval.state.value).inc()
+
+    def _observe_posting(self, posting: Posting) -> None:
+        self._cost.labels(self._apps(posting.app), self._features(posting.feature)).inc(
+            posting.cost_micro_usd
+        )
+        if posting.tries > 1:
+            self._retries.labels("call").inc(posting.tries - 1)
+        if not posting.capability.startswith(_MODEL):
+            return
+        model = self._models(posting.capability.removeprefix(_MODEL).rpartition("@")[0])
+        source = posting.usage_source
+        self._tokens.labels(model, "in", source).inc(posting.input_tokens)
+        self._tokens.labels(model, "out", source).inc(posting.output_tokens)
+        self._calls.labels(model, posting.ended).inc()
+        self._cost_by_model.labels(model).inc(posting.cost_micro_usd)
+        self._call_seconds.labels(model).observe(posting.duration_ms / 1000)
+        if posting.first_token_ms:
+            self._first_token.labels(model).observe(posting.first_token_ms / 1000)
+        if posting.interruptions:
+            self._interruptions.labels(model).inc(posting.interruptions)

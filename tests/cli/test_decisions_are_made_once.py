@@ -1,0 +1,86 @@
+"""Approvals at the command line: not by the requester, once, for exactly what was shown, and shown as it is."""
+
+import json
+import re
+
+from cli_kit import Call, Place, ended, start
+
+ESCAPES = "\x1b[2J\x07"
+BIDI = "\u202eevil\u2066"
+
+
+def held(call: Call, text: str = "hi", workflow: str = "send", **more: str) -> str:
+    given = json.dumps({"text": text, **more})
+    done = call("runs", "submit", "--app", "post", "--workflow", workflow, "--input", given, "-o", "json")
+    run = done.json()["id"]
+    assert call("runs", "watch", run, "--no-wait").code == 3
+    listed = call("approvals", "list", "--run", run, "-o", "json").json()["approvals"]
+    return str(listed[0]["id"])
+
+
+def test_the_requester_cannot_approve_and_the_second_identity_can(call: Call) -> None:
+    approval = held(call)
+    own = call("approvals", "approve", approval)
+    assert own.code == 4
+    assert "self_approval" in own.err
+    assert call("approvals", "approve", approval, "--as", "approver").code == 0
+    found = call("approvals", "show", approval, "-o", "json").json()
+    assert found["approval"]["decided_by"] == "reviewer"
+    assert call("runs", "watch", found["run"]["id"]).code == 0
+
+
+def test_a_rejection_fails_the_run(call: Call) -> None:
+    approval = held(call)
+    rejected = call("approvals", "reject", approval, "--as", "approver", "--reason", "not today")
+    assert rejected.code == 0
+    run = call("approvals", "show", approval, "-o", "json").json()["run"]["id"]
+    watched = call("runs", "watch", run)
+    assert watched.code == 1
+    assert "not today" in watched.out
+
+
+def test_an_approval_for_another_digest_is_refused(call: Call) -> None:
+    approval = held(call)
+    told = call("approvals", "approve", approval, "--as", "approver", "--digest", "0" * 64)
+    assert told.code == 2
+    assert "grant_mismatch" in told.err
+    assert call("approvals", "show", approval, "-o", "json").json()["approval"]["state"] == "pending"
+
+
+def test_of_two_processes_that_race_one_wins_and_the_other_sees_the_winner(call: Call, place: Place) -> None:
+    approval = held(call)
+    made = call("keys", "create", "--name", "rival", "--role", "approver", "--group", "senders", "-o", "json")
+    rival = ("--key", made.json()["secret"])
+    door = ("--data-dir", str(place.folder))
+    racers = [
+        start(place.folder, "approvals", "approve", approval, *door, "--as", "approver"),
+        start(place.folder, "approvals", "reject", approval, *door, *rival),
+    ]
+    won, lost = sorted((ended(racer) for racer in racers), key=lambda result: result.code)
+    assert (won.code, lost.code) == (0, 2)
+    winner = call("approvals", "show", approval, "-o", "json").json()["approval"]["decided_by"]
+    assert winner in ("reviewer", "rival")
+    assert "already_decided" in lost.err
+    assert winner in lost.err
+
+
+def test_hostile_text_is_shown_and_cannot_act(call: Call, place: Place) -> None:
+    diff = f"+plain line\n+if admin: {BIDI}{ESCAPES}\n"
+    blobs = place.served.system.platform.runs.blobs
+    digest = place.served.ask(blobs.put("default", diff.encode()))
+    approval = held(call, f"text {BIDI}{ESCAPES}", "send-patch", patch=str(digest))
+    shown = call("approvals", "show", approval)
+    assert shown.code == 0
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown.out)
+    assert r"+if admin: \u{202e}evil\u{2066}\u{1b}[2J\u{7}" in shown.out
+    assert "4 character(s) above do not show by themselves" in shown.out
+    assert "a text of this action holds characters that do not show" in shown.out
+    run = call("approvals", "show", approval, "-o", "json").json()["run"]["id"]
+    assert call("runs", "cancel", run).code == 0
+
+
+def test_markup_in_a_title_stays_text(call: Call) -> None:
+    title = "[red]stop[/red] [link=http://x.example]here[/link]"
+    given = ("--app", "post", "--workflow", "greet", "--input", '{"text": "a"}', "--title", title)
+    run = call("runs", "submit", *given, "-o", "json").json()["id"]
+    assert title in call("runs", "get", run).out

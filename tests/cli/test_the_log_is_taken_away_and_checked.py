@@ -1,0 +1,59 @@
+"""An export is written by a command and checked by another, which needs no server; one changed byte is named."""
+
+from pathlib import Path
+
+import pytest
+from cli_kit import Call
+
+
+@pytest.fixture
+def exported(call: Call, tmp_path: Path) -> Path:
+    given = ("--app", "post", "--workflow", "greet", "--input", '{"text": "audit"}')
+    assert call("runs", "submit", *given).code == 0
+    folder = tmp_path / "export"
+    assert call("audit", "export", str(folder)).code == 0
+    return folder
+
+
+def test_an_export_verifies_offline(call: Call, exported: Path, tmp_path: Path) -> None:
+    shown = call("audit", "verify", str(exported), "-o", "json")
+    assert shown.code == 0
+    assert shown.json()["ok"] is True
+    assert shown.json()["covered"] > 0
+    vkey = (exported / "pubkey").read_text().strip()
+    assert call("audit", "verify", str(exported), "--vkey", vkey).code == 0
+
+
+def test_one_changed_byte_names_the_event(call: Call, exported: Path) -> None:
+    entries = exported / "entries.jsonl"
+    lines = entries.read_bytes().split(b"\n")
+    at = next(number for number, line in enumerate(lines) if b"run.created" in line)
+    lines[at] = lines[at].replace(b"run.created", b"run.creates")
+    entries.write_bytes(b"\n".join(lines))
+    changed = call("audit", "verify", str(exported), "-o", "json")
+    assert changed.code == 1
+    named = [finding["event"] for finding in changed.json()["findings"]]
+    assert len(named) == 1
+    assert named[0].startswith("run_")
+    assert named[0].endswith(".1")
+    assert named[0] in call("audit", "verify", str(exported)).out
+
+
+def test_another_key_than_the_trusted_one_is_a_finding(call: Call, exported: Path) -> None:
+    vkey = (exported / "pubkey").read_text().strip()
+    other = vkey[:-4] + ("AAAA" if not vkey.endswith("AAAA") else "BBBB")
+    told = call("audit", "verify", str(exported), "--vkey", other)
+    assert told.code in (1, 2)
+    assert "Traceback" not in told.err
+
+
+def test_a_folder_that_is_no_export_is_refused(call: Call, tmp_path: Path) -> None:
+    told = call("audit", "verify", str(tmp_path))
+    assert told.code == 2
+    assert "no_export" in told.err
+
+
+def test_an_export_does_not_write_over_anything(call: Call, exported: Path) -> None:
+    told = call("audit", "export", str(exported))
+    assert told.code == 2
+    assert "not empty" in told.err
