@@ -59,7 +59,10 @@ class Dispatch(msgspec.Struct, frozen=True, tag="dispatch"):
 
 
 class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
-    """The action was answered before, or the gate answers it: done, failed, canceled or refused."""
+    """The action was answered before, or the gate answers it: done, failed, canceled, refused or lost.
+
+    `soft_limit` says that by then so much of the run's allotment was spent that the agent should finish.
+    """
 
     key: str
     state: str
@@ -67,12 +70,17 @@ class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     category: ErrorCategory | None = None
     reason: str = ""
     tree: str = ""
+    soft_limit: bool = False
 
 
 class Parked(msgspec.Struct, frozen=True, tag="parked"):
-    """The step waits (approval) or is blocked (halt, money); leave it and take other work."""
+    """The step waits (approval) or is blocked (halt, money); leave it and take other work.
+
+    With `canceled` it is neither: the run is ending, and the holder reports the step as canceled.
+    """
 
     reason: str
+    canceled: bool = False
 
 
 class Proposal(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Floor 3: the run's machine: commands in, events out, the state as their fold."""
 
-from bailiwick.run.calls import effect_key, recorded
+from bailiwick.run.calls import effect_key
 from bailiwick.run.commands import (
     Cancel,
     Claim,
@@ -30,9 +30,11 @@ from bailiwick.run.events import (
     StepsMoved,
     decode_event,
 )
-from bailiwick.run.evolve import evolve, fold, is_container
+from bailiwick.run.evolve import evolve, fold
+from bailiwick.run.journal import held_step, recorded
 from bailiwick.run.lease import HEARTBEAT_SECONDS, LEASE_SECONDS, MAX_CLAIMS
 from bailiwick.run.naming import node_id
+from bailiwick.run.opening import input_of
 from bailiwick.run.refusals import LeaseLost, NoSuchAction, NotAllowed, OutcomeUnknown
 from bailiwick.run.sight import ContentNeeded, Sight, Start
 from bailiwick.run.state import CONTEXT, PLAN, Call, Run, Step, Wait
@@ -47,14 +49,25 @@ from bailiwick.run.states import (
     StepStatus,
     WaitKind,
 )
-from bailiwick.run.steps import claimable, held_step
+from bailiwick.run.status import is_container
+from bailiwick.run.steps import claimable
 from bailiwick.run.values import INTENT_SEQ, brief_of, output_of, values_for
-from bailiwick.run.walk import SYSTEM_CONTEXT, doomed, input_of, unsettled
+from bailiwick.run.walk import SYSTEM_CONTEXT, doomed, unsettled
 
 __all__ = [
     "ANSWERED",
-    "AllotmentRaised",
     "CONTEXT",
+    "ENDED",
+    "HEARTBEAT_SECONDS",
+    "INTENT_SEQ",
+    "LEASE_SECONDS",
+    "MAX_CLAIMS",
+    "PASSED",
+    "PLAN",
+    "SYSTEM_CONTEXT",
+    "TERMINAL",
+    "UNSETTLED",
+    "AllotmentRaised",
     "Call",
     "CallMoved",
     "CallState",
@@ -66,23 +79,16 @@ __all__ = [
     "ContentNeeded",
     "Created",
     "DeadlinePassed",
-    "ENDED",
     "Event",
     "Fail",
     "Grant",
-    "HEARTBEAT_SECONDS",
-    "INTENT_SEQ",
     "Journal",
-    "LEASE_SECONDS",
     "LeaseLost",
-    "MAX_CLAIMS",
     "Move",
     "NoSuchAction",
     "NotAllowed",
     "Offer",
     "OutcomeUnknown",
-    "PASSED",
-    "PLAN",
     "Park",
     "PassDeadline",
     "Reject",
@@ -90,7 +96,6 @@ __all__ = [
     "Resolve",
     "Resume",
     "Run",
-    "SYSTEM_CONTEXT",
     "Settle",
     "Sight",
     "Start",
@@ -99,8 +104,6 @@ __all__ = [
     "StepStatus",
     "StepsMoved",
     "Succeed",
-    "TERMINAL",
-    "UNSETTLED",
     "Wait",
     "WaitKind",
     "brief_of",
@@ -112,8 +115,8 @@ __all__ = [
     "doomed",
     "effect_key",
     "evolve",
-    "held_step",
     "fold",
+    "held_step",
     "input_of",
     "is_container",
     "node_id",

@@ -1,12 +1,12 @@
 """`decide`: turn a command into the facts it creates, or refuse it."""
 
-from typing import Any, assert_never
+from typing import assert_never
 
 import msgspec
 from msgspec.structs import replace
 
 from bailiwick.plan import Plan
-from bailiwick.run.calls import journal, grant, reject, resolve, settle
+from bailiwick.run.calls import grant, reject, resolve, settle
 from bailiwick.run.commands import (
     Cancel,
     Claim,
@@ -23,13 +23,16 @@ from bailiwick.run.commands import (
     Settle,
     Succeed,
 )
-from bailiwick.run.events import CancelRequested, Created, DeadlinePassed, Event, Move
-from bailiwick.run.evolve import apply_move, derive_status, evolve
+from bailiwick.run.events import CallMoved, CancelRequested, Closed, Created, DeadlinePassed, Event, Move
+from bailiwick.run.evolve import apply_move, evolve
+from bailiwick.run.hanging import abandoned, open_calls
+from bailiwick.run.journal import journal
 from bailiwick.run.naming import node_id
 from bailiwick.run.refusals import NotAllowed
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import CONTEXT, PLAN, Run, Step
 from bailiwick.run.states import StepStatus
+from bailiwick.run.status import derive_status
 from bailiwick.run.steps import claim, fail, park, release, resume, succeed
 from bailiwick.run.walk import SYSTEM_CONTEXT, advance
 
@@ -45,7 +48,7 @@ def create(
     opening: Created, plan: Plan, sight: Sight, offer: Offer | None = None
 ) -> tuple[tuple[Event, ...], Run]:
     """Open a run: the first fact, and all that follows from it without I/O."""
-    return _follow(None, (opening,), plan, sight, offer)
+    return _follow(None, (opening,), plan, replace(sight, at=opening.created_at), offer)
 
 
 def decide(
@@ -59,7 +62,7 @@ def decide(
         The events in order, and the state after them.
 
     Raises:
-        NotAllowed: The command does not fit the state.
+        NotAllowed: The command does not fit the state; other refusals say what else is in its way.
         LeaseLost: The caller's epoch was superseded.
         ContentNeeded: Payloads must be read first.
     """
@@ -71,7 +74,7 @@ def decide(
 def _facts(run: Run, plan: Plan, command: Command, sight: Sight) -> tuple[Event, ...]:
     match command:
         case Claim():
-            return claim(run, command, sight)
+            return claim(run, plan, command, sight)
         case Succeed():
             return succeed(run, command, sight)
         case Fail():
@@ -81,7 +84,7 @@ def _facts(run: Run, plan: Plan, command: Command, sight: Sight) -> tuple[Event,
         case Park():
             return park(run, command, sight)
         case Journal(call=call):
-            return journal(run, call, sight)
+            return journal(run, plan, call, sight)
         case Settle():
             return settle(run, command, sight)
         case Grant():
@@ -95,7 +98,7 @@ def _facts(run: Run, plan: Plan, command: Command, sight: Sight) -> tuple[Event,
         case PassDeadline():
             return () if run.expired else (DeadlinePassed(sight.at),)
         case Resume():
-            return resume(run, command, sight)
+            return resume(run, plan, command, sight)
         case Resolve():
             return resolve(run, command, sight)
         case _:
@@ -113,28 +116,44 @@ def _follow(
     if not facts:
         assert run is not None, "the first command of a run creates it"
         return (), run
-    for fact in facts:
-        run = evolve(run, fact)
+    events: list[Event] = []
+    closed: Closed | None = None
+    while facts:
+        for fact in facts:
+            run = evolve(run, fact)
+        assert run is not None, "a fact was folded"
+        if any(_stirs(run, fact) for fact in facts):
+            moves, closed, run = advance(run, plan, sight)
+            facts = (*facts[:-1], _with(facts[-1], moves))
+        events += facts
+        facts = abandoned(run, plan, sight)
     assert run is not None, "a fact was folded"
-    moves, closed, run = advance(run, plan, sight)
-    if offer is not None and closed is None:
-        taken = _taken(run, plan, offer)
-        if taken is not None:
-            moves = (*moves, taken)
-            run = apply_move(run, taken, sight.at)
-            run = replace(run, status=derive_status(run))
-    last: Any = facts[-1]
-    if moves:
-        facts = (*facts[:-1], replace(last, moves=(*last.moves, *moves)))
+    taken = _taken(run, plan, offer) if offer is not None and closed is None else None
+    if taken is not None:
+        events[-1] = _with(events[-1], (taken,))
+        run = apply_move(run, taken, sight.at)
+        run = replace(run, status=derive_status(run))
     if closed is None:
-        return facts, run
-    return (*facts, closed), evolve(run, closed)
+        return tuple(events), run
+    return (*events, closed), evolve(run, closed)
+
+
+def _stirs(run: Run, fact: Event) -> bool:
+    """Whether anything can follow from a fact; nothing does from what a holder notes while it goes on."""
+    if isinstance(fact, CallMoved) and not fact.moves:
+        step = run.steps.get(fact.call.step)
+        return step is None or step.status is not StepStatus.RUNNING
+    return True
+
+
+def _with(event: Event, moves: tuple[Move, ...]) -> Event:
+    return replace(event, moves=(*event.moves, *moves)) if moves else event
 
 
 def _taken(run: Run, plan: Plan, offer: Offer) -> Move | None:
     """Let the offering session take the first ready step that it can serve: complete and claim in one unit."""
     for step in run.steps.values():
-        if step.status is not StepStatus.READY or step.claims or step.call:
+        if step.status is not StepStatus.READY or step.claims or step.call or open_calls(run, step.name):
             continue
         capability = capability_of(run, plan, step)
         if queue_key(capability) in offer.capabilities:

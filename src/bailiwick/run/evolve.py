@@ -19,8 +19,9 @@ from bailiwick.run.events import (
     Move,
     StepsMoved,
 )
-from bailiwick.run.state import CONTEXT, PLAN, Call, Run, Step
-from bailiwick.run.states import ENDED, UNSETTLED, CallState, Status, StepStatus, WaitKind
+from bailiwick.run.state import CONTEXT, Call, Run, Step
+from bailiwick.run.states import ANSWERED, ENDED, OPEN, UNSETTLED, CallState, StepStatus
+from bailiwick.run.status import counted, derive_status
 
 
 def fold(events: Iterable[Event]) -> Run | None:
@@ -32,9 +33,9 @@ def fold(events: Iterable[Event]) -> Run | None:
 
 
 def evolve(run: Run | None, event: Event) -> Run:
-    """Fold one event; `run` is None only before `Created`."""
+    """Fold one event; `run` is None only before `Created`, and a second `Created` opens nothing."""
     if isinstance(event, Created):
-        run = _open(event)
+        run = run if run is not None else _open(event)
         at = event.created_at
     else:
         assert run is not None, "a stream begins with run.created"
@@ -88,46 +89,51 @@ def _apply(
 
 
 def _journal(run: Run, call: Call) -> Run:
-    before = run.calls.get(call.key)
-    allotment = run.allotment
-    held = before.reserved if before is not None and before.state in UNSETTLED else 0
-    if call.state is CallState.INTENDED:
-        allotment = Allotment(allotment.limit, allotment.reserved - held + call.reserved, allotment.spent)
-    elif call.state is not CallState.UNKNOWN:
-        spent = call.cost - (before.cost if before is not None else 0)
-        allotment = Allotment(allotment.limit, allotment.reserved - held, allotment.spent + spent)
     steps = run.steps
     step = steps.get(call.step)
-    if step is not None:
-        steps = {**steps, step.name: replace(step, claims=0)}
+    if step is not None and (call.state in (*ANSWERED, CallState.HELD) or call.tree):
+        recorded = call.state in (*ANSWERED, CallState.HELD)
+        step = replace(step, claims=0 if recorded else step.claims, tree_after=call.tree or step.tree_after)
+        steps = {**steps, step.name: step}
+    before = run.calls.get(call.key)
+    still_open = tuple(key for key in run.tally.open_calls if key != call.key)
+    if call.state in OPEN:
+        still_open = (*still_open, call.key)
     return replace(
         run,
         calls={**run.calls, call.key: call},
-        allotment=allotment,
+        allotment=_booked(run.allotment, before, call),
         steps=steps,
         tree=call.tree or run.tree,
+        tally=replace(run.tally, open_calls=still_open),
     )
+
+
+def _booked(allotment: Allotment, before: Call | None, call: Call) -> Allotment:
+    """Book what a call's new state reserves, releases and costs; an unknown one keeps its reservation."""
+    held = before.reserved if before is not None and before.state in UNSETTLED else 0
+    if call.state is CallState.UNKNOWN:
+        return allotment
+    if call.state is CallState.INTENDED:
+        return Allotment(allotment.limit, allotment.reserved - held + call.reserved, allotment.spent)
+    cost = call.cost - (before.cost if before is not None else 0)
+    return Allotment(allotment.limit, allotment.reserved - held, allotment.spent + cost)
 
 
 def apply_move(run: Run, move: Move, at: Instant) -> Run:
     """Fold one step move of the event that makes the run's current version."""
-    before = run.steps.get(move.step)
-    if before is None:
-        before = Step(name=move.step, status=StepStatus.PENDING)
+    known = run.steps.get(move.step)
+    before = known if known is not None else Step(name=move.step, status=StepStatus.PENDING)
     new_attempt = move.attempt != before.attempt
-    tree = run.tree
-    tree_before = before.tree_before
-    if move.to is StepStatus.RUNNING and before.epoch == 0:
+    tree = move.tree or (_restored(run, before) if new_attempt else run.tree)
+    tree_before = None if new_attempt else before.tree_before
+    if tree_before is None and move.to is StepStatus.RUNNING:
         tree_before = tree
-    if new_attempt:
-        tree = tree_before or tree
-    if move.tree:
-        tree = move.tree
     step = Step(
         name=move.step,
         status=move.to,
         attempt=move.attempt,
-        epoch=move.epoch or before.epoch,
+        epoch=max(move.epoch, before.epoch),
         claims=_claims(before, move),
         session=move.session,
         wait=move.wait,
@@ -137,22 +143,37 @@ def apply_move(run: Run, move: Move, at: Instant) -> Run:
         output_digest=move.output_digest or before.output_digest,
         input_digest=move.input_digest or before.input_digest,
         tree_before=tree_before,
+        tree_after="" if new_attempt else before.tree_after,
         iteration=move.iteration or before.iteration,
         fallback=move.fallback or before.fallback,
         since=at,
         call=move.call,
+        feedback=_feedback(before, move) if new_attempt else before.feedback,
     )
-    calls = _withdrawn(run.calls, move) if move.to in ENDED else run.calls
+    over = move.to in ENDED or step.fallback != before.fallback
     reviewed = (*run.reviewed, move.attests) if move.attests else run.reviewed
     base_tree = tree if move.step == CONTEXT and move.to is StepStatus.SUCCEEDED else run.base_tree
-    return replace(
+    run = replace(
         run,
         steps={**run.steps, move.step: step},
-        calls=calls,
         tree=tree,
         base_tree=base_tree,
         reviewed=reviewed,
+        tally=counted(run.tally, known, step),
     )
+    return _withdrawn(run, move.step) if over and run.tally.open_calls else run
+
+
+def _restored(run: Run, before: Step) -> str:
+    """Find the tree that a new attempt begins with: as before the last one, unless another step wrote since."""
+    if before.tree_before is None or before.tree_after != run.tree:
+        return run.tree
+    return before.tree_before if before.tree_after else run.tree
+
+
+def _feedback(before: Step, move: Move) -> str:
+    """Say why the last attempt failed: it was blocked with that reason, or this move says it."""
+    return before.reason if before.category is not None else move.reason
 
 
 def _claims(before: Step, move: Move) -> int:
@@ -161,55 +182,12 @@ def _claims(before: Step, move: Move) -> int:
     return before.claims if move.to is StepStatus.READY and move.attempt == before.attempt else 0
 
 
-def _withdrawn(calls: dict[str, Call], move: Move) -> dict[str, Call]:
-    """Actions of an ended step that never began can begin no more."""
-    changed = {
-        call.key: replace(call, state=CallState.CANCELED, category=ErrorCategory.CANCELED)
-        for call in calls.values()
-        if call.step == move.step and call.state in (CallState.HELD, CallState.GRANTED)
-    }
-    return {**calls, **changed} if changed else calls
-
-
-def derive_status(run: Run) -> Status:
-    """Derive the run's state from its steps (docs/concepts.md shows the table)."""
-    if run.closed is not None:
-        return run.closed
-    active = blocked = waiting = False
-    for step in run.steps.values():
-        match step.status:
-            case StepStatus.READY:
-                active = True
-            case StepStatus.RUNNING:
-                active = active or not is_container(run, step)
-            case StepStatus.WAITING:
-                if step.wait is not None and step.wait.kind is WaitKind.APPROVAL:
-                    waiting = True
-                else:
-                    active = True
-            case StepStatus.BLOCKED:
-                blocked = True
-            case _:
-                pass
-    if not active and blocked:
-        return Status.BLOCKED
-    if not active and waiting:
-        return Status.WAITING_FOR_APPROVAL
-    return _active_state(run)
-
-
-def _active_state(run: Run) -> Status:
-    context = run.steps.get(CONTEXT)
-    plan = run.steps.get(PLAN)
-    if plan is not None and plan.status is StepStatus.SUCCEEDED:
-        return Status.EXECUTING
-    if plan is not None and plan.epoch > 0:
-        return Status.PLANNING
-    if context is not None and context.status is StepStatus.SUCCEEDED:
-        return Status.CONTEXT_LOADED
-    return Status.CREATED
-
-
-def is_container(run: Run, step: Step) -> bool:
-    """Whether the instance is a block or a repeat, which runs in nobody's hands."""
-    return step.status is StepStatus.RUNNING and step.epoch == 0
+def _withdrawn(run: Run, step: str) -> Run:
+    """Actions that never began can begin no more once their step is over or in other hands."""
+    calls = dict(run.calls)
+    for key in run.tally.open_calls:
+        call = calls[key]
+        if call.step == step and call.state in (CallState.HELD, CallState.GRANTED):
+            calls[key] = replace(call, state=CallState.CANCELED, category=ErrorCategory.CANCELED)
+    still_open = tuple(key for key in run.tally.open_calls if calls[key].state in OPEN)
+    return replace(run, calls=calls, tally=replace(run.tally, open_calls=still_open))

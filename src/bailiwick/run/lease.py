@@ -1,11 +1,14 @@
 """Arithmetic of leases and retries: how long, how often, with what spread."""
 
-from bailiwick.plan import Retry
 from bailiwick.contract import ErrorCategory
+from bailiwick.plan import Retry
 
 LEASE_SECONDS = 15.0
 HEARTBEAT_SECONDS = LEASE_SECONDS / 3
 MAX_CLAIMS = 5
+
+MAX_ASKED_SECONDS = 86_400.0
+"""How long another side can make us wait, whatever it asks for."""
 
 DEFAULT_RETRY = Retry(on=(ErrorCategory.TRANSIENT, ErrorCategory.RATE_LIMITED), attempts=3)
 
@@ -20,11 +23,11 @@ def retry_delay(retry: Retry, attempt: int, spread: float, asked: float | None =
         retry: The step's policy.
         attempt: The attempt that failed, >= 1.
         spread: A random number in [0, 1).
-        asked: Seconds that the other side asked to wait, or None.
+        asked: Seconds that the other side asked to wait, or None; of more than a day, a day counts.
     """
     full = min(retry.max_seconds, retry.backoff_seconds * retry.factor ** (attempt - 1))
     delay = full * (0.5 + spread / 2)
-    return max(delay, asked) if asked is not None else delay
+    return max(delay, min(asked, MAX_ASKED_SECONDS)) if asked is not None else delay
 
 
 def may_retry(retry: Retry, attempt: int, category: ErrorCategory) -> bool:

@@ -20,15 +20,34 @@ def is_turn(instance: str) -> bool:
     return instance.endswith("]")
 
 
+def is_top(instance: str) -> bool:
+    """Whether the instance stands on the plan's top level, where a failure is the run's failure."""
+    return "." not in instance and "[" not in instance
+
+
+def parent_of(instance: str) -> str:
+    """Name the block or repeat that an instance stands directly in; "" on the top level."""
+    head = instance if is_turn(instance) else instance.rpartition(".")[0]
+    return head.rpartition("[")[0] if is_turn(head) else head
+
+
 def current_instance(run: Run, plan: Plan, target: str, seen_from: str) -> str:
     """Name the instance of a node that a reference means: in the turn of the reader, else in the last turn."""
     path = ""
     for block in reversed(plan.ancestors(target)):
         path = _enter(run, path, block, seen_from) + "."
     node = plan.node(target)
-    if node.repeat is None or node.uses == "":
-        return path + node.id
-    return _enter(run, path, node, seen_from)
+    if seen_from.startswith(f"{path}{node.id}["):
+        return _enter(run, path, node, seen_from) if node.uses else path + node.id
+    return last_turn(run, node, path + node.id)
+
+
+def last_turn(run: Run, node: Node, name: str) -> str:
+    """Name the instance that holds a step's output: the last turn of a repeated single step, else itself."""
+    step = run.steps.get(name)
+    if node.repeat is None or not node.uses or step is None or not step.iteration:
+        return name
+    return f"{name}[{step.iteration}]"
 
 
 def _enter(run: Run, path: str, node: Node, seen_from: str) -> str:

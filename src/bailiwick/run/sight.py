@@ -9,7 +9,7 @@ from bailiwick.contract import Contract
 from bailiwick.policy import Verdict
 
 
-class ContentNeeded(Exception):  # noqa: N818 - a question, not an error
+class ContentNeeded(Exception):
     """`decide` must read payloads that were not handed in; load them and decide again."""
 
     def __init__(self, seqs: tuple[int, ...]) -> None:

@@ -23,8 +23,9 @@ class Step(msgspec.Struct, frozen=True):
     """One step instance.
 
     `output_seq` is the event whose payload holds the output (0: none); `tree_before` the workspace that
-    its attempt began with; `claims` counts claims since something was last recorded; `iteration` is the
-    current turn of a repeat (0: not one).
+    its attempt began with (None until somebody claimed it), `tree_after` the last one that it made;
+    `claims` counts claims since something was last recorded; `iteration` is the current turn of a repeat
+    (0: not one); `feedback` says why the attempt before this one failed.
     """
 
     name: str
@@ -39,11 +40,13 @@ class Step(msgspec.Struct, frozen=True):
     output_seq: int = 0
     output_digest: str = ""
     input_digest: str = ""
-    tree_before: str = ""
+    tree_before: str | None = None
+    tree_after: str = ""
     iteration: int = 0
     fallback: bool = False
     since: Instant = Instant(0)
     call: str = ""
+    feedback: str = ""
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -51,7 +54,8 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `key` = H(tenant, run, step instance, digest, n); `n` counts the digest's occurrences in the step
     instance in call order. `action_seq` and `outcome_seq` are the events whose payloads hold the stored
-    bytes. Money in micro-USD. `tree` is the workspace after the call, "" when it changed nothing.
+    bytes. Money in micro-USD; `cost` is the sum over all tries and attempts. `tree` is the workspace after
+    the call, "" when it changed nothing; `dispatched_at` the instant of its last dispatch.
     """
 
     key: str
@@ -79,6 +83,23 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome_seq: int = 0
     outcome_digest: str = ""
     tree: str = ""
+    dispatched_at: Instant = Instant(0)
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """What of a run is counted as it is folded, so that no event costs a walk over all steps.
+
+    `active`, `blocked` and `waiting` count steps that speak for the run's state, `unfinished` all that have
+    not ended; `failed` names the first step of the top level that did not pass; `open_calls` are the keys of
+    actions that are held, granted, on their way or unknown.
+    """
+
+    active: int = 0
+    blocked: int = 0
+    waiting: int = 0
+    unfinished: int = 0
+    failed: str = ""
+    open_calls: tuple[str, ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -112,6 +133,7 @@ class Run(msgspec.Struct, frozen=True):
     category: ErrorCategory | None = None
     reason: str = ""
     updated_at: Instant = Instant(0)
+    tally: Tally = Tally()
 
     @property
     def ending(self) -> bool:

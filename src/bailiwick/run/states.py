@@ -71,4 +71,5 @@ class CallState(StrEnum):
 
 
 UNSETTLED = (CallState.INTENDED, CallState.UNKNOWN)
+OPEN = (CallState.HELD, CallState.GRANTED, CallState.INTENDED, CallState.UNKNOWN)
 ANSWERED = (CallState.DONE, CallState.FAILED, CallState.CANCELED, CallState.REFUSED)

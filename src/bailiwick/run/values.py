@@ -3,10 +3,11 @@
 from typing import Any
 
 from bailiwick.base import Json
-from bailiwick.plan import Plan, identifiers, references_in
-from bailiwick.run.naming import current_instance, previous_turn, scope_of
+from bailiwick.plan import Plan, identifiers, references_in, variables_in
+from bailiwick.run.naming import current_instance, last_turn, parent_of, previous_turn, scope_of
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import CONTEXT, PLAN, Run, Step
+from bailiwick.run.states import StepStatus
 
 INTENT_SEQ = 1
 
@@ -33,10 +34,11 @@ def values_for(
     if "brief" in roots:
         values["brief"] = brief_of(run, plan, sight)
     for id in ids:
-        step = run.steps.get(current_instance(run, plan, id, reader))
-        values["steps"][id] = _seen(step, sight)
+        values["steps"][id] = _seen(run, current_instance(run, plan, id, reader), sight)
+    turn = previous_turn(scope_of(reader))
     for id in previous:
-        values["previous"][id] = _seen(_previous(run, id, reader), sight)
+        name = last_turn(run, plan.node(id), f"{turn}.{id}") if turn else ""
+        values["previous"][id] = _seen(run, name, sight)
     return values
 
 
@@ -71,18 +73,19 @@ def _wanted(plan: Plan, texts: tuple[str, ...], template: Json) -> tuple[list[st
         if reference.root == "previous":
             previous.append(str(reference.path[0]))
     for text in texts:
-        roots += [root for root in ("intent", "context", "brief") if root in text]
+        roots += variables_in(text)
         read = identifiers(text)
         ids += [node.id for node in plan.nodes] if read is None else read
     return roots, ids, previous
 
 
-def _seen(step: Step | None, sight: Sight) -> dict[str, Any]:
-    if step is None:
-        return {"output": None, "status": "pending"}
-    return {"output": output_of(step, sight), "status": str(step.status)}
-
-
-def _previous(run: Run, id: str, reader: str) -> Step | None:
-    turn = previous_turn(scope_of(reader) or reader)
-    return run.steps.get(f"{turn}.{id}") if turn else None
+def _seen(run: Run, name: str, sight: Sight) -> dict[str, Any]:
+    """Show a step as templates and conditions see it; what lies in something skipped was skipped with it."""
+    step = run.steps.get(name)
+    if step is not None:
+        return {"output": output_of(step, sight), "status": str(step.status)}
+    while name and step is None:
+        name = parent_of(name)
+        step = run.steps.get(name)
+    skipped = step is not None and step.status is StepStatus.SKIPPED
+    return {"output": None, "status": str(StepStatus.SKIPPED if skipped else StepStatus.PENDING)}

@@ -1,20 +1,21 @@
 """The walk: after each fact, the moves that follow from the plan, until nothing more follows."""
 
-from typing import Any
-
 from msgspec.structs import replace
 
-from bailiwick.base import Refusal, canonical, digest_of
-from bailiwick.contract import ErrorCategory, validator_for
-from bailiwick.plan import Node, NodeKind, OnError, Plan, holds, resolve
+from bailiwick.base import Refusal
+from bailiwick.contract import ErrorCategory
+from bailiwick.plan import Node, NodeKind, OnError, Plan, holds
 from bailiwick.run.events import Closed, Move
-from bailiwick.run.evolve import apply_move, derive_status
-from bailiwick.run.sight import Sight, Start
+from bailiwick.run.evolve import apply_move
+from bailiwick.run.opening import asked, judged, opened
+from bailiwick.run.sight import Sight
 from bailiwick.run.state import CONTEXT, PLAN, Run, Step
 from bailiwick.run.states import ENDED, PASSED, UNSETTLED, Status, StepStatus
+from bailiwick.run.status import derive_status, is_container
 from bailiwick.run.values import values_for
 
 SYSTEM_CONTEXT = "system.context@1.0.0"
+_LOST = (StepStatus.FAILED, StepStatus.CANCELED)
 
 
 def advance(run: Run, plan: Plan, sight: Sight) -> tuple[tuple[Move, ...], Closed | None, Run]:
@@ -39,7 +40,7 @@ def advance(run: Run, plan: Plan, sight: Sight) -> tuple[tuple[Move, ...], Close
 
 def _next(run: Run, plan: Plan, sight: Sight) -> Move | None:
     if doomed(run, plan):
-        return _wind_down(run)
+        return _wind_down(run, "")
     context = run.steps.get(CONTEXT)
     if context is None:
         return _open_context(plan)
@@ -55,19 +56,23 @@ def _next(run: Run, plan: Plan, sight: Sight) -> Move | None:
 
 def doomed(run: Run, plan: Plan) -> bool:
     """Whether the run can only end: it was asked to, or a step on its top level has failed for good."""
-    if run.ending:
-        return True
-    names = (CONTEXT, PLAN, *(node.id for node in plan.children("")))
-    return any(_status(run, name) in (StepStatus.FAILED, StepStatus.CANCELED) for name in names)
+    return run.ending or bool(run.tally.failed)
 
 
-def _wind_down(run: Run) -> Move | None:
+def unsettled(run: Run, step: str) -> bool:
+    """Whether an action of the step is on its way or has an unknown outcome."""
+    calls = (run.calls[key] for key in run.tally.open_calls)
+    return any(call.step == step and call.state in UNSETTLED for call in calls)
+
+
+def _wind_down(run: Run, under: str) -> Move | None:
+    """Cancel what nobody holds and no action hangs on; what is held ends when its holder reports."""
     for step in run.steps.values():
-        if step.status in ENDED or unsettled(run, step.name):
+        if step.status in ENDED or not step.name.startswith(under) or unsettled(run, step.name):
             continue
-        if step.status is StepStatus.RUNNING and step.epoch > 0:
+        if step.status is StepStatus.RUNNING and not is_container(step):
             continue
-        if step.status is StepStatus.RUNNING and _busy_below(run, step.name):
+        if is_container(step) and _busy_below(run, step.name):
             continue
         return Move(step.name, StepStatus.CANCELED, attempt=step.attempt, category=ErrorCategory.CANCELED)
     return None
@@ -75,27 +80,18 @@ def _wind_down(run: Run) -> Move | None:
 
 def _busy_below(run: Run, name: str) -> bool:
     return any(
-        step.name.startswith((f"{name}.", f"{name}[")) and step.status not in ENDED
+        step.status not in ENDED and step.name.startswith((f"{name}.", f"{name}["))
         for step in run.steps.values()
     )
 
 
-def unsettled(run: Run, step: str) -> bool:
-    """Whether an action of the step is on its way or has an unknown outcome."""
-    return any(call.step == step and call.state in UNSETTLED for call in run.calls.values())
-
-
 def _closing(run: Run, plan: Plan, sight: Sight) -> Closed | None:
-    if run.closed is not None:
+    if run.closed is not None or run.tally.unfinished:
         return None
     if doomed(run, plan):
-        if any(step.status not in ENDED for step in run.steps.values()):
-            return None
         return _end_of_doom(run, sight)
-    top = plan.children("")
-    if all(_status(run, node.id) in PASSED for node in top) and _status(run, PLAN) in PASSED:
-        return Closed(sight.at, Status.COMPLETED)
-    return None
+    names = (PLAN, *(node.id for node in plan.children("")))
+    return Closed(sight.at, Status.COMPLETED) if all(_status(run, name) in PASSED for name in names) else None
 
 
 def _end_of_doom(run: Run, sight: Sight) -> Closed:
@@ -105,7 +101,7 @@ def _end_of_doom(run: Run, sight: Sight) -> Closed:
         )
     if run.expired:
         return Closed(sight.at, Status.FAILED, ErrorCategory.TIMEOUT, reason="the run's deadline passed")
-    failed = next(step for step in run.steps.values() if step.status is StepStatus.FAILED)
+    failed = run.steps[run.tally.failed]
     return Closed(sight.at, Status.FAILED, failed.category, reason=f"{failed.name}: {failed.reason}")
 
 
@@ -123,104 +119,70 @@ def _open_context(plan: Plan) -> Move:
 def _open_plan(run: Run, plan: Plan, sight: Sight) -> Move:
     if not plan.planner:
         return Move(PLAN, StepStatus.SUCCEEDED, reason="the workflow's own text is the brief")
-    contract = sight.contracts[plan.planner]
-    return _judged(run, PLAN, StepStatus.READY, contract.ref, {"planner": plan.planner}, sight)
+    return judged(run, PLAN, sight.contracts[plan.planner].ref, {"planner": plan.planner}, sight)
 
 
 def _scope(run: Run, plan: Plan, prefix: str, nodes: tuple[Node, ...], sight: Sight) -> Move | None:
     """Find the next move among sibling nodes: first what goes on inside them, then what may open."""
+    absent: list[Node] = []
+    lost = False
+    steps = run.steps
     for node in nodes:
-        step = run.steps.get(prefix + node.id)
-        if step is not None and step.status is StepStatus.RUNNING and step.epoch == 0:
+        step = steps.get(prefix + node.id)
+        if step is None:
+            absent.append(node)
+        elif is_container(step):
             move = _container(run, plan, node, step, sight)
             if move is not None:
                 return move
-    if any(_status(run, prefix + node.id) in (StepStatus.FAILED, StepStatus.CANCELED) for node in nodes):
+        elif step.status in _LOST:
+            lost = True
+    if lost:
         return None
-    for node in nodes:
-        if prefix + node.id not in run.steps and all(
-            _status(run, prefix + dep) in PASSED for dep in node.after
-        ):
-            return _open(run, plan, node, prefix + node.id, sight)
+    for node in absent:
+        if all(_status(run, prefix + dep) in PASSED for dep in node.after):
+            return open_node(run, plan, node, prefix + node.id, sight)
     return None
 
 
-def _open(run: Run, plan: Plan, node: Node, name: str, sight: Sight) -> Move:
+def open_node(run: Run, plan: Plan, node: Node, name: str, sight: Sight) -> Move:
+    """Open a node whose predecessors have passed: skip it, or begin the step, the block or the loop."""
     if node.when:
         try:
             wanted = holds(node.when, values_for(run, plan, name, (node.when,), None, sight))
         except Refusal as refusal:
-            return Move(name, StepStatus.FAILED, category=ErrorCategory.INTERNAL, reason=str(refusal))
+            failed = Move(name, StepStatus.FAILED, category=ErrorCategory.INTERNAL, reason=str(refusal))
+            return asked(node, failed)
         if not wanted:
             return Move(name, StepStatus.SKIPPED, when=False)
     when = True if node.when else None
-    if node.repeat is not None or node.kind is NodeKind.BLOCK:
+    if has_inside(node):
         return Move(name, StepStatus.RUNNING, when=when, iteration=1 if node.repeat else 0)
-    return replace(open_leaf(run, plan, node, name, sight), when=when)
+    return replace(opened(run, plan, node, name, sight), when=when)
 
 
-def open_leaf(run: Run, plan: Plan, node: Node, name: str, sight: Sight, *, fallback: bool = False) -> Move:
-    """Resolve a step's input, hold it to the contract, and judge its start."""
-    contract = sight.contracts[node.fallback if fallback else node.uses]
-    try:
-        given = input_of(run, plan, node, name, sight)
-    except Refusal as refusal:
-        return Move(name, StepStatus.FAILED, category=ErrorCategory.INVALID_OUTPUT, reason=str(refusal))
-    errors = validator_for(contract.input).errors(given)
-    if errors:
-        detail = "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in errors[:3])
-        return Move(
-            name,
-            StepStatus.FAILED,
-            category=ErrorCategory.INVALID_OUTPUT,
-            reason=f"the input does not fit {contract.ref}: {detail}",
-        )
-    return _judged(run, name, StepStatus.READY, contract.ref, given, sight)
-
-
-def input_of(run: Run, plan: Plan, node: Node, name: str, sight: Sight) -> dict[str, Any]:
-    """Resolve a step's input from recorded values; the same bytes each time it is asked."""
-    value = resolve(node.input, values_for(run, plan, name, (), node.input, sight))
-    assert isinstance(value, dict), "an input template is an object"
-    return value
-
-
-def _judged(run: Run, name: str, to: StepStatus, ref: str, given: dict[str, Any], sight: Sight) -> Move:
-    contract = sight.contracts[ref]
-    digest = digest_of(canonical(given))
-    verdict = sight.judge(Start(run.id, name, contract, digest))
-    if verdict.effect != "allow":
-        return Move(
-            name,
-            StepStatus.FAILED,
-            category=ErrorCategory.DENIED,
-            reason="; ".join(verdict.reasons) or "policy does not allow this step to start",
-            policies=verdict.policies,
-            policy_version=verdict.version,
-        )
-    return Move(
-        name,
-        to,
-        input_digest=digest,
-        served=contract.ref,
-        policies=verdict.policies,
-        policy_version="" if verdict.version == run.policy_version else verdict.version,
-    )
+def has_inside(node: Node) -> bool:
+    """Whether the node is a block or a loop: its instance holds others and is in nobody's hands."""
+    return node.repeat is not None or node.kind is NodeKind.BLOCK
 
 
 def _container(run: Run, plan: Plan, node: Node, step: Step, sight: Sight) -> Move | None:
+    """Find the next move inside a block or loop: what goes on in this turn, its failure, or its end."""
     turn = f"{step.name}[{step.iteration}]" if node.repeat is not None else step.name
-    if node.kind is NodeKind.BLOCK:
-        children = plan.children(node.id)
+    children = plan.children(node.id) if node.kind is NodeKind.BLOCK else ()
+    names = [f"{turn}.{child.id}" for child in children] if children else [turn]
+    states = [_status(run, name) for name in names]
+    lost = any(state in _LOST for state in states)
+    move: Move | None = None
+    if lost and node.on_error is not OnError.HUMAN:
+        move = _wind_down(run, f"{turn}.")
+    elif children:
         move = _scope(run, plan, f"{turn}.", children, sight)
-        names = [f"{turn}.{child.id}" for child in children]
-    else:
-        move = None if turn in run.steps else open_leaf(run, plan, node, turn, sight)
-        names = [turn]
+    elif turn not in run.steps:
+        move = opened(run, plan, node, turn, sight)
     if move is not None:
         return move
-    states = [_status(run, name) for name in names]
-    if StepStatus.FAILED in states or StepStatus.CANCELED in states:
+    if lost:
         quiet = all(state in (*ENDED, StepStatus.PENDING) for state in states)
         return _container_failed(run, node, step, names) if quiet else None
     if any(state not in PASSED for state in states):
@@ -229,33 +191,24 @@ def _container(run: Run, plan: Plan, node: Node, step: Step, sight: Sight) -> Mo
 
 
 def _container_failed(run: Run, node: Node, step: Step, names: list[str]) -> Move:
-    failed = next(
-        run.steps[name] for name in names if _status(run, name) in (StepStatus.FAILED, StepStatus.CANCELED)
-    )
-    reason = f"{failed.name}: {failed.reason}"
-    if node.on_error is OnError.HUMAN:
-        return Move(
-            step.name, StepStatus.BLOCKED, category=failed.category, reason=f"a person must decide: {reason}"
-        )
-    return Move(step.name, StepStatus.FAILED, category=failed.category, reason=reason)
+    lost = [run.steps[name] for name in names if _status(run, name) in _LOST]
+    cause = next((member for member in lost if member.status is StepStatus.FAILED), lost[0])
+    reason = f"{cause.name}: {cause.reason}"
+    return asked(node, Move(step.name, StepStatus.FAILED, category=cause.category, reason=reason))
 
 
 def _turn_passed(run: Run, plan: Plan, node: Node, step: Step, last: str, sight: Sight) -> Move:
     if node.repeat is None:
         return Move(step.name, StepStatus.SUCCEEDED)
     reader = f"{step.name}[{step.iteration}].{node.id}"
+    failed = Move(step.name, StepStatus.FAILED)
     try:
         done = holds(node.repeat.until, values_for(run, plan, reader, (node.repeat.until,), None, sight))
     except Refusal as refusal:
-        return Move(step.name, StepStatus.FAILED, category=ErrorCategory.INTERNAL, reason=str(refusal))
+        return asked(node, replace(failed, category=ErrorCategory.INTERNAL, reason=str(refusal)))
     if done:
         return Move(step.name, StepStatus.SUCCEEDED, until=True, iteration=step.iteration)
-    if step.iteration >= node.repeat.max:
-        return Move(
-            step.name,
-            StepStatus.FAILED,
-            category=ErrorCategory.EXHAUSTED,
-            until=False,
-            reason=f"still not done after {step.iteration} turns (last: {last})",
-        )
-    return Move(step.name, StepStatus.RUNNING, until=False, iteration=step.iteration + 1)
+    if step.iteration < node.repeat.max:
+        return Move(step.name, StepStatus.RUNNING, until=False, iteration=step.iteration + 1)
+    reason = f"still not done after {step.iteration} turns (last: {last})"
+    return asked(node, replace(failed, category=ErrorCategory.EXHAUSTED, until=False, reason=reason))

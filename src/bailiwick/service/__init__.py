@@ -2,7 +2,9 @@
 
 from bailiwick.service.approving import ApprovalView, Approving
 from bailiwick.service.catalogue import Catalogue, model_contract
+from bailiwick.service.claiming import keys_of
 from bailiwick.service.keyring import Keyring
+from bailiwick.service.planned import Planned, check_planned
 from bailiwick.service.platform import Platform, Stores
 from bailiwick.service.reading import RunDetail, event_view
 from bailiwick.service.refusals import (
@@ -10,6 +12,7 @@ from bailiwick.service.refusals import (
     DeadlineExpired,
     GrantMismatch,
     InvalidIntent,
+    InvalidOutcome,
     KeyReused,
     NotFound,
     PolicyDenied,
@@ -19,7 +22,6 @@ from bailiwick.service.refusals import (
 from bailiwick.service.sequencing import Signer
 from bailiwick.service.streams import Watcher
 from bailiwick.service.submitting import IntentRequest, parse_intent
-from bailiwick.service.work import keys_of
 
 __all__ = [
     "AlreadyDecided",
@@ -30,9 +32,11 @@ __all__ = [
     "GrantMismatch",
     "IntentRequest",
     "InvalidIntent",
+    "InvalidOutcome",
     "KeyReused",
     "Keyring",
     "NotFound",
+    "Planned",
     "Platform",
     "PolicyDenied",
     "RunDetail",
@@ -41,6 +45,7 @@ __all__ = [
     "Stores",
     "Unauthenticated",
     "Watcher",
+    "check_planned",
     "event_view",
     "keys_of",
     "model_contract",

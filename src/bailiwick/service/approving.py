@@ -10,8 +10,9 @@ from bailiwick.plan import Plan
 from bailiwick.policy import Permission, Principal, may_decide, require
 from bailiwick.ports import Approval, ApprovalState, GuardFailed, MoveApproval, Views, World
 from bailiwick.run import CallState, Grant, NotAllowed, Reject, Run
+from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.refusals import AlreadyDecided, GrantMismatch, NotFound
-from bailiwick.service.runs import Change, Extra, Record, Runs
+from bailiwick.service.runs import Runs
 
 MAX_LISTED = 200
 
@@ -41,11 +42,13 @@ class Approving:
         """Show what would run: the stored bytes, and the artifacts that they name.
 
         Raises:
-            NotFound: The tenant has no such approval.
+            NotFound: The tenant has no such approval, or the action's bytes were erased.
         """
         require(principal, Permission.APPROVALS_READ)
         approval = await self._find(principal.tenant, id)
         payload = await self._runs.payload(approval.tenant, approval.run, approval.seq)
+        if payload is None:
+            raise NotFound("action", approval.digest)
         action = payload["action"]
         assert digest_of(canonical(action)) == approval.digest, "what is shown is what was hashed"
         artifacts: dict[str, str] = {}
@@ -111,20 +114,29 @@ class Approving:
             await self._runs.change(approval.tenant, approval.run, consider)
         except (GuardFailed, NotAllowed) as lost:
             now = await self._find(principal.tenant, id)
+            if now.state is ApprovalState.PENDING and await self.expire(now):
+                now = await self._find(principal.tenant, id)
             raise _decided(now) from lost
         return decided
 
-    async def expire(self, approval: Approval) -> None:
-        """Close a request that nobody answered in time; the step fails with category `rejected`."""
-        move = MoveApproval(
-            approval.state,
-            replace(approval, state=ApprovalState.EXPIRED, decided_at=self._world.now()),
-            unexpired=False,
-        )
+    async def expire(self, approval: Approval) -> bool:
+        """Close a request that nobody answered in time; the step fails with category `rejected`.
+
+        Returns:
+            Whether it was closed now; not when it still has time, or somebody was faster.
+        """
+        now = self._world.now()
+        if approval.expires_at > now:
+            return False
+        expired = replace(approval, state=ApprovalState.EXPIRED, decided_at=now)
+        move = MoveApproval(approval.state, expired, unexpired=False)
+        closed = False
 
         async def consider(run: Run, plan: Plan) -> Change | None:
+            nonlocal closed
             call = run.calls.get(approval.call)
-            if call is None or call.state is not CallState.HELD:
+            closed = call is not None and call.state is CallState.HELD and call.approval == approval.id
+            if not closed:
                 return None
             command = Reject(approval.call, "timer", "nobody decided in time")
             extra = Extra(payload={"outcome": None}, moved_approvals=(move,))
@@ -133,7 +145,8 @@ class Approving:
         try:
             await self._runs.change(approval.tenant, approval.run, consider)
         except (GuardFailed, NotAllowed):
-            return  # somebody decided in the same moment
+            return False  # somebody decided in the same moment
+        return closed
 
 
 def _decided(approval: Approval) -> AlreadyDecided:

@@ -1,38 +1,96 @@
 """The catalogue: every capability, workflow and rule that this deployment knows, as data."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import msgspec
 
 from bailiwick.app import AgentDefinition, App
 from bailiwick.base import Digest
-from bailiwick.contract import Contract, EffectClass, Kind, contract_digest
+from bailiwick.contract import (
+    CapabilityRef,
+    Contract,
+    EffectClass,
+    Kind,
+    contract_digest,
+    parse_ref,
+    select_version,
+)
 from bailiwick.plan import RuleBook, Workflow
 from bailiwick.service.refusals import NotFound
 
+_MODELS = 256
 _ANY_OBJECT = {"type": "object"}
 
 
+@lru_cache(maxsize=_MODELS)
 def model_contract(name: str) -> Contract:
     """Make the contract of a model: metered, whatever it answers."""
+    parameters = {
+        "type": "object",
+        "properties": {"max_output_tokens": {"type": "integer", "minimum": 1, "maximum": 10_000_000}},
+        "required": ["max_output_tokens"],
+    }
+    fields = {
+        "model": {"const": name},
+        "parameters": parameters,
+        "previous": {"type": "string"},
+        "messages": {"type": "array"},
+    }
     return Contract(
         name=f"model:{name}",
         version="1.0.0",
         kind=Kind.MODEL,
         effect=EffectClass.METERED,
-        input=_ANY_OBJECT,
+        input={
+            "type": "object",
+            "properties": fields,
+            "required": list(fields),
+            "additionalProperties": False,
+        },
         output=_ANY_OBJECT,
         timeout_seconds=300,
     )
 
 
+@lru_cache(maxsize=_MODELS)
+def _model_digest(name: str) -> Digest:
+    return contract_digest(model_contract(name))
+
+
+class Contracts(dict[str, Contract]):
+    """Contracts by exact name; a name that is gone is served by a later minor or patch version of it."""
+
+    def __init__(self, contracts: Iterable[Contract]) -> None:
+        super().__init__({contract.ref: contract for contract in contracts})
+        self.digests = {ref: contract_digest(contract) for ref, contract in self.items()}
+        self.versions: dict[str, dict[str, Contract]] = {}
+        for contract in self.values():
+            self.versions.setdefault(contract.name, {})[contract.version] = contract
+
+    def __missing__(self, ref: str) -> Contract:
+        name = ref.partition("@")[0]
+        floor = parse_ref(ref).floor[:2]
+        offered = self.versions.get(name, {})
+        chosen = select_version(offered, CapabilityRef(name, floor)) if floor else None
+        if chosen is None:
+            raise NotFound("capability", ref)
+        return offered[chosen]
+
+    def served(self, ref: str) -> str:
+        """Name the exact version that serves a capability; what nobody offers names itself."""
+        name = ref.partition("@")[0]
+        return self[ref].ref if name in self.versions else ref
+
+
 class AppEntry(msgspec.Struct, frozen=True):
-    """What one app offers."""
+    """What one app offers: its own agents, and the tools of the host."""
 
     name: str
     workflows: Mapping[str, Workflow]
     agents: Mapping[str, AgentDefinition]
     rules: RuleBook
+    contracts: Contracts
 
 
 class Catalogue:
@@ -45,16 +103,13 @@ class Catalogue:
     """
 
     def __init__(self, tools: Iterable[Contract], apps: Iterable[App], rules: Mapping[str, RuleBook]) -> None:
-        self.contracts: dict[str, Contract] = {contract.ref: contract for contract in tools}
+        offered = tuple(tools)
         self.apps: dict[str, AppEntry] = {}
         for app in apps:
-            for ref, agent in app.agents.items():
-                self.contracts[ref] = agent.contract
-            self.apps[app.name] = AppEntry(app.name, app.workflows, app.agents, rules[app.name])
-        self.digests: dict[str, Digest] = {ref: contract_digest(c) for ref, c in self.contracts.items()}
-        self.versions: dict[str, dict[str, Contract]] = {}
-        for contract in self.contracts.values():
-            self.versions.setdefault(contract.name, {})[contract.version] = contract
+            own = (agent.contract for agent in app.agents.values())
+            contracts = Contracts((*offered, *own))
+            self.apps[app.name] = AppEntry(app.name, app.workflows, app.agents, rules[app.name], contracts)
+        self._tools = Contracts(offered)
 
     def app(self, name: str) -> AppEntry:
         """Find an app.
@@ -66,14 +121,13 @@ class Catalogue:
             raise NotFound("app", name)
         return self.apps[name]
 
-    def agent(self, app: str, ref: str) -> AgentDefinition | None:
-        """Find an agent of an app by its exact capability; None when the capability is no agent."""
-        return self.app(app).agents.get(ref)
+    def contracts(self, app: str) -> Contracts:
+        """List what an app may use; of an app that is gone, the tools are left."""
+        entry = self.apps.get(app)
+        return entry.contracts if entry is not None else self._tools
 
-    def digest(self, ref: str) -> Digest:
-        """Name the contract of an exact capability; a model's is made from its name."""
-        found = self.digests.get(ref)
-        if found is None:
-            name = ref.removeprefix("model:").rpartition("@")[0]
-            found = self.digests[ref] = contract_digest(model_contract(name))
-        return found
+    def digest(self, app: str, contract: Contract) -> Digest:
+        """Name a contract that an app uses, or a model's; computed once."""
+        if contract.kind is Kind.MODEL:
+            return _model_digest(contract.name.removeprefix("model:"))
+        return self.contracts(app).digests[contract.ref]

@@ -3,8 +3,9 @@
 from bailiwick.base import Json, canonical, digest_of
 from bailiwick.plan import Plan
 from bailiwick.policy import Permission, Principal, require
-from bailiwick.run import Cancel, CallState, Resolve, Resume, Run
-from bailiwick.service.runs import Change, Extra, Record, Runs
+from bailiwick.run import CallState, Cancel, Resolve, Resume, Run
+from bailiwick.service.changes import Change, Extra, Record
+from bailiwick.service.runs import Runs
 
 
 class Control:

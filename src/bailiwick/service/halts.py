@@ -1,15 +1,21 @@
 """The kill switch: what is halted, who is stopped by it, and how a halt is set and lifted."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import ClassVar
 
+import structlog
 from msgspec.structs import replace
 
 from bailiwick.base import Category, Instant, Refusal
 from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import Draft, Halt, Ledger, Unit, Views, World
 from bailiwick.run import Run
+from bailiwick.service.barrier import Barrier
 from bailiwick.service.refusals import NotFound
 
+log = structlog.get_logger("bailiwick.halts")
+HALTED = "halted: "
 SCOPES = ("platform", "tenant", "app", "workflow", "agent", "tool", "model", "run")
 
 
@@ -29,13 +35,27 @@ class InvalidHalt(Refusal):
 
 
 class Halts:
-    """The halts in force, in memory; every change goes through here and is committed before it is acknowledged."""
+    """The halts in force, in memory; every change goes through here and is committed before it is acknowledged.
+
+    `on_set` and `on_lift` are awaited before a change is acknowledged: they stop and resume what it concerns.
+    """
 
     def __init__(self, *, ledger: Ledger, views: Views, world: World) -> None:
         self._ledger = ledger
         self.views = views
         self._world = world
         self._active: dict[str, Halt] = {}
+        self._barrier = Barrier()
+        self.on_set: Callable[[], Awaitable[object]] | None = None
+        self.on_lift: Callable[[], Awaitable[object]] | None = None
+
+    def passing(self) -> AbstractContextManager[None]:
+        """Be waited for by whoever sets a halt: from the look at the halts until what it let pass has begun."""
+        return self._barrier.passing()
+
+    def in_force(self, id: str) -> bool:
+        """Whether a halt stands."""
+        return id in self._active
 
     async def load(self) -> None:
         """Read the halts in force from the ledger."""
@@ -66,7 +86,7 @@ class Halts:
         for halt in self._active.values():
             concerned = halt.tenant == run.tenant or halt.scope == "platform"
             if concerned and halt.target in names[halt.scope]:
-                return f"halted: {halt.id} ({halt.scope} {halt.target}) by {halt.set_by}: {halt.reason}"
+                return f"{HALTED}{halt.id} ({halt.scope} {halt.target}) by {halt.set_by}: {halt.reason}"
         return None
 
     async def set(self, principal: Principal, scope: str, target: str, reason: str) -> Halt:
@@ -90,12 +110,16 @@ class Halts:
             set_by=principal.name,
             set_at=self._world.now(),
         )
-        self._active[halt.id] = halt  # first in memory: from here on nothing starts
+        self._active[halt.id] = halt  # first in memory: from here on nothing passes the gate
         await self._write(halt, "halt.set", principal)
+        await self._barrier.settle()
+        log.warning("halt.set", halt=halt.id, scope=scope, target=target, by=principal.name)
+        if self.on_set is not None:
+            await self.on_set()
         return halt
 
     async def lift(self, principal: Principal, id: str) -> Halt:
-        """Lift a halt: the named act that lets work go on.
+        """Lift a halt: the named act that lets work go on; what it blocked is resumed.
 
         Raises:
             NotFound: No such halt is in force for this tenant.
@@ -106,7 +130,10 @@ class Halts:
             raise NotFound("halt", id)
         lifted = replace(halt, lifted_by=principal.name, lifted_at=Instant(self._world.now()))
         await self._write(lifted, "halt.lifted", principal)
-        del self._active[id]
+        self._active.pop(id, None)
+        log.warning("halt.lifted", halt=id, by=principal.name)
+        if self.on_lift is not None:
+            await self.on_lift()
         return lifted
 
     async def _write(self, halt: Halt, kind: str, principal: Principal) -> None:
@@ -121,3 +148,8 @@ class Halts:
         }
         stream = f"tenant:{halt.tenant}"
         await self._ledger.commit(Unit(tenant=halt.tenant, others=((stream, Draft(fields)),), halts=(halt,)))
+
+
+def halt_in(reason: str) -> str:
+    """Name the halt that a blocked step's reason speaks of; empty when it speaks of none."""
+    return reason.removeprefix(HALTED).partition(" ")[0] if reason.startswith(HALTED) else ""

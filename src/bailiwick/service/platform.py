@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import msgspec
+import structlog
 
 from bailiwick.budget import PriceTable
 from bailiwick.policy import Bundle
@@ -28,21 +29,29 @@ from bailiwick.ports import (
     World,
 )
 from bailiwick.run import Event, Run
+from bailiwick.service.actions import Actions
 from bailiwick.service.approving import Approving
+from bailiwick.service.assigning import Assigning
 from bailiwick.service.catalogue import Catalogue
+from bailiwick.service.changes import Record
+from bailiwick.service.claiming import Claiming
 from bailiwick.service.control import Control
+from bailiwick.service.finishing import Finishing
 from bailiwick.service.gate import Gate
+from bailiwick.service.granting import Granting
 from bailiwick.service.halts import Halts
 from bailiwick.service.keyring import Keyring
+from bailiwick.service.lifting import Lifting
 from bailiwick.service.reading import Reading
 from bailiwick.service.recovering import Recovering
 from bailiwick.service.runs import Runs
 from bailiwick.service.sequencing import Sequencing, Signer
+from bailiwick.service.sessions import Sessions
 from bailiwick.service.settling import Settling
 from bailiwick.service.streams import Streams
 from bailiwick.service.submitting import Submitting
-from bailiwick.service.work import Work
 
+log = structlog.get_logger("bailiwick.run")
 
 Observer = Callable[[Run | None, Run, tuple[Event, ...]], None]
 """Sees each committed change of a run (before, after, the events); it must be quick and must not raise."""
@@ -88,16 +97,23 @@ class Platform:
             bundle=bundle,
         )
         self.runs.on_commit = self._committed
-        self.gate = Gate(runs=self.runs, catalogue=catalogue, tools=tools, prices=prices, halts=self.halts)
+        actions = Actions(runs=self.runs, catalogue=catalogue, tools=tools, prices=prices)
+        self.gate = Gate(runs=self.runs, actions=actions, halts=self.halts)
         self.settling = Settling(runs=self.runs, gate=self.gate, prices=prices)
-        self.work = Work(
-            runs=self.runs,
-            queue=stores.queue,
-            gate=self.gate,
-            halts=self.halts,
-            catalogue=catalogue,
-            world=world,
+        self.sessions = Sessions(
+            runs=self.runs, queue=stores.queue, gate=self.gate, halts=self.halts, world=world
         )
+        granting = Granting(runs=self.runs, actions=actions, halts=self.halts)
+        assigning = Assigning(runs=self.runs, granting=granting, halts=self.halts)
+        self.claiming = Claiming(
+            runs=self.runs, queue=stores.queue, sessions=self.sessions, assigning=assigning, world=world
+        )
+        self.finishing = Finishing(
+            runs=self.runs, sessions=self.sessions, assigning=assigning, halts=self.halts, world=world
+        )
+        self.lifting = Lifting(runs=self.runs, views=stores.views, halts=self.halts)
+        self.halts.on_set = self.sessions.tell_halted
+        self.halts.on_lift = self.lifting.release
         self.submitting = Submitting(runs=self.runs, ledger=stores.ledger, catalogue=catalogue, world=world)
         self.approving = Approving(runs=self.runs, views=stores.views, world=world)
         self.control = Control(runs=self.runs)
@@ -113,27 +129,30 @@ class Platform:
         self.keyring = Keyring(ledger=stores.ledger, views=stores.views, world=world, pepper=pepper)
 
     async def start(self) -> None:
-        """Read what must be in memory before the doors open."""
+        """Read what must be in memory before the doors open, and let go what was halted when it closed."""
         await self.halts.load()
         await self.keyring.load()
+        await self.lifting.release()
 
-    def _committed(self, before: Run | None, after: Run, events: tuple[Event, ...]) -> None:
+    def _committed(self, before: Run | None, after: Run, events: tuple[Event, ...], record: Record) -> None:
         self.streams.committed(after.id, closed=after.closed is not None)
-        self.work.observe(before, after)
+        self.sessions.observe(before, after, record)
+        if before is None or before.status is not after.status:
+            log.info("run.status", run_id=after.id, trace_id=trace_id_of(after.trace), status=after.status)
         for observer in self.observers:
             observer(before, after, events)
 
     async def hello(self, hello: Hello) -> Session:
         """See `WorkerPort.hello`."""
-        return await self.work.hello(hello)
+        return await self.sessions.hello(hello)
 
     async def heartbeat(self, session: str, wait_seconds: float) -> tuple[Notice, ...]:
         """See `WorkerPort.heartbeat`."""
-        return await self.work.heartbeat(session, wait_seconds)
+        return await self.sessions.heartbeat(session, wait_seconds)
 
     async def claim(self, session: str, limit: int, wait_seconds: float) -> tuple[Assignment, ...]:
         """See `WorkerPort.claim`."""
-        return await self.work.claim(session, limit, wait_seconds)
+        return await self.claiming.claim(session, limit, wait_seconds)
 
     async def act(self, session: str, proposal: Proposal) -> Dispatch | Recorded | Parked:
         """See `WorkerPort.act`."""
@@ -144,9 +163,15 @@ class Platform:
         return await self.settling.settle(outcome, session)
 
     async def frames(self, session: str, frames: tuple[Frame, ...]) -> None:
-        """See `WorkerPort.frames`."""
-        self.streams.frames(frames)
+        """See `WorkerPort.frames`; frames of steps that the session does not hold are dropped."""
+        self.streams.frames(frame for frame in frames if self.sessions.holds(session, frame))
 
     async def finish(self, session: str, report: Report) -> Assignment | None:
         """See `WorkerPort.finish`."""
-        return await self.work.finish(session, report)
+        return await self.finishing.finish(session, report)
+
+
+def trace_id_of(traceparent: str) -> str:
+    """Read the trace id out of a W3C traceparent; empty when there is none."""
+    parts = traceparent.split("-")
+    return parts[1] if len(parts) == 4 else ""

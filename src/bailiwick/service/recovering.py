@@ -1,17 +1,24 @@
 """Recovering: what the keeper finds overdue or orphaned, brought back under the machine. All idempotent."""
 
+import structlog
+
+from bailiwick.base import Refusal
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
-from bailiwick.ports import ApprovalState, Fenced, Queue, Task, TaskState, Views, World
-from bailiwick.run import Fail, LeaseLost, NotAllowed, PassDeadline, Release, Run, StepStatus
+from bailiwick.ports import ApprovalState, Fenced, Queue, StaleVersion, Task, TaskState, Views, World
+from bailiwick.run import Fail, LeaseLost, NotAllowed, PassDeadline, Release, Run, Step, StepStatus
 from bailiwick.service.approving import Approving
-from bailiwick.service.runs import Change, Changer, Record, Runs
+from bailiwick.service.changes import Change, Changer, Record
+from bailiwick.service.runs import Runs
 
+log = structlog.get_logger("bailiwick.recovering")
 BATCH = 200
+STUCK = 2_000
+"""How many late runs and open requests are looked at: those that stay must not hide the others."""
 
 
 class Recovering:
-    """One method per duty; each looks, decides and commits, and may run any number of times."""
+    """One method per duty; each looks, decides and commits, may run any number of times, and answers how much it did."""
 
     def __init__(self, *, runs: Runs, queue: Queue, views: Views, approving: Approving, world: World) -> None:
         self._runs = runs
@@ -21,63 +28,62 @@ class Recovering:
         self._world = world
 
     async def reap(self) -> int:
-        """Release the tasks of sessions that are gone; answer how many."""
-        orphans = await self._queue.orphans(BATCH)
-        for task in orphans:
-            await self._release(task, "the worker's session ended")
-        return len(orphans)
+        """Release the tasks of sessions that are gone."""
+        return sum([await self._release(task) for task in await self._queue.orphans(BATCH)])
 
-    async def _release(self, task: Task, reason: str) -> None:
+    async def _release(self, task: Task) -> bool:
         async def consider(run: Run, plan: Plan) -> Change | None:
-            step = run.steps.get(task.step)
-            if step is None or step.epoch != task.epoch or step.status is not StepStatus.RUNNING:
+            if not _in_hand(run.steps.get(task.step), task):
                 return None
-            return Change(Release(task.step, task.epoch, reason), Record("timer:reaper"))
+            return Change(
+                Release(task.step, task.epoch, "the worker's session ended"), Record("timer:reaper")
+            )
 
-        await self._quietly(task.tenant, task.run, consider)
+        return await self._done(task.tenant, task.run, consider)
 
     async def time_out(self) -> int:
-        """Fail the attempts that run longer than they may; answer how many."""
+        """Fail the attempts that run longer than they may."""
         overdue = [task for task in await self._queue.overdue(BATCH) if task.state is TaskState.LEASED]
-        for task in overdue:
+        return sum([await self._time_out(task) for task in overdue])
 
-            async def consider(run: Run, plan: Plan, task: Task = task) -> Change | None:
-                step = run.steps.get(task.step)
-                if step is None or step.epoch != task.epoch or step.status is not StepStatus.RUNNING:
-                    return None
-                reason = "the attempt ran longer than its timeout"
-                command = Fail(
-                    task.step, task.epoch, ErrorCategory.TIMEOUT, reason, spread=self._world.spread()
-                )
-                return Change(command, Record("timer:steps"))
+    async def _time_out(self, task: Task) -> bool:
+        async def consider(run: Run, plan: Plan) -> Change | None:
+            if not _in_hand(run.steps.get(task.step), task):
+                return None
+            reason = "the attempt ran longer than its timeout"
+            spread = self._world.spread()
+            failed = Fail(task.step, task.epoch, ErrorCategory.TIMEOUT, reason, spread=spread)
+            return Change(failed, Record("timer:steps"))
 
-            await self._quietly(task.tenant, task.run, consider)
-        return len(overdue)
+        return await self._done(task.tenant, task.run, consider)
 
     async def pass_deadlines(self) -> int:
-        """Tell the runs that are past their deadline; answer how many."""
-        late = await self._views.late_runs(BATCH)
-        for head in late:
+        """Tell the runs that are past their deadline."""
 
-            async def consider(run: Run, plan: Plan) -> Change | None:
-                return (
-                    None if run.expired or run.closed else Change(PassDeadline(), Record("timer:deadlines"))
-                )
+        async def consider(run: Run, plan: Plan) -> Change | None:
+            return None if run.expired or run.closed else Change(PassDeadline(), Record("timer:deadlines"))
 
-            await self._quietly(head.tenant, head.id, consider)
-        return len(late)
+        late = await self._views.late_runs(STUCK)
+        return sum([await self._done(head.tenant, head.id, consider) for head in late])
 
     async def expire_approvals(self) -> int:
-        """Close the requests that nobody answered in time; answer how many."""
-        pending = await self._views.approvals("", state=ApprovalState.PENDING, run="", limit=BATCH)
+        """Close the requests that nobody answered in time."""
+        pending = await self._views.approvals("", state=ApprovalState.PENDING, run="", limit=STUCK)
         now = self._world.now()
         late = [approval for approval in pending if approval.expires_at <= now]
-        for approval in late:
-            await self._approving.expire(approval)
-        return len(late)
+        return sum([await self._approving.expire(approval) for approval in late])
 
-    async def _quietly(self, tenant: str, run: str, consider: Changer) -> None:
+    async def _done(self, tenant: str, run: str, consider: Changer) -> bool:
+        """Make a change; what cannot be read or changed is reported and does not stop the rest."""
         try:
-            await self._runs.change(tenant, run, consider)
-        except (Fenced, LeaseLost, NotAllowed):
-            return  # the holder or another keeper was faster
+            before, after = await self._runs.change(tenant, run, consider)
+        except (Fenced, LeaseLost, NotAllowed, StaleVersion):
+            return False  # the holder or another keeper was faster
+        except Refusal as refusal:
+            log.warning("recovering.refused", run_id=run, code=refusal.code, reason=refusal.message)
+            return False
+        return before is not after
+
+
+def _in_hand(step: Step | None, task: Task) -> bool:
+    return step is not None and step.epoch == task.epoch and step.status is StepStatus.RUNNING

@@ -112,6 +112,20 @@ class GrantMismatch(Refusal):
         )
 
 
+class InvalidOutcome(Refusal):
+    """A worker reports a state that is none of an outcome."""
+
+    code: ClassVar[str] = "invalid_outcome"
+    category: ClassVar[Category] = Category.INVALID
+
+    def __init__(self, state: str) -> None:
+        super().__init__(
+            f"{state[:40]!r} is no outcome of an action",
+            remedy="report done, failed, canceled, unknown or lost",
+            state=state[:40],
+        )
+
+
 class SessionLost(Refusal):
     """The worker's session has expired or was ended; all its tasks are gone."""
 

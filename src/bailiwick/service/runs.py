@@ -1,99 +1,24 @@
 """Load a run, decide, commit: the one way in which a run changes."""
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-import msgspec
-from msgspec.structs import replace
-
-from bailiwick.base import Digest, Json, canonical, parse_canonical
-from bailiwick.plan import Plan, parse_plan, plan_bytes, plan_digest
+from bailiwick.base import Json, canonical, parse_canonical
+from bailiwick.plan import Plan
 from bailiwick.policy import ActionKind, ActionRequest, Bundle, Principal, PrincipalKind, Verdict
-from bailiwick.ports import (
-    Approval,
-    ApprovalState,
-    Blobs,
-    Draft,
-    Ledger,
-    MoveApproval,
-    Posting,
-    StaleVersion,
-    Submission,
-    Unit,
-    Views,
-    World,
-)
-from bailiwick.run import (
-    CallMoved,
-    CallState,
-    Command,
-    ContentNeeded,
-    Created,
-    Event,
-    Offer,
-    Run,
-    Sight,
-    Start,
-    create,
-    decide,
-    decode_event,
-    evolve,
-)
+from bailiwick.ports import Blobs, Ledger, StaleVersion, Views, World
+from bailiwick.run import ContentNeeded, Created, Event, Offer, Run, Sight, Start, create, decide
+from bailiwick.service.accompanying import accompany
 from bailiwick.service.catalogue import Catalogue
-from bailiwick.service.refusals import NotFound
-from bailiwick.service.rows import head_row, task_rows
+from bailiwick.service.changes import Change, Changer, Extra, Record
+from bailiwick.service.memory import Entry, Memory
+from bailiwick.service.units import Decided, unit_of
 
 MAX_DECISIONS = 8
-REMEMBERED_RUNS = 2048
-REMEMBERED_PAYLOADS = 256
-_PAGE = 500
 
-
-class Extra(msgspec.Struct, frozen=True):
-    """What goes into the unit beside the events that the machine decides."""
-
-    payload: Json = None
-    new_approvals: tuple[Approval, ...] = ()
-    moved_approvals: tuple[MoveApproval, ...] = ()
-    postings: tuple[Posting, ...] = ()
-    submission: Submission | None = None
-    others: tuple[tuple[str, Draft], ...] = ()
-
-
-class Record(msgspec.Struct, frozen=True):
-    """Who and what an event names as its cause: `actor` (user:ID, agent:REF, worker:SESSION, timer:NAME)."""
-
-    actor: str
-    cause: str = ""
-
-
-class Change(msgspec.Struct, frozen=True):
-    """A command with what goes beside it; `offer` is a session that would take the run's next step."""
-
-    command: Command
-    record: Record
-    extra: Extra = Extra()
-    offer: Offer | None = None
-
-
-class Entry:
-    """A run in memory: its state, its plan, and the payloads read of late."""
-
-    def __init__(self, run: Run, plan: Plan) -> None:
-        self.run = run
-        self.plan = plan
-        self.contents: OrderedDict[int, Json] = OrderedDict()
-
-    def remember(self, seq: int, payload: Json) -> None:
-        """Keep a payload; the oldest goes when there are many."""
-        self.contents[seq] = payload
-        if len(self.contents) > REMEMBERED_PAYLOADS:
-            self.contents.popitem(last=False)
-
-
-Changer = Callable[[Run, Plan], Awaitable[Change | None]]
+Announcement = Callable[[Run | None, Run, tuple[Event, ...], Record], None]
 
 
 class Runs:
@@ -115,11 +40,11 @@ class Runs:
         self.world = world
         self.catalogue = catalogue
         self.bundle = bundle
-        self.on_commit: Callable[[Run | None, Run, tuple[Event, ...]], None] | None = None
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self.memory = Memory(ledger=ledger, blobs=blobs)
+        self.on_commit: Announcement | None = None
         self._locks: dict[str, asyncio.Lock] = {}
         self._waiting: dict[str, int] = {}
-        self._plans: dict[str, Plan] = {}
+        self._stirring: dict[str, asyncio.Event] = {}
 
     async def entry(self, tenant: str, run: str) -> Entry:
         """Load a run of a tenant.
@@ -127,32 +52,27 @@ class Runs:
         Raises:
             NotFound: The tenant has none of this id.
         """
-        entry = self._entries.get(run)
-        if entry is None:
-            entry = await self._load(tenant, run)
-            self._keep(entry)
-        if entry.run.tenant != tenant:
-            raise NotFound("run", run)
-        return entry
+        return await self.memory.entry(tenant, run)
 
     async def payload(self, tenant: str, run: str, seq: int) -> Json:
         """Read the payload of one event; None when it has none or it was erased."""
-        entry = await self.entry(tenant, run)
-        await self.fill(entry, (seq,))
-        return entry.contents.get(seq)
+        return await self.memory.payload(tenant, run, seq)
 
     async def open(
         self, opening: Created, plan: Plan, extra: Extra, *, record: Record, offer: Offer | None = None
     ) -> Run:
         """Create a run: its first events, its tasks and its head in one unit."""
-        await self.keep_plan(opening.tenant, plan)
-        sight = self.sight_of(opening, {1: extra.payload})
-        events, run = create(opening, plan, sight, offer)
-        await self._commit(None, run, plan, events, extra, record)
+        await self.memory.keep_plan(opening.tenant, plan)
+        body, payload = _bytes_of(extra.payload)
+        events, run = create(opening, plan, self.sight_of(opening, {1: payload}), offer)
+        decided = Decided(None, run, plan, events)
+        canceled = await _to_its_end(self.ledger.commit(unit_of(decided, extra, record, body, self.world)))
         entry = Entry(run, plan)
-        entry.remember(1, extra.payload)
-        self._keep(entry)
-        self._announce(None, run, events)
+        entry.remember(1, payload)
+        self.memory.keep(entry)
+        self._announce(decided, record)
+        if canceled:
+            raise asyncio.CancelledError
         return run
 
     async def change(self, tenant: str, run: str, changer: Changer) -> tuple[Run, Run]:
@@ -180,66 +100,53 @@ class Runs:
     async def _change(self, tenant: str, run: str, changer: Changer) -> tuple[Run, Run]:
         for attempt in range(MAX_DECISIONS):
             entry = await self.entry(tenant, run)
-            change = await changer(entry.run, entry.plan)
-            if change is None:
-                return entry.run, entry.run
             before = entry.run
-            events, after = await self._decide(entry, change)
-            if not events:
+            change = await changer(before, entry.plan)
+            if change is None:
                 return before, before
-            extra = await self._withdrawing(before, after, change.extra)
             try:
-                await self._commit(before, after, entry.plan, events, extra, change.record)
+                return before, await self._committed(entry, change)
             except StaleVersion:
-                self._entries.pop(run, None)
                 if attempt + 1 == MAX_DECISIONS:
                     raise
-                continue
-            except BaseException:
-                self._entries.pop(run, None)
-                raise
-            entry.run = after
-            if change.extra.payload is not None:
-                entry.remember(before.version + 1, change.extra.payload)
-            self._announce(before, after, events)
-            return before, after
         raise AssertionError("the loop returns or raises")
 
-    async def _withdrawing(self, before: Run, after: Run, extra: Extra) -> Extra:
-        """Take back the requests to humans whose actions can no longer happen."""
-        moves: list[MoveApproval] = []
-        for key, call in after.calls.items():
-            old = before.calls.get(key)
-            if (
-                old is None
-                or old.state not in (CallState.HELD, CallState.GRANTED)
-                or call.state is not CallState.CANCELED
-            ):
-                continue
-            approval = await self.views.approval(after.tenant, call.approval)
-            if approval is not None:
-                withdrawn = replace(approval, state=ApprovalState.WITHDRAWN, decided_at=self.world.now())
-                moves.append(MoveApproval(approval.state, withdrawn, unexpired=False))
-        return replace(extra, moved_approvals=(*extra.moved_approvals, *moves)) if moves else extra
+    async def _committed(self, entry: Entry, change: Change) -> Run:
+        """Decide a change and commit it; what is in memory of a run whose commit failed is dropped."""
+        before = entry.run
+        body, payload = _bytes_of(change.extra.payload)
+        events, after = await self._decide(entry, change, payload)
+        if not events:
+            return before
+        decided = Decided(before, after, entry.plan, events)
+        extra = await accompany(decided, change.extra, self.views, self.world)
+        try:
+            canceled = await _to_its_end(
+                self.ledger.commit(unit_of(decided, extra, change.record, body, self.world))
+            )
+        except BaseException:
+            self.memory.forget(before.id)
+            raise
+        entry.run = after
+        if body is not None:
+            entry.remember(before.version + 1, payload)
+        if after.closed is not None:
+            entry.contents.clear()
+        self._announce(decided, change.record)
+        if canceled:
+            raise asyncio.CancelledError
+        return after
 
-    async def _decide(self, entry: Entry, change: Change) -> tuple[tuple[Event, ...], Run]:
+    async def _decide(self, entry: Entry, change: Change, payload: Json) -> tuple[tuple[Event, ...], Run]:
         fresh: dict[int, Json] = {}
         if change.extra.payload is not None:
-            fresh[entry.run.version + 1] = change.extra.payload
+            fresh[entry.run.version + 1] = payload
         while True:
-            sight = self.sight_of(entry.run, {**entry.contents, **fresh})
+            sight = self.sight_of(entry.run, ChainMap(fresh, entry.contents))
             try:
                 return decide(entry.run, entry.plan, change.command, sight, change.offer)
             except ContentNeeded as needed:
-                await self.fill(entry, needed.seqs)
-
-    def known(self, run: str) -> Entry | None:
-        """Find a run that is in memory."""
-        return self._entries.get(run)
-
-    def sight(self, entry: Entry) -> Sight:
-        """Make what decisions about a run may see, from what is in memory; see `fill`."""
-        return self.sight_of(entry.run, entry.contents)
+                fresh.update(await self.memory.read(entry, needed.seqs))
 
     def sight_of(self, run: Run | Created, contents: Mapping[int, Json]) -> Sight:
         """Make what decisions may see: the time, contents, contracts, and policy's judgement of starts."""
@@ -262,115 +169,40 @@ class Runs:
                 )
             )
 
-        return Sight(self.world.now(), contents, self.catalogue.contracts, judge)
+        return Sight(self.world.now(), contents, self.catalogue.contracts(run.app), judge)
 
-    async def _commit(
-        self,
-        before: Run | None,
-        after: Run,
-        plan: Plan,
-        events: tuple[Event, ...],
-        extra: Extra,
-        record: Record,
-    ) -> None:
-        new, moved = task_rows(before, after, plan)
-        await self.ledger.commit(
-            Unit(
-                tenant=after.tenant,
-                run=after.id,
-                expected=before.version if before is not None else 0,
-                drafts=self._drafts(before, after, events, extra.payload, record),
-                others=extra.others,
-                head=head_row(after),
-                new_tasks=new,
-                moved_tasks=moved,
-                new_approvals=extra.new_approvals,
-                moved_approvals=extra.moved_approvals,
-                postings=extra.postings,
-                submission=extra.submission,
-            )
-        )
-
-    def _drafts(
-        self, before: Run | None, after: Run, events: tuple[Event, ...], payload: Json, record: Record
-    ) -> tuple[Draft, ...]:
-        drafts: list[Draft] = []
-        for at, event in enumerate(events):
-            fields: dict[str, Any] = msgspec.to_builtins(event)
-            fields["actor"] = record.actor
-            if record.cause:
-                fields["cause"] = record.cause
-            if at == len(events) - 1:
-                fields["status"] = after.status.value
-            if before is not None and isinstance(event, CallMoved):
-                fields["evidence"] = evidence_of(before)
-            body = canonical(payload) if at == 0 and payload is not None else None
-            drafts.append(Draft(fields, body, self.world.salt() if body is not None else b""))
-        return tuple(drafts)
-
-    def _announce(self, before: Run | None, after: Run, events: tuple[Event, ...]) -> None:
+    def _announce(self, decided: Decided, record: Record) -> None:
+        stirred = self._stirring.pop(decided.after.id, None)
+        if stirred is not None:
+            stirred.set()
         if self.on_commit is not None:
-            self.on_commit(before, after, events)
+            self.on_commit(decided.before, decided.after, decided.events, record)
 
-    async def keep_plan(self, tenant: str, plan: Plan) -> Digest:
-        """Store a plan once; it is named by its digest everywhere else."""
-        digest = plan_digest(plan)
-        if f"{tenant}/{digest}" not in self._plans:
-            await self.blobs.put(tenant, plan_bytes(plan))
-            self._plans[f"{tenant}/{digest}"] = plan
-        return digest
-
-    async def _plan(self, tenant: str, digest: Digest) -> Plan:
-        plan = self._plans.get(f"{tenant}/{digest}")
-        if plan is None:
-            body = await self.blobs.get(tenant, digest)
-            if body is None:
-                raise NotFound("plan", digest)
-            plan = self._plans[f"{tenant}/{digest}"] = parse_plan(body)
-        return plan
-
-    async def _load(self, tenant: str, run: str) -> Entry:
-        state: Run | None = None
-        after = 0
-        contents: dict[int, Json] = {}
-        while True:
-            page = await self.ledger.events(tenant, run, after, _PAGE)
-            for stored in page:
-                state = evolve(state, decode_event(stored.header))
-                if stored.payload is not None:
-                    contents[stored.seq] = parse_canonical(stored.payload)
-            if len(page) < _PAGE:
-                break
-            after = page[-1].seq
-        if state is None:
-            raise NotFound("run", run)
-        entry = Entry(state, await self._plan(tenant, state.plan))
-        for seq, payload in list(contents.items())[-REMEMBERED_PAYLOADS:]:
-            entry.remember(seq, payload)
-        return entry
-
-    async def fill(self, entry: Entry, seqs: tuple[int, ...]) -> None:
-        """Read payloads into memory.
-
-        Raises:
-            NotFound: One of them does not exist or was erased.
-        """
-        wanted = [seq for seq in seqs if seq not in entry.contents]
-        if wanted:
-            found = await self.ledger.payloads(entry.run.tenant, entry.run.id, wanted)
-            for seq, body in found.items():
-                entry.remember(seq, parse_canonical(body))
-            missing = [seq for seq in wanted if seq not in found]
-            if missing:
-                raise NotFound("payload", f"{entry.run.id}.{missing[0]}")
-
-    def _keep(self, entry: Entry) -> None:
-        self._entries[entry.run.id] = entry
-        self._entries.move_to_end(entry.run.id)
-        if len(self._entries) > REMEMBERED_RUNS:
-            self._entries.popitem(last=False)
+    def stirring(self, run: str) -> asyncio.Event:
+        """Hand out an event that the run's next change sets."""
+        return self._stirring.setdefault(run, asyncio.Event())
 
 
-def evidence_of(run: Run) -> list[str]:
-    """Name the outputs that a decision about an action rests on, by their digests."""
-    return [step.output_digest for step in run.steps.values() if step.output_digest]
+async def _to_its_end(commit: Coroutine[Any, Any, None]) -> bool:
+    """Wait for a commit even when canceled, since it cannot be taken back and others must hear of it.
+
+    Returns:
+        Whether the caller was canceled meanwhile, and must raise that once it has told them.
+    """
+    work = asyncio.ensure_future(commit)
+    canceled = False
+    while not work.done():
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            canceled = True
+    work.result()
+    return canceled
+
+
+def _bytes_of(payload: Json) -> tuple[bytes | None, Json]:
+    """Encode a payload and parse it back: what is remembered is what a restart reads, and nobody else's object."""
+    if payload is None:
+        return None, None
+    body = canonical(payload)
+    return body, parse_canonical(body)

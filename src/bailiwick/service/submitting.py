@@ -12,8 +12,9 @@ from bailiwick.policy import ActionKind, ActionRequest, Permission, Principal, V
 from bailiwick.ports import Draft, GuardFailed, Ledger, Submission, Unit, World
 from bailiwick.run import Created, Run
 from bailiwick.service.catalogue import AppEntry, Catalogue
+from bailiwick.service.changes import Extra, Record
 from bailiwick.service.refusals import DeadlineExpired, InvalidIntent, KeyReused, NotFound, PolicyDenied
-from bailiwick.service.runs import Extra, Record, Runs
+from bailiwick.service.runs import Runs
 
 DEFAULT_DEADLINE_SECONDS = 3600
 MAX_DEADLINE_SECONDS = 90 * 86_400
@@ -110,7 +111,7 @@ class Submitting:
                 raise InvalidIntent(listed[0]["pointer"], listed[0]["detail"], errors=listed)
         return compile_workflow(
             workflow,
-            self._catalogue.versions,
+            app.contracts.versions,
             app.rules,
             intent.constraints,
             objective=intent.title,
@@ -143,7 +144,9 @@ class Submitting:
         if intent.deadline:
             deadline = parse_instant(intent.deadline)
         else:
-            deadline = Instant(now + (intent.deadline_seconds or DEFAULT_DEADLINE_SECONDS) * _MICROSECONDS)
+            # However long ago it was, it has to stay an instant that can be shown.
+            seconds = max(intent.deadline_seconds or DEFAULT_DEADLINE_SECONDS, -MAX_DEADLINE_SECONDS)
+            deadline = Instant(now + seconds * _MICROSECONDS)
         if deadline <= now:
             raise DeadlineExpired(format_instant(deadline), format_instant(now))
         if deadline > now + MAX_DEADLINE_SECONDS * _MICROSECONDS:

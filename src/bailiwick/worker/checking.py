@@ -7,9 +7,10 @@ import msgspec
 
 from bailiwick.base import Digest
 from bailiwick.contract import Contract, validator_for
-from bailiwick.plan import RuleBook, Subject, SubjectKind, check_brief
+from bailiwick.plan import RuleBook, Subject, SubjectKind
 from bailiwick.ports import Assignment, Trees
 from bailiwick.run import PLAN
+from bailiwick.service import check_planned
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -31,8 +32,8 @@ class Checker:
     ) -> Checked:
         """Hold an output, and the workspace if it was changed, to what was promised."""
         if assignment.step == PLAN:
-            found = check_brief(output, assignment.phrases, assignment.constraints)
-            return Checked((), tuple(f"{finding.pointer}: {finding.detail}" for finding in found))
+            planned = check_planned(output, self._books[assignment.app], assignment.checks)
+            return Checked(planned.rules, planned.findings)
         errors = validator_for(contract.output).errors(output)
         if errors:
             return Checked((), tuple(f"{error.pointer or '/'}: {error.detail}" for error in errors))

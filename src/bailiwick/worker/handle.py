@@ -2,16 +2,17 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
-
-import msgspec
 
 from bailiwick.app import CallRefused, Parking
 from bailiwick.base import Instant, canonical
 from bailiwick.budget import input_token_bound
+from bailiwick.contract import ErrorCategory
 from bailiwick.ports import (
     Assignment,
     Dispatch,
+    Fenced,
     Frame,
     Message,
     ModelReply,
@@ -19,19 +20,26 @@ from bailiwick.ports import (
     Parked,
     Proposal,
     Recorded,
-    Stop,
     ToolSpec,
     WorkerPort,
     World,
 )
+from bailiwick.run import LeaseLost
+from bailiwick.service import SessionLost
 from bailiwick.worker.executor import Executor
+from bailiwick.worker.insisting import insist
+from bailiwick.worker.leash import Leash
 from bailiwick.worker.wire import Chain, reply_of
 
 FLUSH_SECONDS = 0.05
 
 
 class Handle:
-    """Implements `app.Context` for one attempt of one step."""
+    """Implements `app.Context` for one attempt of one step.
+
+    `tree` is the workspace after the calls so far; `parked` says why no call is possible any more, `gone` that
+    the step is no longer this worker's to report on; `soft_limit` that the agent should finish.
+    """
 
     def __init__(
         self,
@@ -41,20 +49,24 @@ class Handle:
         assignment: Assignment,
         executor: Executor,
         world: World,
-        stop: Stop,
+        leash: Leash,
     ) -> None:
         self._port = port
         self._session = session
         self.assignment = assignment
         self._executor = executor
         self._world = world
-        self.stop = stop
+        self.leash = leash
         self.tree = assignment.tree
+        self.parked: str | None = None
+        self.gone = False
+        self.soft_limit = False
+        self._asked: dict[ErrorCategory, float] = {}
         self._seen: Counter[bytes] = Counter()
         self._chain = Chain()
         self._frames: list[Frame] = []
         self._flusher: asyncio.Task[None] | None = None
-        self._key = ""
+        self._going: set[asyncio.Task[Recorded]] = set()
 
     @property
     def run(self) -> str:
@@ -74,10 +86,10 @@ class Handle:
     async def tool(self, capability: str, arguments: dict[str, Any] | None = None, *, key: str = "") -> Any:
         """See `Context.tool`."""
         given = arguments if arguments is not None else {}
-        recorded = await self._ask(self._proposal(capability, given, key=key), None)
+        recorded = await self._call(self._proposal(capability, given, key=key), None)
         if recorded.tree:
             self.tree = recorded.tree
-        return self._outcome(capability, recorded)
+        return _outcome(capability, recorded)
 
     async def model(
         self,
@@ -107,34 +119,58 @@ class Handle:
         )
         bound = input_token_bound(request.texts())
         proposal = self._proposal(f"model:{model}", arguments, input_tokens=bound)
-        recorded = await self._ask(proposal, request)
-        return reply_of(self._outcome(f"model:{model}", recorded))
+        recorded = await self._call(proposal, request)
+        return reply_of(_outcome(f"model:{model}", recorded))
 
     def say(self, text: str) -> None:
         """See `Context.say`."""
-        self.sink({"type": "text", "text": text})
+        self._frame("", {"type": "text", "text": text})
 
-    def sink(self, body: dict[str, Any]) -> None:
-        """Take one frame of live output; sent in small batches, never waited for."""
+    def retry_after(self, category: ErrorCategory) -> float | None:
+        """Tell how many seconds the other side of a failed call of this category asked to wait."""
+        return self._asked.get(category)
+
+    def sink(self, key: str) -> Callable[[dict[str, Any]], None]:
+        """Make the sink of one call's live output; sent in small batches, never waited for."""
+        return lambda body: self._frame(key, body)
+
+    def _frame(self, key: str, body: dict[str, Any]) -> None:
         now = Instant(self._world.now())
-        self._frames.append(Frame(self.run, self.step, self.assignment.epoch, self._key, now, body))
+        self._frames.append(Frame(self.run, self.step, self.assignment.epoch, key, now, body))
         if self._flusher is None:
             self._flusher = asyncio.ensure_future(self._flush())
 
     async def _flush(self) -> None:
         await asyncio.sleep(FLUSH_SECONDS)
-        await self.close()
+        self._flusher = None
+        await self._send()
 
-    async def close(self) -> None:
-        """Send what is left of the live output."""
-        frames, self._frames, self._flusher = tuple(self._frames), [], None
+    async def _send(self) -> None:
+        frames, self._frames = tuple(self._frames), []
         if frames:
             await self._port.frames(self._session, frames)
+
+    async def drain(self) -> None:
+        """Wait until every call on its way has its outcome recorded, those too that the agent gave up on."""
+        while self._going:
+            await asyncio.wait(self._going)
+
+    async def close(self, *, abandon: bool = False) -> None:
+        """Let nothing more begin, and send what is left of the live output; calls on their way may be abandoned."""
+        if self.parked is None:
+            self.parked = "the attempt has ended"
+        for call in tuple(self._going) if abandon else ():
+            call.cancel()
+        if self._flusher is not None:
+            self._flusher.cancel()
+            self._flusher = None
+        await self._send()
 
     def _proposal(
         self, capability: str, arguments: dict[str, Any], *, key: str = "", input_tokens: int = 0
     ) -> Proposal:
-        same = capability.encode() + b"\0" + canonical(arguments)
+        # Versions count together: two ranges may mean one version, and their calls are then the same.
+        same = capability.partition("@")[0].encode() + b"\0" + canonical(arguments)
         self._seen[same] += 1
         return Proposal(
             tenant=self.assignment.tenant,
@@ -148,32 +184,68 @@ class Handle:
             input_tokens=input_tokens,
         )
 
+    async def _call(self, proposal: Proposal, request: ModelRequest | None) -> Recorded:
+        """Bring a call to its recorded outcome, also when the agent stops waiting for it."""
+        call = asyncio.ensure_future(self._ask(proposal, request))
+        self._going.add(call)
+        call.add_done_callback(self._ended)
+        return await asyncio.shield(call)
+
+    def _ended(self, call: asyncio.Task[Recorded]) -> None:
+        self._going.discard(call)
+        if not call.cancelled():
+            call.exception()  # looked at, so that asyncio does not report what nobody waited for
+
     async def _ask(self, proposal: Proposal, request: ModelRequest | None) -> Recorded:
         while True:
-            if self.stop.requested and not self.stop.reason.startswith("halt"):
-                raise Parking(self.stop.reason)
+            if self.parked is not None:
+                raise Parking(self.parked)
+            if self.leash.ended:
+                raise self._park(self.leash.reason, gone=False)
+            recorded = await self._answer(proposal, request)
+            if recorded.state == "lost":
+                continue
+            self.soft_limit = self.soft_limit or recorded.soft_limit
+            if recorded.state == "unknown":
+                raise self._park("outcome unknown", gone=True)
+            if recorded.state == "canceled" and self.leash.ended:
+                raise self._park(self.leash.reason, gone=False)
+            return recorded
+
+    async def _answer(self, proposal: Proposal, request: ModelRequest | None) -> Recorded:
+        try:
             match await self._port.act(self._session, proposal):
+                case Parked(reason=reason, canceled=True):
+                    self.leash.pull("cancel", reason)
+                    raise self._park(reason, gone=False)
                 case Parked(reason=reason):
-                    raise Parking(reason)
+                    raise self._park(reason, gone=True)
                 case Recorded() as recorded:
                     return recorded
                 case Dispatch() as dispatch:
-                    recorded = await self._execute(dispatch, request)
-                    if recorded.state not in ("lost",):
-                        return recorded
+                    return await self._execute(dispatch, request)
+        except (LeaseLost, SessionLost, Fenced) as lost:
+            raise self._park(lost.message, gone=True) from lost
 
     async def _execute(self, dispatch: Dispatch, request: ModelRequest | None) -> Recorded:
-        self._key = dispatch.key
-        outcome = await self._executor.execute(dispatch, request, self.sink, self.stop)
-        self._key = ""
-        await self.close()
-        recorded = await self._port.settle(self._session, outcome)
-        if recorded.state in ("unknown", "canceled"):
-            raise Parking(recorded.reason or recorded.state)
-        return recorded
+        stop = self.leash.stop
+        outcome = await self._executor.execute(dispatch, request, self.sink(dispatch.key), stop)
+        if outcome.retry_after is not None and outcome.category is not None:
+            self._asked[outcome.category] = outcome.retry_after
+        if outcome.state == "lost":
+            self.leash.renew(stop)
+        await self._send()
+        return await insist(lambda: self._port.settle(self._session, outcome))
 
-    def _outcome(self, capability: str, recorded: Recorded) -> Any:
-        if recorded.state != "done":
-            category = str(recorded.category or "internal")
-            raise CallRefused(capability, recorded.state, category, recorded.reason)
-        return recorded.outcome
+    def _park(self, reason: str, *, gone: bool) -> Parking:
+        if self.parked is None:
+            self.parked = reason
+        self.gone = self.gone or gone
+        return Parking(reason)
+
+
+def _outcome(capability: str, recorded: Recorded) -> Any:
+    if recorded.state != "done":
+        category = str(recorded.category or "internal")
+        raise CallRefused(capability, recorded.state, category, recorded.reason)
+    return recorded.outcome

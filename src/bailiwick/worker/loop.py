@@ -14,6 +14,7 @@ from bailiwick.worker.handle import Handle
 
 MAX_REPAIRS = 1
 MAX_RESULT_CHARS = 60_000
+_FINISH = "Most of this run's budget is spent. Begin nothing new: finish what you are at, and give your final answer."
 _LAST_TURN = "This is your last turn: call no more tools, and give your final answer now."
 
 
@@ -29,6 +30,7 @@ class AgentLoop:
         self._names = {parse_ref(name).name: name for name in agent.contract.tools}
         self._specs = tuple(_spec(name, tools) for name in agent.contract.tools)
         self._repairs = 0
+        self._told = False
 
     async def run(self, output_schema: dict[str, Any]) -> tuple[dict[str, Any], Checked]:
         """Work until the answer fits the schema and the rules.
@@ -41,6 +43,9 @@ class AgentLoop:
         """
         messages = self._opening()
         for turn in range(self._agent.max_turns):
+            if self._handle.soft_limit and not self._told:
+                self._told = True
+                messages.append(Message("user", _FINISH))
             if turn == self._agent.max_turns - 1 and turn > 0:
                 messages.append(Message("user", _LAST_TURN))
             reply = await self._ask(messages, output_schema)

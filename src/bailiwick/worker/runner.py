@@ -8,18 +8,22 @@ import structlog
 from msgspec.structs import replace
 
 from bailiwick.app import AgentDefinition, CallRefused, Parking
-from bailiwick.base import Refusal
+from bailiwick.base import Category, Refusal, canonical, parse_canonical
 from bailiwick.contract import Contract, ErrorCategory
 from bailiwick.plan import brief_schema
-from bailiwick.ports import Assignment, Report, Stop, ToolHost, WorkerPort, World
-from bailiwick.run import PLAN, LeaseLost
+from bailiwick.ports import Assignment, Report, ToolHost, WorkerPort, World
+from bailiwick.run import PLAN
 from bailiwick.worker.checking import Checked, Checker
+from bailiwick.worker.entering import AgentRaised, enter
 from bailiwick.worker.executor import Executor
 from bailiwick.worker.failure import StepFailed
 from bailiwick.worker.handle import Handle
+from bailiwick.worker.insisting import insist
+from bailiwick.worker.leash import Leash
 from bailiwick.worker.loop import AgentLoop
 
 log = structlog.get_logger("bailiwick.worker")
+MAX_REASON = 500
 _NOTHING = Checked((), ())
 
 
@@ -43,7 +47,7 @@ class Runner:
         self._agents = agents
         self._world = world
 
-    async def run(self, session: str, assignment: Assignment, stop: Stop) -> Report | None:
+    async def run(self, session: str, assignment: Assignment, leash: Leash) -> Report | None:
         """Work on an assignment; None when it is no longer ours to report on (parked, lost, executed)."""
         handle = Handle(
             port=self._port,
@@ -51,7 +55,7 @@ class Runner:
             assignment=assignment,
             executor=self._executor,
             world=self._world,
-            stop=stop,
+            leash=leash,
         )
         blank = Report(
             task=assignment.task,
@@ -62,36 +66,52 @@ class Runner:
         )
         try:
             if assignment.dispatch is not None:
-                await self._execute_granted(session, assignment, handle, stop)
-                return None
+                return await self._granted(session, assignment, handle, blank)
+            report = await self._report(assignment, handle, blank)
+            await handle.drain()
+        except asyncio.CancelledError:
+            await handle.close(abandon=True)
+            raise
+        finally:
+            await handle.close()
+        if handle.gone:
+            log.info("step.parked", reason=handle.parked)
+            return None
+        return report
+
+    async def _granted(
+        self, session: str, assignment: Assignment, handle: Handle, blank: Report
+    ) -> Report | None:
+        """Execute a granted action; its outcome alone moves the step on, so there is nothing to report."""
+        assert assignment.dispatch is not None, "a granted action comes with its dispatch"
+        dispatch = assignment.dispatch
+        try:
+            outcome = await self._executor.execute(
+                dispatch, None, handle.sink(dispatch.key), handle.leash.stop
+            )
+            await insist(lambda: self._port.settle(session, outcome))
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong with a host is this step's failure
+            return _broken(blank, error)
+        return None
+
+    async def _report(self, assignment: Assignment, handle: Handle, blank: Report) -> Report:
+        try:
             output, checked = await self._work(assignment, handle)
         except Parking as parking:
-            if stop.requested and not stop.reason.startswith(("halt", "lost")):
-                return replace(blank, category=ErrorCategory.CANCELED, reason=stop.reason)
-            log.info("step.parked", run_id=assignment.run, step=assignment.step, reason=str(parking))
-            return None
-        except LeaseLost as lost:
-            log.info("step.fenced", run_id=assignment.run, step=assignment.step, code=lost.code)
-            return None
+            return replace(blank, category=ErrorCategory.CANCELED, reason=str(parking))
         except StepFailed as failed:
+            asked = failed.retry_after
             return replace(
                 blank,
                 category=failed.category,
-                reason=failed.reason,
+                reason=failed.reason[:MAX_REASON],
                 rules=failed.rules,
                 findings=failed.findings,
-                retry_after=failed.retry_after,
+                retry_after=asked if asked is not None else handle.retry_after(failed.category),
             )
-        finally:
-            await handle.close()
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong in a step is that step's failure
+            return _broken(blank, error)
         return replace(blank, output=output, rules=checked.rules)
-
-    async def _execute_granted(
-        self, session: str, assignment: Assignment, handle: Handle, stop: Stop
-    ) -> None:
-        assert assignment.dispatch is not None, "a granted action comes with its dispatch"
-        outcome = await self._executor.execute(assignment.dispatch, None, handle.sink, stop)
-        await self._port.settle(session, outcome)
 
     async def _work(self, assignment: Assignment, handle: Handle) -> tuple[dict[str, Any], Checked]:
         match assignment.kind:
@@ -123,10 +143,10 @@ class Runner:
         agent = self._agents.get((assignment.app, assignment.capability))
         if agent is None:
             raise StepFailed(ErrorCategory.INTERNAL, f"this worker has no agent {assignment.capability}")
-        schema = agent.contract.output
-        if assignment.step == PLAN:
-            schema = brief_schema(assignment.phrases)
         if agent.run is None:
+            schema = agent.contract.output
+            if assignment.step == PLAN:
+                schema = brief_schema(assignment.phrases)
             loop = AgentLoop(agent=agent, handle=handle, checker=self._checker, tools=self._tools)
             return await loop.run(schema)
         output = await self._code(agent, assignment, handle)
@@ -141,16 +161,31 @@ class Runner:
     async def _code(self, agent: AgentDefinition, assignment: Assignment, handle: Handle) -> dict[str, Any]:
         assert agent.run is not None, "a code agent has code"
         try:
-            output = await agent.run(handle, assignment.input)
-        except CallRefused as refused:
-            raise StepFailed(ErrorCategory(refused.category), str(refused)) from refused
-        except (Refusal, StepFailed, asyncio.CancelledError):
-            raise
-        except Exception as error:  # an author's code may raise anything; the step fails, the worker lives
-            log.warning("agent.raised", run_id=assignment.run, step=assignment.step, exc_info=error)
-            raise StepFailed(ErrorCategory.INTERNAL, f"{type(error).__name__}: {error}"[:500]) from error
-        if not isinstance(output, dict):
-            raise StepFailed(
-                ErrorCategory.INVALID_OUTPUT, f"the agent returned {type(output).__name__}, not a dict"
-            )
-        return output
+            output = await enter(agent.run, handle, assignment.input)
+        except AgentRaised as raised:
+            cause = raised.__cause__
+            if isinstance(cause, CallRefused):
+                raise StepFailed(ErrorCategory(cause.category), str(cause)) from cause
+            log.warning("agent.raised", exc_info=cause)
+            raise StepFailed(ErrorCategory.INTERNAL, _told(cause)) from cause
+        await handle.drain()
+        try:
+            plain = parse_canonical(canonical(output))
+        except TypeError as error:
+            raise StepFailed(ErrorCategory.INVALID_OUTPUT, f"the output is not JSON: {error}") from error
+        if not isinstance(plain, dict):
+            name = type(output).__name__
+            raise StepFailed(ErrorCategory.INVALID_OUTPUT, f"the agent returned {name}, not a dict")
+        return plain
+
+
+def _broken(blank: Report, error: Exception) -> Report:
+    """Report what no agent and no policy meant: a refusal of the platform, or a fault in it or in a host."""
+    log.error("step.broken", exc_info=error)
+    passing = isinstance(error, Refusal) and error.category is Category.UNAVAILABLE
+    category = ErrorCategory.TRANSIENT if passing else ErrorCategory.INTERNAL
+    return replace(blank, category=category, reason=_told(error))
+
+
+def _told(error: BaseException | None) -> str:
+    return f"{type(error).__name__}: {error}"[:MAX_REASON]

@@ -1,30 +1,47 @@
 """The worker: a leased session that claims tasks, works on several at once, and heeds notices."""
 
 import asyncio
+from collections import OrderedDict
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
-from bailiwick.base import Refusal
-from bailiwick.ports import Assignment, Hello, Notice, Session, Stop, WorkerPort
+from bailiwick.base import Category, Refusal
+from bailiwick.ports import Assignment, Fenced, Hello, Notice, Report, Session, WorkerPort
+from bailiwick.run import LeaseLost
+from bailiwick.worker.insisting import insist
+from bailiwick.worker.leash import Leash
 from bailiwick.worker.runner import Runner
 
 log = structlog.get_logger("bailiwick.worker")
 CLAIM_WAIT_SECONDS = 5.0
+PAUSE_SECONDS = 1.0
+MAX_EARLY = 256
 
 
 class Hand:
     """A task that is being worked on."""
 
-    def __init__(self, assignment: Assignment, stop: Stop, work: asyncio.Task[None]) -> None:
+    def __init__(self, assignment: Assignment, leash: Leash, work: asyncio.Task[None]) -> None:
         self.assignment = assignment
-        self.stop = stop
+        self.leash = leash
         self.work = work
+
+    def heed(self, notice: Notice) -> None:
+        """Stop what a notice says; a task that others have is left at once."""
+        self.leash.pull(notice.what, notice.reason)
+        if notice.what in ("lost", "timeout"):
+            self.work.cancel()
 
 
 class Worker:
     """Runs until canceled; its session is opened again when it was lost.
 
     Args:
+        port: The control plane.
+        runner: Does the work.
+        name: Names the worker; a second session under one name ends the first.
+        capabilities: The queue keys that it serves.
         slots: How many tasks it works on at once.
     """
 
@@ -36,36 +53,51 @@ class Worker:
         self._hello = Hello(name, capabilities)
         self._slots = slots
         self._hands: dict[str, Hand] = {}
+        self._early: OrderedDict[tuple[str, int], Notice] = OrderedDict()
         self._free = asyncio.Event()
 
     async def run(self) -> None:
         """Work until canceled."""
         while True:
-            session = await self._port.hello(self._hello)
-            log.info("worker.session", session=session.id, worker=self._hello.worker)
             try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._heartbeat(session))
-                    group.create_task(self._claim(session, group))
-            except* Refusal as lost:
-                log.warning("worker.session_lost", reasons=[str(error) for error in lost.exceptions])
+                await self._session()
+            except* Refusal as refused:
+                log.warning("worker.session_lost", reasons=[str(error) for error in refused.exceptions])
+            except* Exception as failed:  # a fault in one task must not leave the others without a worker
+                log.error("worker.failed", exc_info=failed)
             finally:
-                for hand in list(self._hands.values()):
+                for hand in self._hands.values():
                     hand.work.cancel()
                 self._hands.clear()
+                self._early.clear()
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _session(self) -> None:
+        session = await insist(lambda: self._port.hello(self._hello))
+        log.info("worker.session", session=session.id, worker=self._hello.worker)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._heartbeat(session))
+            group.create_task(self._claim(session, group))
 
     async def _heartbeat(self, session: Session) -> None:
         while True:
-            for notice in await self._port.heartbeat(session.id, session.heartbeat_seconds):
+            try:
+                notices = await self._port.heartbeat(session.id, session.heartbeat_seconds)
+            except Refusal as refusal:
+                await _outlive(refusal)
+                continue
+            for notice in notices:
                 self._heed(notice)
 
     def _heed(self, notice: Notice) -> None:
         hand = self._hands.get(notice.task)
-        if hand is None or hand.assignment.epoch != notice.epoch:
+        if hand is not None and hand.assignment.epoch == notice.epoch:
+            hand.heed(notice)
             return
-        hand.stop.request(f"{notice.what}: {notice.reason}")
-        if notice.what in ("lost", "timeout"):
-            hand.work.cancel()
+        # It may speak of a task whose assignment is still on its way to us.
+        self._early[notice.task, notice.epoch] = notice
+        if len(self._early) > MAX_EARLY:
+            self._early.popitem(last=False)
 
     async def _claim(self, session: Session, group: asyncio.TaskGroup) -> None:
         while True:
@@ -74,30 +106,65 @@ class Worker:
                 self._free.clear()
                 await self._free.wait()
                 continue
-            for assignment in await self._port.claim(session.id, free, CLAIM_WAIT_SECONDS):
-                stop = Stop()
-                work = group.create_task(self._work(session, assignment, stop))
-                self._hands[assignment.task] = Hand(assignment, stop, work)
+            try:
+                assignments = await self._port.claim(session.id, free, CLAIM_WAIT_SECONDS)
+            except Refusal as refusal:
+                await _outlive(refusal)
+                continue
+            for assignment in assignments:
+                leash = Leash()
+                work = group.create_task(self._work(session, assignment, leash))
+                self._take(assignment, leash, work)
 
-    async def _work(self, session: Session, assignment: Assignment, stop: Stop) -> None:
+    def _take(self, assignment: Assignment, leash: Leash, work: asyncio.Task[None]) -> None:
+        hand = self._hands[assignment.task] = Hand(assignment, leash, work)
+        early = self._early.pop((assignment.task, assignment.epoch), None)
+        if early is not None:
+            hand.heed(early)
+
+    async def _work(self, session: Session, assignment: Assignment, leash: Leash) -> None:
         """Work on an assignment, and on what follows from it in the same session."""
         current: Assignment | None = assignment
         try:
             while current is not None:
-                report = await self._runner.run(session.id, current, stop)
-                self._hands.pop(current.task, None)
-                if report is None:
-                    return
-                current = await self._port.finish(session.id, report)
+                with bound_contextvars(**_context_of(current)):
+                    report = await self._runner.run(session.id, current, leash)
+                    following = await self._finish(session, report) if report is not None else None
+                self._drop(current)
+                current = following
                 if current is not None:
-                    stop = Stop()
+                    leash = Leash()
                     task = asyncio.current_task()
                     assert task is not None, "this runs in a task"
-                    self._hands[current.task] = Hand(current, stop, task)
-        except Refusal as refusal:
-            log.info("step.refused", run_id=assignment.run, step=assignment.step, code=refusal.code)
+                    self._take(current, leash, task)
         finally:
-            self._hands.pop(assignment.task, None)
             if current is not None:
-                self._hands.pop(current.task, None)
+                self._drop(current)
             self._free.set()
+
+    def _drop(self, assignment: Assignment) -> None:
+        hand = self._hands.get(assignment.task)
+        if hand is not None and hand.assignment.epoch == assignment.epoch:
+            del self._hands[assignment.task]
+
+    async def _finish(self, session: Session, report: Report) -> Assignment | None:
+        """Hand a report in; one that comes too late is thrown away."""
+        try:
+            return await insist(lambda: self._port.finish(session.id, report))
+        except (LeaseLost, Fenced) as lost:
+            log.info("step.fenced", code=lost.code)
+            return None
+
+
+async def _outlive(refusal: Refusal) -> None:
+    """Wait while the store cannot be asked; every other refusal ends the session."""
+    if refusal.category is not Category.UNAVAILABLE:
+        raise refusal
+    log.warning("worker.waits", code=refusal.code)
+    await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _context_of(assignment: Assignment) -> dict[str, str]:
+    parts = assignment.traceparent.split("-")
+    trace = parts[1] if len(parts) == 4 else ""
+    return {"run_id": assignment.run, "trace_id": trace, "step": assignment.step}

@@ -1,0 +1,203 @@
+"""Assigning: a claimed step described so that a worker far away can work on it, or parked if it may not start."""
+
+from collections import ChainMap
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+from msgspec.structs import replace
+
+from bailiwick.base import Json, Refusal, canonical, parse_canonical
+from bailiwick.contract import ErrorCategory
+from bailiwick.plan import Plan, parse_brief, resolve, with_brief
+from bailiwick.ports import Assignment
+from bailiwick.run import (
+    CONTEXT,
+    INTENT_SEQ,
+    PLAN,
+    SYSTEM_CONTEXT,
+    ContentNeeded,
+    Fail,
+    Park,
+    Run,
+    Sight,
+    Step,
+    StepStatus,
+    brief_of,
+    capability_of,
+    input_of,
+    node_id,
+    output_of,
+    values_for,
+)
+from bailiwick.service.changes import Change, Record
+from bailiwick.service.granting import Granting
+from bailiwick.service.halts import Halts
+from bailiwick.service.memory import Entry
+from bailiwick.service.refusals import NotFound
+from bailiwick.service.rows import task_id, timeout_of
+from bailiwick.service.runs import Runs
+from bailiwick.service.sessions import Held, WorkerSession, actor_of
+
+T = TypeVar("T")
+
+
+class Assigning:
+    """Describes claimed steps."""
+
+    def __init__(self, *, runs: Runs, granting: Granting, halts: Halts) -> None:
+        self._runs = runs
+        self._granting = granting
+        self._halts = halts
+
+    def passing(self) -> AbstractContextManager[None]:
+        """Be waited for by whoever sets a halt, from the claim until the assignment is handed out."""
+        return self._halts.passing()
+
+    def served(self, run: Run, plan: Plan, step: Step) -> str:
+        """Name the exact version that serves a step now."""
+        wanted = capability_of(run, plan, step)
+        if wanted == SYSTEM_CONTEXT:
+            return wanted
+        try:
+            return self._runs.catalogue.contracts(run.app).served(wanted)
+        except NotFound:
+            return wanted
+
+    async def assign(self, run: Run, step: Step, session: WorkerSession) -> Assignment | None:
+        """Describe a step that the session has just claimed; None when it may not go on now."""
+        entry = await self._runs.entry(run.tenant, run.id)
+        held = Held(run.tenant, run.id, step.name, step.epoch)
+        session.holds[task_id(run.id, step.name)] = held
+        wanted = capability_of(run, entry.plan, step)
+        halt = self._halts.stopping(run, wanted, wanted)
+        if halt is not None:
+            await self._park(held, session, halt)
+            return None
+        try:
+            return await self._described(entry, run, step, session)
+        except NotFound as gone:
+            await self._park(held, session, f"{gone.message}; {gone.remedy}")
+        except Refusal as refusal:
+            await self._fail(held, session, refusal)
+        return None
+
+    async def _described(
+        self, entry: Entry, run: Run, step: Step, session: WorkerSession
+    ) -> Assignment | None:
+        assignment = await self._describe(entry, run, step)
+        if not step.call:
+            return assignment
+        dispatch = await self._granting.dispatch(run.tenant, run.id, step.name, step.epoch, session.id)
+        return replace(assignment, kind="action", dispatch=dispatch) if dispatch is not None else None
+
+    async def _park(self, held: Held, session: WorkerSession, reason: str) -> None:
+        async def consider(run: Run, plan: Plan) -> Change | None:
+            return Change(Park(held.step, held.epoch, reason), Record(actor_of(session.id)))
+
+        await self._runs.change(held.tenant, held.run, consider)
+
+    async def _fail(self, held: Held, session: WorkerSession, refusal: Refusal) -> None:
+        """Fail a step that cannot even be described: no worker will ever do better."""
+        reason = f"{refusal.code}: {refusal.message}"
+
+        async def consider(run: Run, plan: Plan) -> Change | None:
+            failed = Fail(held.step, held.epoch, ErrorCategory.INTERNAL, reason)
+            return Change(failed, Record(actor_of(session.id)))
+
+        await self._runs.change(held.tenant, held.run, consider)
+
+    async def _describe(self, entry: Entry, run: Run, step: Step) -> Assignment:
+        plan = entry.plan
+        capability = self.served(run, plan, step)
+        system = step.name == CONTEXT
+        contracts = self._runs.catalogue.contracts(run.app)
+        return Assignment(
+            task=task_id(run.id, step.name),
+            tenant=run.tenant,
+            app=run.app,
+            run=run.id,
+            step=step.name,
+            attempt=step.attempt,
+            epoch=step.epoch,
+            kind="context" if system else str(contracts[capability].kind),
+            capability=capability,
+            input={} if step.call else await self._input(entry, run, step),
+            timeout_seconds=timeout_of(plan, step),
+            tree=run.tree if step.tree_before is None else step.tree_before,
+            tree_before=run.base_tree,
+            traceparent=run.trace,
+            feedback=step.feedback,
+            checks=await self._checks(entry, run),
+            phrases=self._runs.catalogue.app(run.app).rules.phrases,
+            reviews=await self.reviewed(entry, run, step),
+            constraints=plan.constraints,
+        )
+
+    async def _seen(self, entry: Entry, run: Run, look: Callable[[Sight], T]) -> T:
+        """Look at recorded contents, reading what is not in memory."""
+        fresh: dict[int, Json] = {}
+        while True:
+            try:
+                return look(self._runs.sight_of(run, ChainMap(fresh, entry.contents)))
+            except ContentNeeded as needed:
+                fresh.update(await self._runs.memory.read(entry, needed.seqs))
+
+    async def _checks(self, entry: Entry, run: Run) -> tuple[tuple[str, str], ...]:
+        """Name the architect rules that hold: the plan's, and those that the brief added."""
+        plan = entry.plan
+        brief = run.steps.get(PLAN)
+        if plan.planner and brief is not None and brief.status is StepStatus.SUCCEEDED:
+            said = parse_brief(await self._seen(entry, run, lambda sight: brief_of(run, plan, sight)))
+            plan = with_brief(plan, said, self._runs.catalogue.app(run.app).rules)
+        return tuple(zip(plan.rules, plan.constraints, strict=True))
+
+    async def _input(self, entry: Entry, run: Run, step: Step) -> dict[str, Any]:
+        plan = entry.plan
+
+        def look(sight: Sight) -> dict[str, Any]:
+            if step.name == CONTEXT:
+                return _context_items(run, plan, sight)
+            if step.name == PLAN:
+                return planner_input(run, plan, sight)
+            return input_of(run, plan, plan.node(node_id(step.name)), step.name, sight)
+
+        # A copy: an agent may change what it is given, and memory must not change with it.
+        given = parse_canonical(canonical(await self._seen(entry, run, look)))
+        assert isinstance(given, dict), "an input is an object"
+        return given
+
+    async def reviewed(self, entry: Entry, run: Run, step: Step) -> str:
+        """Name what a reviewing step reviews, by digest; empty for all other steps."""
+        if step.name.startswith("$") or step.call:
+            return ""
+        plan = entry.plan
+        template = plan.node(node_id(step.name)).reviews
+        if not template:
+            return ""
+
+        def look(sight: Sight) -> str:
+            return str(resolve(template, values_for(run, plan, step.name, (), template, sight)))
+
+        return await self._seen(entry, run, look)
+
+
+def _context_items(run: Run, plan: Plan, sight: Sight) -> dict[str, Any]:
+    """Name the actions whose outputs the run begins with; their inputs may cite the intent."""
+    return {
+        item.id: {
+            "uses": item.uses,
+            "input": resolve(item.input, values_for(run, plan, CONTEXT, (), item.input, sight)),
+        }
+        for item in plan.context
+    }
+
+
+def planner_input(run: Run, plan: Plan, sight: Sight) -> dict[str, Any]:
+    """Gather what a planner is told: the intent, the loaded context, and the workflow in words."""
+    return {
+        "intent": sight.payload(INTENT_SEQ)["intent"],
+        "context": output_of(run.steps.get(CONTEXT), sight) if plan.context else {},
+        "workflow": {"name": plan.name, "steps": [node.id for node in plan.children("")]},
+        "constraints": list(plan.constraints),
+    }

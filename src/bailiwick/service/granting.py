@@ -1,0 +1,137 @@
+"""Granting: an action that people allowed is dispatched from its stored bytes, once, in the unit that uses the grant up."""
+
+from msgspec.structs import replace
+
+from bailiwick.contract import ErrorCategory
+from bailiwick.plan import Plan
+from bailiwick.policy import Verdict, VerdictKind
+from bailiwick.ports import Approval, ApprovalState, Dispatch, GuardFailed, MoveApproval
+from bailiwick.run import Call, CallState, Journal, Park, Run, Step
+from bailiwick.service.acting import agent_of
+from bailiwick.service.actions import Action, Actions
+from bailiwick.service.changes import Change, Extra, Record
+from bailiwick.service.gate import budget_fault, dispatch_of, held, repeatable
+from bailiwick.service.halts import Halts
+from bailiwick.service.holding import answers, consumption, fault_of_grant, request_approval
+from bailiwick.service.judging import request_of
+from bailiwick.service.refusals import NotFound
+from bailiwick.service.runs import Runs
+
+_RECORD = Record("platform:gate")
+
+
+class Granting:
+    """Dispatches what was granted; halt, policy and budget are checked again, and so is the grant."""
+
+    def __init__(self, *, runs: Runs, actions: Actions, halts: Halts) -> None:
+        self._runs = runs
+        self._actions = actions
+        self._halts = halts
+
+    async def dispatch(
+        self, tenant: str, run_id: str, step_name: str, epoch: int, session: str
+    ) -> Dispatch | None:
+        """Dispatch the granted action of a step that this session has claimed.
+
+        Returns:
+            None when it may not go on: the step was parked, or the grant is void.
+        """
+        dispatch: Dispatch | None = None
+
+        async def consider(run: Run, plan: Plan) -> Change | None:
+            nonlocal dispatch
+            step = held(run, step_name, epoch, session)
+            change = await self._decide(run, plan, step)
+            dispatch = None
+            if isinstance(change.command, Journal) and change.command.call.state is CallState.INTENDED:
+                action = await self._actions.stored(run, run.calls[step.call])
+                dispatch = dispatch_of(run, step, action, run.calls[step.call].tries + 1)
+            return change
+
+        try:
+            await self._runs.change(tenant, run_id, consider)
+        except GuardFailed:
+            await self._overtaken(tenant, run_id, step_name, epoch, session)
+            return None
+        return dispatch
+
+    async def _decide(self, run: Run, plan: Plan, step: Step) -> Change:
+        call = run.calls[step.call]
+        halt = self._halts.stopping(run, agent_of(plan, step), call.capability)
+        if halt is not None:
+            return Change(Park(step.name, step.epoch, halt), _RECORD)
+        try:
+            action = await self._actions.stored(run, call)
+        except NotFound as gone:
+            reason = f"{gone.message}; offer it again, then: bailiwick runs resume {run.id}"
+            return Change(Park(step.name, step.epoch, reason), _RECORD)
+        approval = await self._runs.views.approval(run.tenant, call.approval)
+        digest = self._runs.catalogue.digest(run.app, action.contract)
+        fault = fault_of_grant(approval, run, call, action, digest)
+        if fault or approval is None:
+            return void(step, call, fault)
+        return self._judged(run, plan, step, call, action, approval)
+
+    def _judged(
+        self, run: Run, plan: Plan, step: Step, call: Call, action: Action, approval: Approval
+    ) -> Change:
+        repeat = call.state is CallState.INTENDED
+        contracts = self._runs.catalogue.contracts(run.app)
+        verdict = self._runs.bundle.decide(request_of(run, plan, step, action, contracts))
+        if verdict.effect is VerdictKind.DENY:
+            return void(step, call, "; ".join(verdict.reasons) or "policy no longer allows it")
+        if verdict.effect is VerdictKind.HOLD and not answers(approval, verdict):
+            if repeat:
+                return void(step, call, "other rules hold it now than those that were answered")
+            return self._asked_again(run, step, call, action, approval, verdict)
+        if repeat and not repeatable(call, action.contract, self._runs.world.now()):
+            return void(step, call, "it was on its way when its worker was lost")
+        short = budget_fault(run, call, action.estimate)
+        if short:
+            return Change(Park(step.name, step.epoch, short), _RECORD)
+        intended = replace(
+            call,
+            state=CallState.INTENDED,
+            attempt=step.attempt,
+            epoch=step.epoch,
+            policies=verdict.policies,
+            policy_version="" if verdict.version == run.policy_version else verdict.version,
+        )
+        moved = () if repeat else (consumption(approval),)
+        return Change(Journal(intended), _RECORD, Extra(moved_approvals=moved))
+
+    def _asked_again(
+        self, run: Run, step: Step, call: Call, action: Action, approval: Approval, verdict: Verdict
+    ) -> Change:
+        """Other rules hold the action now: the old answer is void, and people are asked anew."""
+        new = replace(call, policies=verdict.policies, epoch=step.epoch, attempt=step.attempt)
+        change, _ = request_approval(self._runs.world, run, step, action, new, verdict)
+        reason = "other rules hold this action now; people are asked again"
+        taken = replace(approval, state=ApprovalState.WITHDRAWN, reason=reason)
+        move = MoveApproval(ApprovalState.APPROVED, taken, unexpired=False)
+        return replace(change, extra=replace(change.extra, moved_approvals=(move,)))
+
+    async def _overtaken(self, tenant: str, run_id: str, step_name: str, epoch: int, session: str) -> None:
+        """The grant could not be used up: it expired, or another took it; the step goes on with the refusal."""
+
+        async def consider(run: Run, plan: Plan) -> Change | None:
+            step = held(run, step_name, epoch, session)
+            call = run.calls[step.call]
+            approval = await self._runs.views.approval(tenant, call.approval)
+            if approval is None or approval.state is not ApprovalState.APPROVED:
+                return void(step, call, f"the approval {call.approval} was used or taken back")
+            expired = replace(approval, state=ApprovalState.EXPIRED, decided_at=self._runs.world.now())
+            change = void(step, call, "the grant expired before it was used", ErrorCategory.REJECTED)
+            move = MoveApproval(ApprovalState.APPROVED, expired, unexpired=False)
+            return replace(change, extra=replace(change.extra, moved_approvals=(move,)))
+
+        await self._runs.change(tenant, run_id, consider)
+
+
+def void(step: Step, call: Call, reason: str, category: ErrorCategory = ErrorCategory.DENIED) -> Change:
+    """Take a grant back. A write that was under way by then has an unknown outcome; else it never happens."""
+    if call.state is CallState.INTENDED:
+        unknown = replace(call, state=CallState.UNKNOWN, epoch=step.epoch, reason=reason)
+        return Change(Journal(unknown), _RECORD)
+    refused = replace(call, state=CallState.REFUSED, category=category, reason=reason, epoch=step.epoch)
+    return Change(Journal(refused), _RECORD, Extra(payload={"outcome": None}))

@@ -1,0 +1,90 @@
+"""Holding: the request to people that a held action becomes, and what exactly a grant of it covers."""
+
+from msgspec.structs import replace
+
+from bailiwick.base import Instant
+from bailiwick.policy import Verdict
+from bailiwick.ports import Approval, ApprovalState, MoveApproval, World
+from bailiwick.run import Call, CallState, Journal, Run, Step
+from bailiwick.service.actions import Action
+from bailiwick.service.changes import Change, Extra, Record
+
+APPROVAL_SECONDS = 86_400
+_MICROSECONDS = 1_000_000
+
+
+def request_approval(
+    world: World, run: Run, step: Step, action: Action, call: Call, verdict: Verdict
+) -> tuple[Change, str]:
+    """Park a step behind a request for exactly this action; answer the change and the request's id."""
+    now = world.now()
+    ttl = min((hold.ttl_seconds for hold in verdict.holds), default=APPROVAL_SECONDS)
+    approval = Approval(
+        id=world.new_id("apr"),
+        tenant=run.tenant,
+        run=run.id,
+        step=step.name,
+        call=call.key,
+        capability=call.capability,
+        digest=action.digest,
+        seq=run.version + 1,
+        groups=tuple(sorted({hold.group for hold in verdict.holds})),
+        holds=_rules(verdict),
+        policy_version=verdict.version,
+        requested_by=run.requested_by,
+        requested_at=now,
+        expires_at=Instant(now + ttl * _MICROSECONDS),
+        spent_micro_usd=run.allotment.spent,
+        evidence=tuple(f"{name}:{done.output_digest}" for name, done in _done(run)),
+    )
+    held = replace(call, state=CallState.HELD, approval=approval.id)
+    extra = Extra(payload=action.payload(), new_approvals=(approval,))
+    return Change(Journal(held), Record("platform:gate"), extra), approval.id
+
+
+def _done(run: Run) -> list[tuple[str, Step]]:
+    return [(name, step) for name, step in run.steps.items() if step.output_digest]
+
+
+def _rules(verdict: Verdict) -> tuple[dict[str, str], ...]:
+    return tuple(
+        {"id": hold.id, "group": hold.group, "text_digest": hold.text_digest, "reason": hold.reason}
+        for hold in verdict.holds
+    )
+
+
+def answers(approval: Approval, verdict: Verdict) -> bool:
+    """Whether a grant answers exactly the hold rules, by id and text, that a verdict names now."""
+    asked = {(rule["id"], rule["text_digest"]) for rule in approval.holds}
+    return {(hold.id, hold.text_digest) for hold in verdict.holds} == asked
+
+
+def fault_of_grant(approval: Approval | None, run: Run, call: Call, action: Action, contract: str) -> str:
+    """Say why an approval is no permission for an action; empty when it is.
+
+    Args:
+        approval: The request that people answered.
+        run: The run that wants to use it.
+        call: The journal entry of the held action.
+        action: The stored bytes, as they are read now.
+        contract: The digest of the contract that would serve it now.
+    """
+    if approval is None:
+        return "there is no such approval"
+    bound = (approval.tenant, approval.run, approval.step, approval.call)
+    if bound != (run.tenant, run.id, call.step, call.key):
+        return f"the approval {approval.id} is for another run, step or action"
+    if not approval.digest == call.digest == action.digest:
+        return f"the approval covers action {approval.digest[:16]}, not {action.digest[:16]}"
+    if contract != call.contract:
+        return f"the contract of {call.capability} has changed since it was approved"
+    expected = ApprovalState.CONSUMED if call.state is CallState.INTENDED else ApprovalState.APPROVED
+    if approval.state is not expected:
+        return f"the approval {approval.id} is {approval.state}"
+    return ""
+
+
+def consumption(approval: Approval) -> MoveApproval:
+    """Use a grant up, unless it has expired by the database's clock."""
+    used = replace(approval, state=ApprovalState.CONSUMED)
+    return MoveApproval(ApprovalState.APPROVED, used, unexpired=True)

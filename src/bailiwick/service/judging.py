@@ -1,0 +1,45 @@
+"""Judging: an action of a step as policy sees it, with facts from server state alone."""
+
+from bailiwick.contract import Kind
+from bailiwick.plan import Plan
+from bailiwick.policy import ActionKind, ActionRequest, Principal, PrincipalKind
+from bailiwick.run import Run, Step
+from bailiwick.service.acting import agent_of, declared
+from bailiwick.service.actions import Action
+from bailiwick.service.catalogue import Contracts
+
+
+def request_of(
+    run: Run,
+    plan: Plan,
+    step: Step,
+    action: Action,
+    contracts: Contracts,
+    approvals: tuple[str, ...] = (),
+) -> ActionRequest:
+    """Put the question whether a step may take an action; `approvals` are the groups that granted it."""
+    contract = action.contract
+    agent = agent_of(plan, step)
+    model = contract.kind is Kind.MODEL
+    return ActionRequest(
+        principal=Principal(agent, agent, PrincipalKind.AGENT, run.tenant),
+        action=ActionKind.MODEL_CALL if model else ActionKind.TOOL_CALL,
+        capability=contract.name,
+        version=contract.version,
+        kind=contract.kind,
+        effect=contract.effect,
+        tenant=run.tenant,
+        app=run.app,
+        permissions=contract.permissions,
+        allowed_apis=contract.allowed_apis,
+        declared=model or contract.name in declared(contracts, plan, step),
+        subject=action.subject,
+        reviewed=run.reviewed,
+        paths=tuple(action.facts.get("paths", ())),
+        branch=str(action.facts.get("branch", "")),
+        spent_micro_usd=run.allotment.spent,
+        remaining_micro_usd=run.allotment.remaining,
+        estimate_micro_usd=action.estimate,
+        untrusted=run.untrusted,
+        approvals=approvals,
+    )

@@ -1,0 +1,149 @@
+"""Memory: runs that were read of late, with their plans and payloads; a cache that may be emptied any time."""
+
+from collections import OrderedDict
+
+from bailiwick.base import Digest, Json, parse_canonical
+from bailiwick.plan import Plan, parse_plan, plan_bytes, plan_digest
+from bailiwick.ports import Blobs, Ledger
+from bailiwick.run import Run, decode_event, evolve
+from bailiwick.service.refusals import NotFound
+
+REMEMBERED_RUNS = 2048
+REMEMBERED_PLANS = 256
+REMEMBERED_PAYLOADS = 256
+_PAGE = 500
+
+
+class Entry:
+    """A run in memory: its state, its plan, and the payloads read of late, as they parse from their bytes."""
+
+    def __init__(self, run: Run, plan: Plan) -> None:
+        self.run = run
+        self.plan = plan
+        self.contents: OrderedDict[int, Json] = OrderedDict()
+
+    def remember(self, seq: int, payload: Json) -> None:
+        """Keep a payload; the oldest goes when there are many."""
+        self.contents[seq] = payload
+        if len(self.contents) > REMEMBERED_PAYLOADS:
+            self.contents.popitem(last=False)
+
+
+class Memory:
+    """Reads runs from the ledger and keeps those that were used last."""
+
+    def __init__(self, *, ledger: Ledger, blobs: Blobs) -> None:
+        self._ledger = ledger
+        self._blobs = blobs
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._plans: OrderedDict[str, Plan] = OrderedDict()
+
+    async def entry(self, tenant: str, run: str) -> Entry:
+        """Load a run of a tenant.
+
+        Raises:
+            NotFound: The tenant has none of this id.
+        """
+        entry = self._entries.get(run)
+        if entry is None:
+            loaded = await self._load(tenant, run)
+            entry = self._entries.get(run)
+            if entry is None or entry.run.version < loaded.run.version:
+                entry = loaded
+        self.keep(entry)
+        if entry.run.tenant != tenant:
+            raise NotFound("run", run)
+        return entry
+
+    def known(self, run: str) -> Entry | None:
+        """Find a run that is in memory."""
+        return self._entries.get(run)
+
+    def tenants(self) -> list[str]:
+        """Name the tenants whose runs are in memory."""
+        return sorted({entry.run.tenant for entry in self._entries.values()})
+
+    def keep(self, entry: Entry) -> None:
+        """Remember a run as the one used last."""
+        self._entries[entry.run.id] = entry
+        self._entries.move_to_end(entry.run.id)
+        if len(self._entries) > REMEMBERED_RUNS:
+            self._entries.popitem(last=False)
+
+    def forget(self, run: str) -> None:
+        """Drop a run whose state in memory may be wrong."""
+        self._entries.pop(run, None)
+
+    async def payload(self, tenant: str, run: str, seq: int) -> Json:
+        """Read the payload of one event; None when it has none or it was erased."""
+        entry = await self.entry(tenant, run)
+        if seq not in entry.contents:
+            found = await self._ledger.payloads(tenant, run, [seq])
+            if seq not in found:
+                return None
+            entry.remember(seq, parse_canonical(found[seq]))
+        return entry.contents[seq]
+
+    async def read(self, entry: Entry, seqs: tuple[int, ...]) -> dict[int, Json]:
+        """Read payloads, and remember them.
+
+        Raises:
+            NotFound: One of them does not exist or was erased.
+        """
+        wanted = [seq for seq in seqs if seq not in entry.contents]
+        values = {seq: entry.contents[seq] for seq in seqs if seq in entry.contents}
+        if wanted:
+            found = await self._ledger.payloads(entry.run.tenant, entry.run.id, wanted)
+            for seq in wanted:
+                if seq not in found:
+                    raise NotFound("payload", f"{entry.run.id}.{seq}")
+                values[seq] = parse_canonical(found[seq])
+                entry.remember(seq, values[seq])
+        return values
+
+    async def keep_plan(self, tenant: str, plan: Plan) -> Digest:
+        """Store a plan once; it is named by its digest everywhere else."""
+        digest = plan_digest(plan)
+        if f"{tenant}/{digest}" not in self._plans:
+            await self._blobs.put(tenant, plan_bytes(plan))
+            self._remember_plan(f"{tenant}/{digest}", plan)
+        return digest
+
+    async def _plan(self, tenant: str, digest: Digest) -> Plan:
+        plan = self._plans.get(f"{tenant}/{digest}")
+        if plan is None:
+            body = await self._blobs.get(tenant, digest)
+            if body is None:
+                raise NotFound("plan", digest)
+            plan = parse_plan(body)
+        self._remember_plan(f"{tenant}/{digest}", plan)
+        return plan
+
+    def _remember_plan(self, name: str, plan: Plan) -> None:
+        self._plans[name] = plan
+        self._plans.move_to_end(name)
+        if len(self._plans) > REMEMBERED_PLANS:
+            self._plans.popitem(last=False)
+
+    async def _load(self, tenant: str, run: str) -> Entry:
+        state: Run | None = None
+        after = 0
+        contents: OrderedDict[int, bytes] = OrderedDict()
+        while True:
+            page = await self._ledger.events(tenant, run, after, _PAGE)
+            for stored in page:
+                state = evolve(state, decode_event(stored.header))
+                if stored.payload is not None:
+                    contents[stored.seq] = stored.payload
+                    if len(contents) > REMEMBERED_PAYLOADS:
+                        contents.popitem(last=False)
+            if len(page) < _PAGE:
+                break
+            after = page[-1].seq
+        if state is None:
+            raise NotFound("run", run)
+        entry = Entry(state, await self._plan(tenant, state.plan))
+        if state.closed is None:
+            for seq, payload in contents.items():
+                entry.remember(seq, parse_canonical(payload))
+        return entry

@@ -1,0 +1,209 @@
+"""Sessions: which workers are here, what each has in hand, and what it must hear at once."""
+
+import asyncio
+
+import msgspec
+
+from bailiwick.contract import ErrorCategory
+from bailiwick.ports import Frame, Hello, Notice, Queue, Session, World
+from bailiwick.run import HEARTBEAT_SECONDS, LEASE_SECONDS, Run, Step, StepStatus, capability_of, doomed
+from bailiwick.service.changes import Record
+from bailiwick.service.gate import Gate
+from bailiwick.service.halts import Halts
+from bailiwick.service.refusals import SessionLost
+from bailiwick.service.rows import task_id
+from bailiwick.service.runs import Runs
+
+_SILENT_SECONDS = LEASE_SECONDS * 4
+_MAX_CHAINS = 256
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A task in a session's hands."""
+
+    tenant: str
+    run: str
+    step: str
+    epoch: int
+
+
+class WorkerSession:
+    """A worker's session as this process knows it; `keys` are the queue keys that it serves, sorted."""
+
+    def __init__(self, id: str, worker: str, keys: frozenset[str]) -> None:
+        self.id = id
+        self.worker = worker
+        self.keys = keys
+        self.sorted_keys = sorted(keys)
+        self.holds: dict[str, Held] = {}
+        self.notices: list[Notice] = []
+        self.told = asyncio.Event()
+        self.work = asyncio.Event()
+        self.heard_at = asyncio.get_running_loop().time()
+        self._chains: dict[str, tuple[int, int]] = {}
+
+    def begin(self, run: str, now: int) -> None:
+        """Count the steps of a run that are taken one after the other from here on, and since when."""
+        if len(self._chains) > _MAX_CHAINS:
+            self._chains.clear()
+        self._chains[run] = (1, now)
+
+    def extend(self, run: str) -> None:
+        """Count one step more."""
+        steps, since = self._chains.get(run, (0, 0))
+        self._chains[run] = (steps + 1, since)
+
+    def may_go_on(self, run: str, now: int, steps: int, microseconds: int) -> bool:
+        """Whether the run's next step may be taken at once: not when others have waited for long."""
+        taken, since = self._chains.get(run, (0, now))
+        return taken < steps and now - since <= microseconds
+
+    def tell(self, notice: Notice) -> None:
+        """Queue a notice; the waiting heartbeat answers at once."""
+        self.notices.append(notice)
+        self.told.set()
+
+    def take(self) -> tuple[Notice, ...]:
+        """Hand over what is queued."""
+        notices = tuple(self.notices)
+        self.notices.clear()
+        self.told.clear()
+        return notices
+
+
+class Sessions:
+    """The sessions of this process."""
+
+    def __init__(self, *, runs: Runs, queue: Queue, gate: Gate, halts: Halts, world: World) -> None:
+        self._runs = runs
+        self._queue = queue
+        self._gate = gate
+        self._halts = halts
+        self._world = world
+        self._open: dict[str, WorkerSession] = {}
+
+    def find(self, session: str) -> WorkerSession:
+        """Find a session.
+
+        Raises:
+            SessionLost: It has expired or was ended.
+        """
+        if session not in self._open:
+            raise SessionLost(session)
+        return self._open[session]
+
+    def holds(self, session: str, frame: Frame) -> bool:
+        """Whether a frame speaks of a step that the session has in hand."""
+        known = self._open.get(session)
+        held = known.holds.get(task_id(frame.run, frame.step)) if known is not None else None
+        return held is not None and held.epoch == frame.epoch
+
+    def wake(self) -> None:
+        """Tell waiting workers that there may be work."""
+        for session in self._open.values():
+            session.work.set()
+
+    async def hello(self, hello: Hello) -> Session:
+        """Open a session; an earlier one of the same worker ends, its tasks go to others."""
+        id = self._world.new_id("ses")
+        now = asyncio.get_running_loop().time()
+        for old in list(self._open.values()):
+            if old.worker == hello.worker:
+                self._end(old, "the worker opened a new session")
+            elif now - old.heard_at > _SILENT_SECONDS:
+                self._end(old, "nothing was heard of the worker")
+        await self._queue.open_session(id, hello.worker, LEASE_SECONDS)
+        self._open[id] = WorkerSession(id, hello.worker, frozenset(hello.capabilities))
+        return Session(id, LEASE_SECONDS, HEARTBEAT_SECONDS)
+
+    def _end(self, session: WorkerSession, reason: str) -> None:
+        for task, held in session.holds.items():
+            session.tell(Notice(task, held.epoch, "lost", reason))
+        session.told.set()
+        session.work.set()
+        self._open.pop(session.id, None)
+
+    async def heartbeat(self, session: str, wait_seconds: float) -> tuple[Notice, ...]:
+        """Renew the lease and answer notices, at once when there are any.
+
+        Raises:
+            SessionLost: The session has expired or was ended.
+        """
+        known = self.find(session)
+        if not await self._queue.renew_session(session, LEASE_SECONDS):
+            self._end(known, "the session has expired")
+            raise SessionLost(session)
+        known.heard_at = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(wait_seconds):
+                await known.told.wait()
+        except TimeoutError:
+            return ()
+        return known.take()
+
+    def observe(self, before: Run | None, after: Run, record: Record) -> None:
+        """Look at a committed change: wake workers for new work, tell holders what concerns them."""
+        for name, step in after.steps.items():
+            old = before.steps.get(name) if before is not None else None
+            if step is old:
+                continue
+            if step.status in (StepStatus.READY, StepStatus.WAITING):
+                self.wake()
+            if old is not None and old.status is StepStatus.RUNNING and old.epoch > 0:
+                self._left(after.id, old, step, record)
+        if before is not None and after.closed is None:
+            self._tell_ending(before, after)
+
+    def _tell_ending(self, before: Run, after: Run) -> None:
+        entry = self._runs.memory.known(after.id)
+        if after.ending and not before.ending:
+            self._tell_run(after, "the run was asked to end")
+        elif entry is not None and doomed(after, entry.plan) and not doomed(before, entry.plan):
+            self._tell_run(after, "another step of the run has failed")
+
+    def _left(self, run: str, old: Step, now: Step, record: Record) -> None:
+        """A step has left its holder's hands: by the holder's own doing, or else it is told."""
+        if now.status is StepStatus.RUNNING and now.epoch == old.epoch:
+            return
+        self._gate.left(run, old.name)
+        session = self._open.get(old.session)
+        task = task_id(run, old.name)
+        held = session.holds.get(task) if session is not None else None
+        if session is None or held is None or held.epoch != old.epoch:
+            return
+        del session.holds[task]
+        if record.actor != actor_of(session.id):
+            what = "timeout" if now.category is ErrorCategory.TIMEOUT else "lost"
+            session.tell(Notice(task, old.epoch, what, now.reason or f"the step is {now.status}"))
+
+    def _tell_run(self, run: Run, reason: str) -> None:
+        for session in self._open.values():
+            for task, held in session.holds.items():
+                if held.run == run.id:
+                    session.tell(Notice(task, held.epoch, "cancel", reason))
+
+    async def tell_halted(self) -> None:
+        """Tell every session whose task, or a call of it that is on its way, is stopped by a halt in force."""
+        for session in list(self._open.values()):
+            for task, held in list(session.holds.items()):
+                reason = await self._halted(held)
+                if reason is not None and task in session.holds:
+                    session.tell(Notice(task, held.epoch, "halt", reason))
+
+    async def _halted(self, held: Held) -> str | None:
+        entry = await self._runs.entry(held.tenant, held.run)
+        run = entry.run
+        step = run.steps[held.step]
+        agent = capability_of(run, entry.plan, step)
+        calls = (run.calls[key] for key in run.tally.open_calls)
+        going = [call.capability for call in calls if call.step == held.step and call.epoch == held.epoch]
+        for capability in (agent, *going, *self._gate.reading(held.run, held.step)):
+            reason = self._halts.stopping(run, agent, capability)
+            if reason is not None:
+                return reason
+        return None
+
+
+def actor_of(session: str) -> str:
+    """Name a session as the actor of an event."""
+    return f"worker:{session}"

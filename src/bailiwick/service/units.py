@@ -1,0 +1,65 @@
+"""Units: a decided change as what the ledger commits: sealed-to-be events, queue entries, the run's head."""
+
+from typing import Any
+
+import msgspec
+
+from bailiwick.contract import EffectClass
+from bailiwick.plan import Plan
+from bailiwick.ports import Draft, Unit, World
+from bailiwick.run import CallMoved, Event, Run
+from bailiwick.service.changes import Extra, Record
+from bailiwick.service.rows import head_row, task_rows
+
+_WRITES = (EffectClass.IDEMPOTENT_WRITE, EffectClass.EXTERNAL_ACTION)
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """What was decided: the state before (None: the run is new) and after, and the events between."""
+
+    before: Run | None
+    after: Run
+    plan: Plan
+    events: tuple[Event, ...]
+
+
+def unit_of(decided: Decided, extra: Extra, record: Record, body: bytes | None, world: World) -> Unit:
+    """Put together what is committed; `body` is the canonical payload of the first event."""
+    before, after = decided.before, decided.after
+    new, moved = task_rows(before, after, decided.plan)
+    return Unit(
+        tenant=after.tenant,
+        run=after.id,
+        expected=before.version if before is not None else 0,
+        drafts=_drafts(decided, record, body, world),
+        others=extra.others,
+        head=head_row(after),
+        new_tasks=new,
+        moved_tasks=moved,
+        new_approvals=extra.new_approvals,
+        moved_approvals=extra.moved_approvals,
+        postings=extra.postings,
+        submission=extra.submission,
+    )
+
+
+def _drafts(decided: Decided, record: Record, body: bytes | None, world: World) -> tuple[Draft, ...]:
+    drafts: list[Draft] = []
+    before = decided.before
+    for at, event in enumerate(decided.events):
+        fields: dict[str, Any] = msgspec.to_builtins(event)
+        fields["actor"] = record.actor
+        if record.cause:
+            fields["cause"] = record.cause
+        if at == len(decided.events) - 1:
+            fields["status"] = decided.after.status.value
+        if before is not None and isinstance(event, CallMoved) and event.call.effect in _WRITES:
+            fields["evidence"] = evidence_of(before)
+        own = body if at == 0 else None
+        drafts.append(Draft(fields, own, world.salt() if own is not None else b""))
+    return tuple(drafts)
+
+
+def evidence_of(run: Run) -> list[str]:
+    """Name the outputs that a decision about a write rests on, by their digests."""
+    return [step.output_digest for step in run.steps.values() if step.output_digest]

@@ -1,0 +1,113 @@
+"""The system under measurement: the whole embedded platform in this process, and a client that submits to it."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+import uvloop
+
+from bailiwick.app import App
+from bailiwick.policy import Principal, PrincipalKind, Role
+from bailiwick.run import Event, Run, Status
+from bailiwick.service import IntentRequest
+from bailiwick.wiring import Embedded, Settings, embedded
+
+TENANT = "default"
+T = TypeVar("T")
+_PRINCIPAL = Principal("bench", "bench", PrincipalKind.USER, TENANT, Role.OPERATOR)
+
+
+class RunSpoiled(Exception):
+    """A run did not complete, so nothing that was measured means anything."""
+
+
+class Client:
+    """Submits runs of one app and waits for their ends, in the platform's own process."""
+
+    def __init__(self, system: Embedded, app: App) -> None:
+        self.system = system
+        self._app = app.name
+        self._ended: dict[str, asyncio.Future[Run]] = {}
+        system.platform.observers.append(self._seen)
+
+    async def run(self, workflow: str) -> float:
+        """Submit a run and wait until it is completed; answer how long that took, in seconds.
+
+        Raises:
+            RunSpoiled: It ended otherwise.
+        """
+        begun = time.perf_counter()
+        await self.ended(await self.submit(workflow))
+        return time.perf_counter() - begun
+
+    async def submit(self, workflow: str) -> str:
+        """Submit a run; answer its id."""
+        intent = IntentRequest(app=self._app, workflow=workflow)
+        run = await self.system.platform.submitting.submit(_PRINCIPAL, intent)
+        self._future(run.id)
+        return run.id
+
+    async def ended(self, run: str) -> Run:
+        """Wait for a submitted run to complete.
+
+        Raises:
+            RunSpoiled: It ended otherwise.
+        """
+        try:
+            after = await self._future(run)
+        finally:
+            self._ended.pop(run, None)
+        if after.status is not Status.COMPLETED:
+            raise RunSpoiled(f"{after.id} ended as {after.status}: {after.reason}")
+        return after
+
+    def _future(self, run: str) -> asyncio.Future[Run]:
+        return self._ended.setdefault(run, asyncio.get_running_loop().create_future())
+
+    def _seen(self, _before: Run | None, after: Run, _events: tuple[Event, ...]) -> None:
+        if after.closed is not None:
+            self._future(after.id).set_result(after)
+
+
+def on_the_fast_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the event loop that the server uses."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def settings_for(folder: Path, clients: int) -> Settings:
+    """Make the settings of a system that may work for so many clients at once."""
+    return Settings(data_dir=str(folder), slots=max(8, clients))
+
+
+@contextlib.asynccontextmanager
+async def client_of(folder: Path, app: App, clients: int = 1) -> AsyncIterator[Client]:
+    """Run the embedded platform over a data directory, with its log in a file, and offer a client of it."""
+    with _logging_into(folder):
+        async with embedded(settings_for(folder, clients), [app]) as system:
+            yield Client(system, app)
+
+
+@contextlib.contextmanager
+def _logging_into(folder: Path) -> Iterator[None]:
+    """Write the program's log to a file of the folder, one JSON object a line, for the length of a `with`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    before = structlog.get_config()
+    with (folder / "bench.log").open("a") as log:
+        structlog.configure(
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(),
+                structlog.processors.JSONRenderer(default=str),
+            ],
+            logger_factory=structlog.WriteLoggerFactory(log),
+            cache_logger_on_first_use=False,
+        )
+        try:
+            yield
+        finally:
+            structlog.configure(**before)

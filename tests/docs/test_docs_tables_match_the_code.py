@@ -1,0 +1,121 @@
+"""Tables of the documentation say what the code says: settings, commands, routes, exit codes, policies, paths, metrics."""
+
+import json
+import re
+import urllib.request
+from typing import Any
+
+import msgspec
+from docs_pages import ROOT, marked, prose, read, rows
+
+from bailiwick.cli.exits import ExitCode
+from bailiwick.cli.lazy import COMMANDS, load_command
+from bailiwick.contract import Contract, ErrorCategory
+from bailiwick.plan import builtin_rules
+from bailiwick.policy import Permission, Role, default_files, path_classes
+from bailiwick.policy.identity import PERMISSIONS
+from bailiwick.wiring import Settings
+
+
+def code_in(cell: str) -> list[str]:
+    """List what stands in backticks."""
+    return re.findall(r"`([^`\n]+)`", cell)
+
+
+def test_the_settings_table_is_the_settings() -> None:
+    told = {
+        cells[0].strip("`"): cells[1].strip("`") for cells in rows(marked("docs/operations.md", "settings"))
+    }
+    fields = msgspec.structs.fields(Settings)
+    assert told == {field.name: str(getattr(Settings(), field.name)) for field in fields}
+
+
+def test_the_command_table_lists_every_command() -> None:
+    told = []
+    for cells in rows(marked("docs/cli.md", "commands")):
+        words = code_in(cells[0])[0].split()
+        told.append(" ".join(word for word in words if word.islower() and not word.startswith(("[", "-"))))
+    real = []
+    for name in COMMANDS:
+        command: Any = load_command(name)
+        inner = getattr(command, "commands", None)
+        real += [f"{name} {below}" for below in inner] if inner else [name]
+    assert sorted(told) == sorted(real)
+
+
+def test_the_exit_codes_are_the_exit_codes() -> None:
+    told = [int(cells[0]) for cells in rows(marked("docs/cli.md", "exit-codes"))]
+    assert told == [code.value for code in ExitCode]
+
+
+def test_the_route_table_is_the_api(served: dict[str, str]) -> None:
+    with urllib.request.urlopen(f"{served['BAILIWICK_URL']}/openapi.json", timeout=10) as answer:
+        paths = json.load(answer)["paths"]
+    real = [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
+    told = [route for cells in rows(marked("docs/api.md", "routes")) for route in code_in(cells[0])]
+    assert sorted(told) == sorted({*real, "GET /openapi.json"})
+
+
+def test_the_metrics_that_are_named_are_there(served: dict[str, str]) -> None:
+    with urllib.request.urlopen(f"{served['BAILIWICK_URL']}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    named = re.findall(r"`(bailiwick_[a-z_]+)`", prose("docs/operations.md"))
+    assert len(named) > 10
+    for name in named:
+        assert f"# HELP {name.removesuffix('_total')}" in text, name
+
+
+def test_the_default_policies_are_all_explained() -> None:
+    bundle = "\n".join(text for name, text in default_files().items() if name.endswith(".cedar"))
+    real = re.findall(r'@id\("([^"]+)"\)', bundle)
+    told = re.findall(r"`((?:base|delivery|standing)\.[a-z-]+)`", prose("docs/policies.md"))
+    assert sorted(told) == sorted(set(real) | {"base.cedar", "delivery.cedar", "standing.cedar"})
+
+
+def test_the_example_paths_are_of_the_class_that_is_told() -> None:
+    section = prose("docs/policies.md").partition("## Path classes")[2].partition("\n\n| ")[2]
+    for cells in rows("| " + section.partition("\n\n")[0]):
+        for example in code_in(cells[1]):
+            if example not in ("..", "prod"):
+                path = example.replace("…", "file").replace("*", "name")
+                assert cells[0].strip("`") in path_classes([path]), path
+
+
+def test_the_rules_that_are_told_are_the_built_in_ones() -> None:
+    page = prose("docs/workflows.md")
+    for phrase in builtin_rules().phrases:
+        assert phrase in page
+        assert f"`{builtin_rules().select(phrase).ref}`" in page
+
+
+def test_the_contract_table_has_every_field() -> None:
+    section = read("docs/concepts.md").partition("## Contracts")[2].partition("Error categories")[0].strip()
+    told = [name for cells in rows(section) for name in code_in(cells[0])]
+    real = [field.name for field in msgspec.structs.fields(Contract) if field.name != "code"]
+    assert sorted(told) == sorted(real)
+    listed = read("docs/concepts.md").partition("Error categories:")[2].partition(".")[0]
+    assert code_in(listed) == [category.value for category in ErrorCategory]
+
+
+def test_what_policies_see_is_what_the_schema_says() -> None:
+    schema = default_files()["schema.cedarschema"].partition("type Facts = {")[2].partition("};")[0]
+    real = re.findall(r"^  (\w+):", schema, re.MULTILINE)
+    told = re.findall(r"`context\.(\w+)`", read("docs/concepts.md").partition("## What policies see")[2])
+    assert sorted(told) == sorted(real)
+
+
+def test_roles_may_do_what_the_page_says() -> None:
+    assert PERMISSIONS[Role.APPROVER] & {Permission.RUNS_SUBMIT, Permission.HALTS_SET} == set()
+    assert Permission.HALTS_LIFT not in PERMISSIONS[Role.OPERATOR]
+    assert set(PERMISSIONS[Role.ADMIN]) == set(Permission)
+
+
+def test_the_refusal_codes_of_workflows_are_all_listed() -> None:
+    plan = ROOT / "src/bailiwick/plan"
+    compiler = "\n".join(
+        (plan / name).read_text()
+        for name in ("checks.py", "reach.py", "resolution.py", "compiler.py", "reader.py", "source.py")
+    )
+    raised = re.findall(r'(?:Finding\(\s*|note\(\s*)"([a-z_]+)"', compiler)
+    told = code_in(prose("docs/workflows.md").partition("## What the compiler refuses")[2])
+    assert set(raised) <= set(told), set(raised) - set(told)

@@ -1,0 +1,340 @@
+"""A stage for the machine: plans, a driver that checks every promise after every command, and a friendly world."""
+
+import itertools
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+from run_promises import check_unit
+
+from bailiwick.audit import seal
+from bailiwick.base import Digest, Instant, Refusal
+from bailiwick.contract import Contract, EffectClass, ErrorCategory, Kind
+from bailiwick.plan import Plan, builtin_rules, compile_workflow, parse_workflow, plan_digest
+from bailiwick.policy import Verdict, VerdictKind
+from bailiwick.run import (
+    Call,
+    CallState,
+    Claim,
+    Command,
+    Created,
+    Event,
+    Fail,
+    Grant,
+    Journal,
+    Offer,
+    Resolve,
+    Resume,
+    Run,
+    Settle,
+    Sight,
+    Start,
+    Status,
+    Step,
+    StepStatus,
+    Succeed,
+    WaitKind,
+    claimable,
+    create,
+    decide,
+    decode_event,
+    effect_key,
+)
+
+SECOND = 1_000_000
+BEGUN = Instant(1_700_000_000 * SECOND)
+LIMIT = 10_000
+POLICY = Digest("c" * 64)
+CONTRACT = Digest("d" * 64)
+FLAG = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+OPEN = {"type": "object"}
+NEEDS_OK = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+FREE, METERED, WRITE, MAIL = (
+    EffectClass.READ_ONLY,
+    EffectClass.METERED,
+    EffectClass.IDEMPOTENT_WRITE,
+    EffectClass.EXTERNAL_ACTION,
+)
+
+
+def contract(name: str, effect: EffectClass = FREE, kind: Kind = Kind.AGENT, **rest: Any) -> Contract:
+    fields = {"version": "1.0.0", "input": OPEN, "output": FLAG, **rest}
+    return Contract(name=name, kind=kind, effect=effect, **fields)
+
+
+_CONTRACTS = (
+    contract("work"),
+    contract("spare"),
+    contract("strict", input=NEEDS_OK),
+    contract("plan", output=OPEN),
+    contract("look", kind=Kind.TOOL),
+    contract("write", WRITE, Kind.TOOL),
+    contract("forgetful", WRITE, Kind.TOOL, key_kept_seconds=60, failure_modes=(ErrorCategory.TIMEOUT,)),
+    contract("mail", MAIL, Kind.TOOL, failure_modes=(ErrorCategory.TIMEOUT,)),
+)
+CATALOGUE = {item.name: {item.version: item} for item in _CONTRACTS}
+CONTRACTS = {item.ref: item for item in _CONTRACTS}
+
+
+def plan_of(*steps: dict[str, Any], **fields: Any) -> Plan:
+    """Compile a workflow; a step that says neither `uses` nor `do` uses `work`."""
+    workflow = parse_workflow({"name": "w", "steps": [_completed(step) for step in steps], **fields})
+    return compile_workflow(workflow, CATALOGUE, builtin_rules())
+
+
+def _completed(step: dict[str, Any]) -> dict[str, Any]:
+    if "do" in step:
+        return {**step, "do": [_completed(inner) for inner in step["do"]]}
+    return {"uses": "work", **step}
+
+
+RETRY = {"on": ["transient", "tool-failed"], "attempts": 3, "backoff_seconds": 1}
+UNTIL = {"until": "steps.test.output.ok", "max": 2}
+ASIDE = {"after": [], "reason": "they share nothing"}
+
+PLANS = {
+    "sequence": plan_of({"id": "a"}, {"id": "b"}, {"id": "c"}),
+    "planner and context": plan_of(
+        {"id": "a", "input": {"seen": "$.context.files.ok?", "why": "$.brief.objective"}},
+        planner="plan",
+        context=[{"id": "files", "uses": "look"}],
+    ),
+    "parallel": plan_of({"id": "a", **ASIDE}, {"id": "b", **ASIDE}, {"id": "c", "after": ["a", "b"]}),
+    "nested": plan_of(
+        {"id": "outer", "do": [{"id": "a"}, {"id": "inner", "do": [{"id": "b"}, {"id": "c"}]}]}, {"id": "d"}
+    ),
+    "broad block": plan_of(
+        {
+            "id": "outer",
+            "do": [{"id": "a", **ASIDE}, {"id": "inner", "do": [{"id": "b"}, {"id": "c"}], **ASIDE}],
+        }
+    ),
+    "loop": plan_of({"id": "build", "do": [{"id": "code"}, {"id": "test"}], "repeat": UNTIL}, {"id": "end"}),
+    "loop of one": plan_of(
+        {"id": "poll", "repeat": {"until": "steps.poll.output.ok", "max": 2}},
+        {"id": "end", "when": "steps.poll.status == 'succeeded'"},
+    ),
+    "loop in a loop": plan_of(
+        {
+            "id": "outer",
+            "do": [
+                {"id": "poll", "repeat": {"until": "steps.poll.output.ok", "max": 2}},
+                {"id": "test", "input": {"last": "$.previous.poll.output.ok?"}},
+            ],
+            "repeat": UNTIL,
+        }
+    ),
+    "when": plan_of(
+        {"id": "a"},
+        {"id": "b", "when": "steps.a.output.ok"},
+        {"id": "c", "input": {"b": "$.steps.b.status"}},
+    ),
+    "retry": plan_of({"id": "a", "retry": RETRY}, {"id": "b"}),
+    "fallback": plan_of({"id": "a", "on_error": "fallback", "fallback": "spare", "retry": RETRY}, {"id": "b"}),
+    "a person decides": plan_of({"id": "a", "on_error": "human", "retry": RETRY}, {"id": "b"}),
+    "a person decides on a block": plan_of(
+        {
+            "id": "outer",
+            "on_error": "human",
+            "do": [{"id": "a", **ASIDE}, {"id": "inner", "do": [{"id": "b"}, {"id": "c"}], **ASIDE}],
+        }
+    ),
+    "a person decides on a loop": plan_of(
+        {"id": "build", "on_error": "human", "do": [{"id": "code"}, {"id": "test"}], "repeat": UNTIL}
+    ),
+    "a fallback that does not fit": plan_of(
+        {"id": "first"},
+        {
+            "id": "a",
+            "uses": "work",
+            "on_error": "fallback",
+            "fallback": "strict",
+            "input": {"ok": "$.steps.first.output.ok"},
+        },
+    ),
+}
+
+
+class Stage:
+    """One run on its plan. Every command goes through `do`, which checks all promises that hold always."""
+
+    def __init__(self, plan: Plan, *, limit: int = LIMIT, tree: str = "", offer: Offer | None = None) -> None:
+        self.plan = plan
+        self.denied: list[str] = []
+        self.at = BEGUN
+        self.contents: dict[int, Any] = {1: {"intent": {"input": {}}}}
+        opening = Created(
+            run="run_1",
+            tenant="t",
+            app="app",
+            workflow="w@1.0.0",
+            title="a title",
+            requested_by="ann",
+            plan=plan_digest(plan),
+            policy_version=POLICY,
+            allotment=limit,
+            created_at=BEGUN,
+            deadline=Instant(BEGUN + 3600 * SECOND),
+            tree=tree,
+        )
+        self.at = Instant(BEGUN + 7)  # the machine is called later than the intent was stamped
+        self.events, self.run = create(opening, plan, self.sight(), offer)
+        self.numbers = itertools.count(1)
+        check_unit(None, None, self.events, self.run, plan)
+
+    def sight(self, payload: Any = None) -> Sight:
+        contents = dict(self.contents)
+        if payload is not None:
+            contents[self.run.version + 1] = payload
+        return Sight(self.at, contents, CONTRACTS, self.judge)
+
+    def judge(self, start: Start) -> Verdict:
+        denied = start.contract.name in self.denied
+        effect = VerdictKind.DENY if denied else VerdictKind.ALLOW
+        return Verdict(effect, ("p1",), ("not here",) if denied else (), POLICY)
+
+    def do(self, command: Command, payload: Any = None, offer: Offer | None = None) -> tuple[Event, ...]:
+        """Let the machine decide, and hold what it says to every promise."""
+        before, image = self.run, msgspec.json.encode(self.run)
+        self.at = Instant(self.at + SECOND)
+        try:
+            events, after = decide(before, self.plan, command, self.sight(payload), offer)
+        finally:
+            assert msgspec.json.encode(before) == image, "a state is a value: nothing changes it"
+        check_unit(before, command, events, after, self.plan)
+        if payload is not None and events:
+            self.contents[before.version + 1] = payload
+        self.events = (*self.events, *events)
+        self.run = after
+        return events
+
+    def refuses(self, command: Command, refusal: type[Refusal], payload: Any = None) -> None:
+        before = self.run
+        with pytest.raises(refusal) as caught:
+            self.do(command, payload)
+        assert type(caught.value) is refusal
+        assert self.run is before
+
+    # --- words for tests ------------------------------------------------------------------------
+
+    def step(self, name: str) -> Step:
+        return self.run.steps[name]
+
+    def call(self, key: str) -> Call:
+        return self.run.calls[key]
+
+    def claim(self, name: str) -> int:
+        epoch = self.step(name).epoch + 1
+        self.do(Claim(name, epoch, "ses_1"))
+        return epoch
+
+    def succeed(self, name: str, ok: bool = True, **rest: Any) -> None:
+        if claimable(self.step(name)):
+            self.claim(name)
+        epoch = self.step(name).epoch
+        self.do(Succeed(name, epoch, "e" * 64, **rest), {"output": {"ok": ok, "objective": "why"}})
+
+    def fail(self, name: str, category: ErrorCategory = ErrorCategory.INTERNAL, reason: str = "broke") -> None:
+        if claimable(self.step(name)):
+            self.claim(name)
+        self.do(Fail(name, self.step(name).epoch, category, reason))
+
+    def proposal(self, name: str, effect: EffectClass, state: CallState, *, n: int = 1, **rest: Any) -> Call:
+        step = self.step(name)
+        digest = Digest(f"{n:064d}")
+        fields = {
+            "key": effect_key(tenant="t", run="run_1", step=name, digest=digest, n=1),
+            "step": name,
+            "attempt": step.attempt,
+            "n": 1,
+            "digest": digest,
+            "capability": f"{_TOOLS[effect]}@1.0.0",
+            "contract": CONTRACT,
+            "effect": effect,
+            "epoch": step.epoch,
+            "state": state,
+            "reserved": 0 if effect is FREE else 100,
+            "approval": f"apr_{n}" if state is CallState.HELD else "",
+        }
+        return Call(**{**fields, **rest})
+
+    def journal(self, name: str, effect: EffectClass, state: CallState, **rest: Any) -> str:
+        call = self.proposal(name, effect, state, **rest)
+        self.do(Journal(call))
+        return call.key
+
+    def dispatch(self, name: str, effect: EffectClass = METERED, **rest: Any) -> str:
+        return self.journal(name, effect, CallState.INTENDED, **rest)
+
+    def settle(self, key: str, state: CallState = CallState.DONE, **rest: Any) -> None:
+        self.do(Settle(key, self.call(key).epoch, state, **rest))
+
+    def approve(self, key: str) -> None:
+        """Grant a held action and execute it, as the platform does."""
+        self.do(Grant(key, "bob"))
+        name = self.call(key).step
+        epoch = self.claim(name)
+        self.do(Journal(replace(self.call(key), state=CallState.INTENDED, epoch=epoch)))
+        self.settle(key)
+
+
+_TOOLS = {FREE: "look", METERED: "look", WRITE: "write", MAIL: "mail"}
+
+
+def finish(stage: Stage, *, most: int = 400) -> Status:
+    """Be the friendliest world: claim, approve, resolve, resume, succeed, until the run is over."""
+    for _ in range(most):
+        if stage.run.closed is not None:
+            return stage.run.closed
+        stage.do(*_kindness(stage))
+    raise AssertionError(f"not over after {most} kind commands: {stage.run.status}")
+
+
+def _kindness(stage: Stage) -> tuple[Any, ...]:
+    run = stage.run
+    for call in run.calls.values():
+        if call.state is CallState.UNKNOWN:
+            return (Resolve(call.key, "bob", CallState.DONE), {"outcome": {}})
+        if call.state is CallState.HELD:
+            return (Grant(call.key, "bob"),)
+    for step in run.steps.values():
+        if claimable(step):
+            return (Claim(step.name, step.epoch + 1, "ses_1"),)
+        if step.status is StepStatus.BLOCKED:
+            return (Resume("bob", step.name),)
+        if step.status is StepStatus.RUNNING and step.epoch:
+            return _as_holder(stage, step)
+    raise AssertionError(f"nobody can do anything: {[(s.name, s.status) for s in run.steps.values()]}")
+
+
+def _as_holder(stage: Stage, step: Step) -> tuple[Any, ...]:
+    run = stage.run
+    mine = [call for call in run.calls.values() if call.step == step.name and call.state is CallState.INTENDED]
+    for call in mine:
+        if call.epoch == step.epoch:
+            return (Settle(call.key, call.epoch, CallState.DONE),)
+    again = [run.calls[step.call]] if step.call else mine
+    if not again:
+        return (Succeed(step.name, step.epoch, "e" * 64), {"output": {"ok": True, "objective": "why"}})
+    if run.ending or run.tally.failed:
+        return (Fail(step.name, step.epoch, ErrorCategory.CANCELED, "the run is ending"),)
+    return (Journal(replace(again[0], state=CallState.INTENDED, epoch=step.epoch)),)
+
+
+def rebuilt(events: tuple[Event, ...]) -> tuple[Event, ...]:
+    """Seal events as the store does, among other header fields, and read them back."""
+    read: list[Event] = []
+    for at, event in enumerate(events):
+        fields = msgspec.to_builtins(event) | {"actor": "user:ann", "cause": "apr_1", "evidence": ["x"]}
+        header = seal(fields, stream="run_1", seq=at + 1, prev="", payload="f" * 64)
+        read.append(decode_event(header))
+    return tuple(read)
+
+
+def waits_for_people(step: Step) -> bool:
+    return step.wait is not None and step.wait.kind is WaitKind.APPROVAL
+
+
+def live(run: Run) -> list[str]:
+    return [step.name for step in run.steps.values() if step.status not in ("succeeded", "skipped")]

@@ -1,0 +1,216 @@
+"""What holds after every command, said again from the plan of the house and not from the machine's code."""
+
+from typing import Any
+
+import msgspec
+
+from bailiwick.plan import Plan
+from bailiwick.run import (
+    CONTEXT,
+    PLAN,
+    CallState,
+    Closed,
+    Command,
+    Event,
+    Resolve,
+    Run,
+    Status,
+    Step,
+    StepStatus,
+    WaitKind,
+    decode_event,
+    evolve,
+)
+
+_OVER = ("succeeded", "failed", "skipped", "canceled", "compensated")
+_PASSED = ("succeeded", "skipped")
+_ON_ITS_WAY = ("intended", "unknown")
+
+
+def check_unit(
+    before: Run | None, command: Command | None, events: tuple[Event, ...], after: Run, plan: Plan
+) -> None:
+    """Hold one decision to every promise: its events folded one by one, and the state that it ends in."""
+    run = before
+    for event in events:
+        assert not (run is not None and run.closed), "nothing follows the terminal event"
+        header = msgspec.json.encode({**msgspec.to_builtins(event), "stream": "run_1", "seq": 1})
+        assert decode_event(header) == event, "an event survives its header"
+        earlier, run = run, evolve(run, event)
+        check_step_of_time(earlier, run)
+    if run is not None:
+        assert msgspec.json.encode(run) == msgspec.json.encode(after), "the fold of the events is the state"
+    assert not [event for event in events[:-1] if isinstance(event, Closed)], "the terminal event is the last"
+    check_state(after, plan)
+    if before is not None and not isinstance(command, Resolve):
+        for key, call in before.calls.items():
+            if call.state is CallState.UNKNOWN:
+                assert after.calls[key].state is CallState.UNKNOWN, "unknown never leaves by itself"
+
+
+def check_step_of_time(before: Run | None, after: Run) -> None:
+    """What never runs backwards, and the money, at every single event."""
+    check_money(after)
+    if before is None:
+        return
+    assert after.version == before.version + 1
+    for name, old in before.steps.items():
+        new = after.steps[name]
+        assert new.epoch >= old.epoch, "epochs never decrease"
+        assert new.attempt >= old.attempt
+        if old.status in ("succeeded", "skipped"):
+            assert new.status == old.status, "what has passed stays passed"
+    for key, call in before.calls.items():
+        assert after.calls[key].cost >= call.cost, "no posting is negative"
+        assert after.calls[key].tries >= call.tries
+    assert after.allotment.spent >= before.allotment.spent
+
+
+def check_money(run: Run) -> None:
+    calls = run.calls.values()
+    assert run.allotment.reserved == sum(call.reserved for call in calls if call.state in _ON_ITS_WAY)
+    assert run.allotment.spent == sum(call.cost for call in calls)
+    assert run.allotment.reserved + run.allotment.spent <= run.allotment.limit
+
+
+def check_state(run: Run, plan: Plan) -> None:
+    assert run.status is expected_status(run)
+    check_calls(run)
+    check_owners(run)
+    check_tally(run)
+    if run.closed is None:
+        check_progress(run, plan)
+    else:
+        assert run.status is run.closed
+        assert all(step.status in _OVER for step in run.steps.values())
+
+
+def expected_status(run: Run) -> Status:
+    """The table of the house plan, section 3, in its own words."""
+    if run.closed is not None:
+        return run.closed
+    steps = list(run.steps.values())
+    if any(step.status is StepStatus.READY or is_held(step) or is_timed(step) for step in steps):
+        return active_state(run)
+    if any(step.status is StepStatus.BLOCKED for step in steps):
+        return Status.BLOCKED
+    if any(step.status is StepStatus.WAITING for step in steps):
+        return Status.WAITING_FOR_APPROVAL
+    return active_state(run)
+
+
+def active_state(run: Run) -> Status:
+    context, plan = run.steps.get(CONTEXT), run.steps.get(PLAN)
+    if context is None or context.status is not StepStatus.SUCCEEDED:
+        return Status.CREATED
+    if plan is None or (plan.epoch == 0 and plan.status is not StepStatus.SUCCEEDED):
+        return Status.CONTEXT_LOADED
+    return Status.EXECUTING if plan.status is StepStatus.SUCCEEDED else Status.PLANNING
+
+
+def is_held(step: Step) -> bool:
+    return step.status is StepStatus.RUNNING and step.epoch > 0
+
+
+def is_timed(step: Step) -> bool:
+    return step.status is StepStatus.WAITING and step.wait is not None and step.wait.kind is not WaitKind.APPROVAL
+
+
+def check_calls(run: Run) -> None:
+    for call in run.calls.values():
+        step = run.steps[call.step]
+        if call.state in _ON_ITS_WAY:
+            assert step.status not in _OVER, f"{step.name} is over and {call.state} hangs on it"
+            assert run.closed is None
+        if call.state is CallState.UNKNOWN:
+            assert step.status is StepStatus.BLOCKED, "an unknown outcome blocks its step"
+        if call.state in (CallState.HELD, CallState.GRANTED):
+            assert step.status not in _OVER, "nobody is asked about what can no longer happen"
+        if call.state is CallState.INTENDED and (run.ending or run.tally.failed):
+            assert is_held(step), "in a run that can only end, what is on its way is in somebody's hands"
+        if call.state is CallState.HELD:
+            assert step.status in (StepStatus.WAITING, StepStatus.BLOCKED)
+
+
+def check_owners(run: Run) -> None:
+    """P3: a lease, a due time, a named wait, or a person's turn with a reason; and somebody has one."""
+    owned = 0
+    for step in run.steps.values():
+        match step.status:
+            case StepStatus.RUNNING if step.epoch == 0:
+                inside = [s for s in run.steps.values() if s.name.startswith((f"{step.name}.", f"{step.name}["))]
+                alive = [s for s in inside if s.status not in _OVER]
+                assert alive or run.closed, f"nothing goes on inside {step.name}"
+            case StepStatus.RUNNING:
+                assert step.session
+                owned += 1
+            case StepStatus.READY:
+                owned += 1
+            case StepStatus.WAITING:
+                assert step.wait is not None
+                assert step.wait.until or step.wait.ref
+                owned += 1
+            case StepStatus.BLOCKED:
+                assert step.reason
+                owned += 1
+            case StepStatus.PENDING | StepStatus.COMPENSATED:
+                raise AssertionError(f"{step.name} is {step.status}")
+            case _:
+                assert not step.session
+    assert owned or run.closed is not None, "a run that nobody can move"
+
+
+def check_tally(run: Run) -> None:
+    steps = list(run.steps.values())
+    assert run.tally.unfinished == sum(step.status not in _OVER for step in steps)
+    assert run.tally.blocked == sum(step.status is StepStatus.BLOCKED for step in steps)
+    assert run.tally.active == sum(
+        step.status is StepStatus.READY or is_held(step) or is_timed(step) for step in steps
+    )
+    still_open = ("held", "granted", *_ON_ITS_WAY)
+    assert sorted(run.tally.open_calls) == sorted(k for k, c in run.calls.items() if c.state in still_open)
+
+
+def check_progress(run: Run, plan: Plan) -> None:
+    """Everything that may have begun has begun, nothing else has, and what is complete is closed."""
+    top = [node.id for node in plan.children("")]
+    lost = [name for name in (CONTEXT, PLAN, *top) if status(run, name) in ("failed", "canceled")]
+    if run.ending or lost:
+        assert all(is_held(step) or hangs(run, step.name) for step in run.steps.values() if undone(run, step))
+        return
+    if status(run, PLAN) != "succeeded":
+        assert not [name for name in run.steps if not name.startswith("$")]
+        return
+    assert not all(status(run, name) in _PASSED for name in top), "a plan that is done is a run that is over"
+    check_scope(run, plan, "", "")
+
+
+def check_scope(run: Run, plan: Plan, block: str, prefix: str) -> None:
+    nodes = plan.children(block)
+    lost = any(status(run, prefix + node.id) in ("failed", "canceled") for node in nodes)
+    for node in nodes:
+        step = run.steps.get(prefix + node.id)
+        due = all(status(run, prefix + before) in _PASSED for before in node.after)
+        if step is None:
+            assert lost or not due, f"{prefix}{node.id} may begin and has not"
+            continue
+        assert due, f"{prefix}{node.id} began too early"
+        if step.status is StepStatus.RUNNING and step.epoch == 0 and plan.children(node.id):
+            turn = f"{step.name}[{step.iteration}]." if node.repeat else f"{step.name}."
+            check_scope(run, plan, node.id, turn)
+
+
+def undone(run: Run, step: Step) -> bool:
+    inside = [s for s in run.steps.values() if s.name.startswith((f"{step.name}.", f"{step.name}["))]
+    if inside:
+        return False
+    return step.status not in _OVER
+
+
+def hangs(run: Run, name: str) -> bool:
+    return any(call.step == name and call.state in _ON_ITS_WAY for call in run.calls.values())
+
+
+def status(run: Run, name: str) -> Any:
+    step = run.steps.get(name)
+    return step.status if step is not None else "pending"
