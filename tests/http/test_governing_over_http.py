@@ -68,8 +68,7 @@ async def test_a_halt_stops_and_a_lift_is_a_named_act(house):
         assert lifted.json()["lifted_by"] == "home-admin"
         assert_problem(await client.post(f"/v1/halts/{halt['id']}:lift"), 404, "not_found")
         assert (await client.get("/v1/halts")).json() == {"halts": []}
-        assert (await client.post(f"/v1/runs/{run}:resume")).status_code == 200
-        assert await house.until(run, lambda status: status != "blocked")
+        assert await house.until(run, lambda status: status == "waiting-for-approval")
 
 
 async def test_a_halt_without_a_scope_or_target_is_refused(house):

@@ -3,21 +3,19 @@
 import asyncio
 import io
 import tarfile
-from importlib import resources
 from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from bailiwick.audit import EXPORT_FILES, InclusionProof
+from bailiwick.audit import InclusionProof
 from bailiwick.http.documenting import answer, answers, answers_bytes
 from bailiwick.http.governing import CheckpointView
 from bailiwick.http.intake import Caller, Door
 
 router = APIRouter(tags=["audit"])
 _FOLDER = "bailiwick-audit"
-_VERIFIER = EXPORT_FILES[-1]
 
 
 class ProofView(msgspec.Struct, frozen=True):
@@ -53,8 +51,7 @@ async def proof(
 )
 async def export(door: Door, caller: Caller) -> Response:
     """Take the tenant's whole log away, to be verified offline."""
-    files = dict(await door.sequencing.export(caller))
-    files[_VERIFIER] = (resources.files("bailiwick.audit") / "standalone.py").read_bytes()
+    files = await door.sequencing.export(caller)
     body = await asyncio.to_thread(packed, files)
     return _download(body, "application/x-tar", f"{_FOLDER}.tar")
 

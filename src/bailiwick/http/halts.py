@@ -46,6 +46,6 @@ async def set_halt(door: Door, caller: Caller, body: Body) -> Response:
 
 @router.post("/v1/halts/{id}:lift", **answers(HaltView), openapi_extra=takes(LiftBody, required=False))
 async def lift(door: Door, caller: Caller, id: str, body: Body) -> Response:
-    """Lift a halt; what it blocked is resumed by a named act of its own."""
+    """Lift a halt: the named act that lets go what it blocked."""
     shaped(body, LiftBody)
     return answer(halt_view(await door.halts.lift(caller, id)))

@@ -16,6 +16,7 @@ from bailiwick.run import SYSTEM_CONTEXT
 from bailiwick.sandbox import BubblewrapSandbox, default_cache_dir
 from bailiwick.service import Catalogue, Platform, Stores, keys_of
 from bailiwick.stores import SqliteStore, open_store
+from bailiwick.telemetry import MeasuredLedger, MeasuredPort, Metrics
 from bailiwick.wiring.compiler import run_policy_compiler
 from bailiwick.wiring.hosts import Hosts, build_hosts
 from bailiwick.wiring.keys import DeploymentKeys
@@ -40,12 +41,14 @@ class Embedded:
         platform: Platform,
         hosts: Hosts,
         books: dict[str, RuleBook],
+        metrics: Metrics,
     ) -> None:
         self.settings = settings
         self.store = store
         self.platform = platform
         self.hosts = hosts
         self._books = books
+        self.metrics = metrics
         self.first_key = ""
 
     async def prepare(self, sandbox: BubblewrapSandbox) -> SandboxStatus:
@@ -113,10 +116,12 @@ def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox) -
         hosts = build_hosts(
             settings, apps, blobs=store.blobs, sandbox=sandbox, world=world, folder=folder / "work"
         )
+        metrics = Metrics(depths=store.depths)
+        ledger = MeasuredLedger(store.ledger, metrics)
         books = {app.name: _book(app) for app in apps}
         policies = {name: text for app in apps for name, text in app.policies.items()}
         platform = Platform(
-            stores=Stores(store.ledger, store.queue, store.views, store.feed, store.audit, store.blobs),
+            stores=Stores(ledger, store.queue, store.views, store.feed, store.audit, store.blobs),
             world=world,
             catalogue=Catalogue(hosts.tools.contracts(), apps, books),
             bundle=build_bundle(stacked(policies), run_policy_compiler),
@@ -128,7 +133,10 @@ def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox) -
     except BaseException:
         store.close()
         raise
-    return Embedded(settings=settings, store=store, platform=platform, hosts=hosts, books=books)
+    platform.observers.append(metrics.committed)
+    return Embedded(
+        settings=settings, store=store, platform=platform, hosts=hosts, books=books, metrics=metrics
+    )
 
 
 @contextlib.asynccontextmanager
@@ -148,7 +156,8 @@ async def embedded(
         if system.hosts.models.models():
             tasks.append(asyncio.create_task(system.hosts.models.warm()))
         for number in range(workers):
-            worker = system.worker(apps, system.platform, f"embedded-{number}")
+            port = MeasuredPort(system.platform, system.metrics)
+            worker = system.worker(apps, port, f"embedded-{number}")
             tasks.append(asyncio.create_task(worker.run()))
         try:
             yield system

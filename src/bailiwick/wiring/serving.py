@@ -18,7 +18,6 @@ import uvloop
 from bailiwick.app import App
 from bailiwick.base import Category, Refusal, format_instant
 from bailiwick.http import close_streams, create_app
-from bailiwick.telemetry import Metrics
 from bailiwick.wiring.embedded import Embedded, embedded
 from bailiwick.wiring.settings import Settings
 from bailiwick.wiring.world import SystemWorld
@@ -166,12 +165,10 @@ class _Door:
 
     def __init__(self, system: Embedded, listener: socket.socket) -> None:
         self._open = False
-        metrics = Metrics()
-        system.platform.observers.append(metrics.committed)
         self._app = create_app(
             system.platform,
             readiness=lambda: {"serving": self._open},
-            meter=metrics,
+            meter=system.metrics,
             version=version("bailiwick"),
         )
         config = uvicorn.Config(

@@ -36,6 +36,10 @@ class SqliteStore:
         self.feed = SqliteFeed(self._thread, self._reads, blobs)
         self.audit = SqliteAuditLog(self._thread, self._reads, blobs)
 
+    async def depths(self) -> dict[str, int]:
+        """Count the queued tasks that are due, by pool; what a scrape of the metrics asks for."""
+        return dict(await self._reads.scan("select_depths", (), tuple))
+
     def close(self) -> None:
         """Commit what waits, close the database and let the next process in; a second call does nothing."""
         self._reads.close()
