@@ -1,7 +1,6 @@
 """What the documentation's commands run against: a folder as a reader's, and the served quickstart application."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,17 +12,18 @@ from docs_pages import ROOT
 _KEPT = ("LANG", "TMPDIR", "SSL_CERT_FILE")
 
 
-@pytest.fixture(scope="session")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+@pytest.fixture
+def reader(tmp_path: Path) -> dict[str, str]:
     """Make a reader's environment: a HOME of its own, and the commands of this working copy on the path."""
-    home = tmp_path_factory.mktemp("reader")
+    home = tmp_path / "reader"
+    home.mkdir()
     tools = home / "bin"
     tools.mkdir()
-    if shutil.which("curl") is None:
-        _stand_in_for_curl(tools)
+    _stand_in_for_curl(tools)
     (home / "examples").symlink_to(ROOT / "examples")
     found = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    path = f"{Path(sys.executable).parent}:{tools}:{os.environ.get('PATH', os.defpath)}"
+    # The system's own curl comes first; the stand-in is for where there is none.
+    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}:{tools}"
     return {
         **found,
         "HOME": str(home),
@@ -39,7 +39,7 @@ def _stand_in_for_curl(tools: Path) -> None:
     curl.chmod(0o755)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def served(reader: dict[str, str]) -> Iterator[dict[str, str]]:
     """Serve the quickstart application, and tell the reader's environment with its address in it."""
     command = [str(Path(sys.executable).parent / "bailiwick"), "up", "examples/quickstart.py", "--port", "0"]

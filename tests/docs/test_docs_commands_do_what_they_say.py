@@ -12,12 +12,21 @@ NOT_RUN = {
     "bailiwick server start": "stays up",
     "OPENAI_API_KEY=...": "needs a key and a network",
 }
+SERVED = ("docs/quickstart.md", "docs/cli.md", "docs/api.md")
+"""Pages that begin with a served application; each gets one of its own."""
 _RUN = [page for page in TOLD if any(commands(block) for block in blocks(page))]
 
 
 @pytest.mark.parametrize("page", _RUN)
-def test_the_commands_of_a_page_do_what_it_says(page: str, served: dict[str, str]) -> None:
-    assert run_page(page, Path(served["HOME"]), served) == []
+def test_the_commands_of_a_page_do_what_it_says(page: str, request: pytest.FixtureRequest) -> None:
+    environment = request.getfixturevalue("served" if page in SERVED else "reader")
+    assert run_page(page, Path(environment["HOME"]), environment) == []
+
+
+def test_the_examples_of_the_api_run_where_there_is_no_curl(served: dict[str, str]) -> None:
+    stand_in = Path(served["HOME"], "bin")
+    environment = {**served, "PATH": f"{stand_in}:{served['PATH']}"}
+    assert run_page("docs/api.md", Path(served["HOME"]), environment) == []
 
 
 def test_a_command_that_is_not_run_has_a_reason() -> None:
