@@ -4,6 +4,11 @@ import os
 
 from hypothesis import settings
 
+from bailiwick.telemetry import configure_logging
+
 settings.register_profile("short", deadline=None)
 settings.register_profile("long", deadline=None, max_examples=5000)
 settings.load_profile("long" if os.environ.get("BAILIWICK_LONG") else "short")
+
+# Without this structlog prints to standard output, where the commands under test speak.
+configure_logging("error")

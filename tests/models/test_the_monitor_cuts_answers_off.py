@@ -42,7 +42,7 @@ def test_pieces_of_different_channels_are_not_joined():
     watch = monitor()
     watch.saw("text", "AKIAABCDEF")
     watch.saw("tool 0", "GHIJKLMNOP")
-    watch.finish()
+    assert watch.finish() is None
 
 
 def test_a_known_value_longer_than_the_window_is_seen():
@@ -97,8 +97,7 @@ def test_an_answer_that_does_not_open_as_its_schema_asks_has_drifted(pieces):
 
 def test_an_object_after_white_space_has_not_drifted():
     watch = monitor(opening="{")
-    for piece in ["  ", "\n", ' {"a"', ": 1}", "and"]:
-        watch.saw("text", piece)
+    assert [watch.saw("text", piece) for piece in ["  ", "\n", ' {"a"', ": 1}", "and"]] == [None] * 5
 
 
 @pytest.mark.parametrize(

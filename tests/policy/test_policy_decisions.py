@@ -83,7 +83,7 @@ def test_a_hold_that_fails_asks_nobody_and_denies() -> None:
         {"approvals": object()},
         {"branch": "x" * 300_000},
     ],
-    ids=lambda facts: str(facts)[:60],
+    ids=lambda facts: "-".join(f"{name}={type(value).__name__}" for name, value in facts.items()),
 )
 def test_a_request_that_is_not_well_formed_is_denied_with_the_error(facts: dict[str, Any]) -> None:
     reads_all = only(

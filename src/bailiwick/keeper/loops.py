@@ -33,5 +33,5 @@ async def _keep(duty: Duty) -> None:
             pause = 0.0 if done else duty.every_seconds
         except Exception as error:  # a duty that stops for ever is worse than one that fails loudly
             pause = min(max(pause * 2, duty.every_seconds), MAX_PAUSE_SECONDS)
-            log.error("keeper.failed", duty=duty.name, exc_info=error)
+            log.exception("keeper.failed", duty=duty.name, exc_info=error)
         await asyncio.sleep(pause)

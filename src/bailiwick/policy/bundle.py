@@ -103,7 +103,7 @@ class Bundle:
             if len(key) > MAX_KEY_BYTES:
                 return self._failed(f"{len(key)} bytes of attributes; at most {MAX_KEY_BYTES}")
             return self._remembered(key)
-        except Exception as error:
+        except Exception as error:  # a gate that raises is a gate that somebody will catch open
             return self._failed(f"{type(error).__name__}: {error}")
 
     def _evaluate(self, key: bytes) -> Verdict:

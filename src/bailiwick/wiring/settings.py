@@ -55,8 +55,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def folder(self) -> Path:
-        """The data directory, with `~` filled in."""
-        return Path(self.data_dir).expanduser()
+        """The data directory, absolute: programs that are started elsewhere are handed paths below it."""
+        return Path(self.data_dir).expanduser().absolute()
 
 
 def load_settings(path: Path | None = None, **given: Any) -> Settings:

@@ -70,7 +70,7 @@ class WriterThread:
     def _step(self, batch: list[Waiting]) -> None:
         try:
             outcomes = self.writer.step([entry for entry, _ in batch])
-        except Exception as fault:
+        except Exception as fault:  # a bug here must reach every caller, not hang them
             outcomes = [fault] * len(batch)
         _deliver([(future, outcome) for (_, future), outcome in zip(batch, outcomes, strict=True)])
         self.writer.tend()
@@ -112,7 +112,7 @@ class ReaderThread:
             query, future = asked
             try:
                 outcome: Outcome = query(self._connection)
-            except Exception as fault:
+            except Exception as fault:  # the caller waits for it on the loop
                 outcome = fault
             _deliver([(future, outcome)])
         self._connection.close()

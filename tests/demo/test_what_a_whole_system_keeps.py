@@ -1,0 +1,104 @@
+"""Promises of the embedded system as a whole: the order of the context, secrets that stay in the host."""
+
+import asyncio
+import base64
+from pathlib import Path
+
+import pytest
+
+from bailiwick.app import App
+from bailiwick.base import canonical
+from bailiwick.policy import Principal, PrincipalKind, Role
+from bailiwick.ports import Message
+from bailiwick.run import Run
+from bailiwick.service import IntentRequest
+from bailiwick.testing import RunningModelServer
+from bailiwick.tools import Secret
+from bailiwick.wiring import Embedded, Provider, Settings, embedded
+
+ALICE = Principal("key_alice", "alice", PrincipalKind.USER, "default", Role.ADMIN)
+CANARY = "canary-7f3b9c-not-to-be-seen-anywhere"
+DEADLINE_SECONDS = 30
+
+
+async def finished(system: Embedded, app: str, workflow: str) -> Run:
+    """Submit a workflow and wait for its end, woken by commits."""
+    ended: asyncio.Queue[Run] = asyncio.Queue()
+
+    def watch(before: Run | None, after: Run, events: object) -> None:
+        if after.closed is not None:
+            ended.put_nowait(after)
+
+    system.platform.observers.append(watch)
+    await system.platform.submitting.submit(ALICE, IntentRequest(app=app, workflow=workflow))
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        return await ended.get()
+
+
+async def test_the_context_is_loaded_in_the_order_that_the_workflow_gives(tmp_path: Path) -> None:
+    app = App("order")
+    loaded: list[str] = []
+
+    @app.tool("zeta")
+    def zeta() -> dict[str, str]:
+        loaded.append("zeta")
+        return {"said": "first"}
+
+    @app.tool("alpha")
+    def alpha() -> dict[str, str]:
+        loaded.append("alpha")
+        return {"said": "second"}
+
+    @app.code_agent("done", output={"ok": bool})
+    async def done(ctx: object, given: dict[str, object]) -> dict[str, object]:
+        return {"ok": True}
+
+    app.workflow(
+        "two",
+        context=[{"id": "z", "uses": "zeta", "input": {}}, {"id": "a", "uses": "alpha", "input": {}}],
+        steps=[{"id": "done", "uses": "done"}],
+    )
+    async with embedded(Settings(data_dir=str(tmp_path)), [app]) as system:
+        run = await finished(system, "order", "two")
+    assert run.status == "completed", run.reason
+    assert loaded == ["zeta", "alpha"]
+
+
+async def test_a_credential_is_in_no_event_prompt_artifact_or_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BAILIWICK_TEST_TOKEN", CANARY)
+    app = App("secretive", model="scripted:plain")
+    seen: list[str] = []
+
+    @app.tool("leaky", credentials={"token": "env:BAILIWICK_TEST_TOKEN"})
+    def leaky(token: Secret) -> dict[str, str]:
+        seen.append(token.reveal())
+        return {
+            "raw": token.reveal(),
+            "encoded": base64.b64encode(f"user:{token.reveal()}".encode()).decode(),
+        }
+
+    @app.code_agent("asker", output={"said": str}, tools=["leaky"])
+    async def asker(ctx, given):
+        told = await ctx.tool("leaky")
+        await ctx.model("scripted:plain", [Message("user", canonical(told).decode())])
+        ctx.say(str(told))
+        return {"said": canonical(told).decode()}
+
+    app.agent("unused", prompt="named so that the scripted model is configured", output={"a": str})
+    app.workflow("ask", steps=[{"id": "ask", "uses": "asker"}])
+    with RunningModelServer() as server:
+        settings = Settings(data_dir=str(tmp_path), providers={"scripted": Provider(server.base_url)})
+        async with embedded(settings, [app]) as system:
+            run = await finished(system, "secretive", "ask")
+            events = await system.platform.reading.events(ALICE, run.id, limit=500)
+    assert run.status == "completed", run.reason
+    assert seen == [CANARY]
+    forms = [CANARY.encode(), base64.b64encode(CANARY.encode())[4:-4], CANARY.encode().hex().encode()]
+    written = [path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()]
+    out = capfd.readouterr()
+    written += [canonical(events), out.out.encode(), out.err.encode()]
+    assert len(written) > 3
+    for form in forms:
+        assert not any(form in body for body in written), form
