@@ -47,7 +47,11 @@ BEGUN = Instant(1_700_000_000 * SECOND)
 LIMIT = 10_000
 POLICY = Digest("c" * 64)
 CONTRACT = Digest("d" * 64)
-FLAG = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+FLAG = {
+    "type": "object",
+    "properties": {"ok": {"type": "boolean"}, "objective": {"type": "string"}},
+    "required": ["ok"],
+}
 OPEN = {"type": "object"}
 NEEDS_OK = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
 FREE, METERED, WRITE, MAIL = (
@@ -120,7 +124,7 @@ PLANS = {
             "id": "outer",
             "do": [
                 {"id": "poll", "repeat": {"until": "steps.poll.output.ok", "max": 2}},
-                {"id": "test", "input": {"last": "$.previous.poll.output.ok?"}},
+                {"id": "test", "input": {"last": "$.previous.poll.output.objective?"}},
             ],
             "repeat": UNTIL,
         }
@@ -131,13 +135,26 @@ PLANS = {
         {"id": "c", "input": {"b": "$.steps.b.status"}},
     ),
     "retry": plan_of({"id": "a", "retry": RETRY}, {"id": "b"}),
-    "fallback": plan_of({"id": "a", "on_error": "fallback", "fallback": "spare", "retry": RETRY}, {"id": "b"}),
+    "fallback": plan_of(
+        {"id": "a", "on_error": "fallback", "fallback": "spare", "retry": RETRY}, {"id": "b"}
+    ),
     "a person decides": plan_of({"id": "a", "on_error": "human", "retry": RETRY}, {"id": "b"}),
     "a person decides on a block": plan_of(
         {
             "id": "outer",
             "on_error": "human",
             "do": [{"id": "a", **ASIDE}, {"id": "inner", "do": [{"id": "b"}, {"id": "c"}], **ASIDE}],
+        }
+    ),
+    "a person decides on a broad block": plan_of(
+        {
+            "id": "outer",
+            "on_error": "human",
+            "do": [
+                {"id": "inner", "do": [{"id": "x", **ASIDE}, {"id": "y", **ASIDE}], **ASIDE},
+                {"id": "b", **ASIDE},
+                {"id": "c", "after": ["b"], "reason": "they share nothing"},
+            ],
         }
     ),
     "a person decides on a loop": plan_of(
@@ -229,13 +246,15 @@ class Stage:
         self.do(Claim(name, epoch, "ses_1"))
         return epoch
 
-    def succeed(self, name: str, ok: bool = True, **rest: Any) -> None:
+    def succeed(self, name: str, ok: bool = True, *, says: str = "why", **rest: Any) -> None:
         if claimable(self.step(name)):
             self.claim(name)
         epoch = self.step(name).epoch
-        self.do(Succeed(name, epoch, "e" * 64, **rest), {"output": {"ok": ok, "objective": "why"}})
+        self.do(Succeed(name, epoch, "e" * 64, **rest), {"output": {"ok": ok, "objective": says}})
 
-    def fail(self, name: str, category: ErrorCategory = ErrorCategory.INTERNAL, reason: str = "broke") -> None:
+    def fail(
+        self, name: str, category: ErrorCategory = ErrorCategory.INTERNAL, reason: str = "broke"
+    ) -> None:
         if claimable(self.step(name)):
             self.claim(name)
         self.do(Fail(name, self.step(name).epoch, category, reason))
@@ -310,7 +329,9 @@ def _kindness(stage: Stage) -> tuple[Any, ...]:
 
 def _as_holder(stage: Stage, step: Step) -> tuple[Any, ...]:
     run = stage.run
-    mine = [call for call in run.calls.values() if call.step == step.name and call.state is CallState.INTENDED]
+    mine = [
+        call for call in run.calls.values() if call.step == step.name and call.state is CallState.INTENDED
+    ]
     for call in mine:
         if call.epoch == step.epoch:
             return (Settle(call.key, call.epoch, CallState.DONE),)

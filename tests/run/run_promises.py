@@ -113,7 +113,11 @@ def is_held(step: Step) -> bool:
 
 
 def is_timed(step: Step) -> bool:
-    return step.status is StepStatus.WAITING and step.wait is not None and step.wait.kind is not WaitKind.APPROVAL
+    return (
+        step.status is StepStatus.WAITING
+        and step.wait is not None
+        and step.wait.kind is not WaitKind.APPROVAL
+    )
 
 
 def check_calls(run: Run) -> None:
@@ -131,6 +135,12 @@ def check_calls(run: Run) -> None:
         if call.state is CallState.HELD:
             assert step.status in (StepStatus.WAITING, StepStatus.BLOCKED)
 
+    for step in run.steps.values():
+        if step.call:
+            assert run.calls[step.call].state in ("granted", "intended", "lost"), (
+                "what is to be executed is open"
+            )
+
 
 def check_owners(run: Run) -> None:
     """P3: a lease, a due time, a named wait, or a person's turn with a reason; and somebody has one."""
@@ -138,7 +148,9 @@ def check_owners(run: Run) -> None:
     for step in run.steps.values():
         match step.status:
             case StepStatus.RUNNING if step.epoch == 0:
-                inside = [s for s in run.steps.values() if s.name.startswith((f"{step.name}.", f"{step.name}["))]
+                inside = [
+                    s for s in run.steps.values() if s.name.startswith((f"{step.name}.", f"{step.name}["))
+                ]
                 alive = [s for s in inside if s.status not in _OVER]
                 assert alive or run.closed, f"nothing goes on inside {step.name}"
             case StepStatus.RUNNING:

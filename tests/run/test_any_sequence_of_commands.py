@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from msgspec.structs import replace
 from run_kit import FREE, MAIL, METERED, PLANS, WRITE, Stage, finish, rebuilt
+from run_model import Model
 
 from bailiwick.base import Digest, Refusal
-from bailiwick.budget import BudgetExhausted, Misbooked
 from bailiwick.contract import EffectClass, ErrorCategory
 from bailiwick.run import (
+    TERMINAL,
     Call,
     CallState,
     Cancel,
@@ -21,24 +22,17 @@ from bailiwick.run import (
     Fail,
     Grant,
     Journal,
-    LeaseLost,
-    NoSuchAction,
-    NotAllowed,
     Offer,
-    OutcomeUnknown,
     Park,
     PassDeadline,
     Reject,
     Release,
     Resolve,
     Resume,
-    Run,
     Settle,
     Step,
     StepStatus,
     Succeed,
-    TERMINAL,
-    WaitKind,
     fold,
 )
 
@@ -59,7 +53,6 @@ LOOSE = Call(
     reserved=50,
     approval="apr_stray",
 )
-ANSWERED = ("done", "failed", "canceled", "refused")
 CATEGORIES = st.sampled_from(
     [
         ErrorCategory.INTERNAL,
@@ -69,103 +62,6 @@ CATEGORIES = st.sampled_from(
         ErrorCategory.TIMEOUT,
     ]
 )
-
-
-class Model:
-    """Which commands the house plan allows in a state; written as a list of reasons to refuse."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.doomed = run.ending or any(
-            step.status in ("failed", "canceled") and not set(step.name) & set(".[") for step in run.steps.values()
-        )
-
-    def refusal(self, command: Command) -> tuple[type[Refusal], ...]:
-        """List the refusals that fit; () when the command is to be taken."""
-        if self.run.closed is not None:
-            return (NotAllowed,)
-        match command:
-            case Claim():
-                return self._claim(command)
-            case Succeed(step=name, epoch=epoch):
-                step = self.run.steps.get(name)
-                return self._holder(name, epoch) or ((NotAllowed,) if step is not None and step.call else ())
-            case Fail(step=name, epoch=epoch) | Release(step=name, epoch=epoch) | Park(step=name, epoch=epoch):
-                return self._holder(name, epoch)
-            case Journal(call=call):
-                return self._holder(call.step, call.epoch) or self._journal(call)
-            case Settle():
-                return self._settle(command)
-            case Grant(key=key) | Reject(key=key):
-                return self._in_state(key, "held")
-            case Resume():
-                return self._resume(command)
-            case Resolve(key=key, state=state):
-                return self._in_state(key, "unknown") or (() if state in ("done", "failed") else (NotAllowed,))
-            case _:
-                return ()
-
-    def _claim(self, command: Claim) -> tuple[type[Refusal], ...]:
-        step = self.run.steps.get(command.step)
-        retry = step is not None and step.wait is not None and step.wait.kind is WaitKind.RETRY
-        if step is None or not (step.status is StepStatus.READY or (step.status == "waiting" and retry)):
-            return (NotAllowed,)
-        return () if command.epoch == step.epoch + 1 else (LeaseLost,)
-
-    def _holder(self, name: str, epoch: int) -> tuple[type[Refusal], ...]:
-        step = self.run.steps.get(name)
-        held = step is not None and step.status is StepStatus.RUNNING and step.session != ""
-        return () if held and step is not None and step.epoch == epoch else (LeaseLost,)
-
-    def _in_state(self, key: str, state: str) -> tuple[type[Refusal], ...]:
-        if key not in self.run.calls:
-            return (NoSuchAction,)
-        return () if self.run.calls[key].state == state else (NotAllowed,)
-
-    def _settle(self, command: Settle) -> tuple[type[Refusal], ...]:
-        call = self.run.calls.get(command.key)
-        if call is None:
-            return (NoSuchAction,)
-        if call.state != "intended" or not call.epoch == self.run.steps[call.step].epoch == command.epoch:
-            return (LeaseLost,)
-        if command.state in ("held", "granted", "intended", "refused"):
-            return (NotAllowed,)
-        return (Misbooked,) if command.cost < 0 and command.state != "unknown" else ()
-
-    def _resume(self, command: Resume) -> tuple[type[Refusal], ...]:
-        if command.add < 0:
-            return (Misbooked,)
-        blocked = [
-            s.name for s in self.run.steps.values() if s.status == "blocked" and command.step in ("", s.name)
-        ]
-        if not blocked and not command.add:
-            return (NotAllowed,)
-        unknown = any(call.state == "unknown" and call.step in blocked for call in self.run.calls.values())
-        return (OutcomeUnknown,) if unknown else ()
-
-    def _journal(self, call: Call) -> tuple[type[Refusal], ...]:
-        step, before = self.run.steps[call.step], self.run.calls.get(call.key)
-        if step.call not in ("", call.key) or (before is not None and before.step != call.step):
-            return (NotAllowed,)
-        new = before is None or before.state == "lost"
-        if before is not None and before.state in ANSWERED and before.attempt < step.attempt:
-            new = not (before.state == "done" and before.effect in (WRITE, MAIL))
-        granted = before is not None and before.state == "granted"
-        stale = before is not None and before.state == "intended" and before.epoch < call.epoch
-        allowed = {
-            "intended": not self.doomed and (new or granted or (stale and call.effect is WRITE)),
-            "held": not self.doomed and new,
-            "refused": new or granted,
-            "unknown": stale,
-            "granted": False,
-        }.get(call.state, new and call.effect is FREE)
-        if not allowed:
-            return (NotAllowed,)
-        if call.state == "intended":
-            aside = before.reserved if before is not None and before.state == "intended" else 0
-            if call.reserved > self.run.allotment.remaining + aside:
-                return (BudgetExhausted,)
-        return ()
 
 
 class AnySequence(RuleBasedStateMachine):
@@ -236,20 +132,26 @@ class AnySequence(RuleBasedStateMachine):
         self.order(Park(step.name, step.epoch, "halted"))
 
     @precondition(lambda self: self.held())
-    @rule(data=st.data(), effect=st.sampled_from(EFFECTS), state=st.sampled_from(DECIDED), n=st.integers(1, 3))
+    @rule(
+        data=st.data(), effect=st.sampled_from(EFFECTS), state=st.sampled_from(DECIDED), n=st.integers(1, 3)
+    )
     def journal(self, data: st.DataObject, effect: EffectClass, state: CallState, n: int) -> None:
         step = data.draw(st.sampled_from(self.held()))
         self.order(Journal(self.stage.proposal(step.name, effect, state, n=n + 10 * EFFECTS.index(effect))))
 
     @precondition(lambda self: self.held())
-    @rule(data=st.data(), effect=st.sampled_from(EFFECTS[1:]), n=st.integers(1, 2), then=st.sampled_from(THEN))
+    @rule(
+        data=st.data(), effect=st.sampled_from(EFFECTS[1:]), n=st.integers(1, 2), then=st.sampled_from(THEN)
+    )
     def use_a_tool(self, data: st.DataObject, effect: EffectClass, n: int, then: CallState | None) -> None:
         step = data.draw(st.sampled_from(self.held()))
         call = self.stage.proposal(step.name, effect, CallState.INTENDED, n=n + 10 * EFFECTS.index(effect))
         self.order(Journal(call))
         known = self.stage.run.calls.get(call.key)
         if then is not None and known is not None and known.state is CallState.INTENDED:
-            self.order(Settle(call.key, known.epoch, then, cost=data.draw(st.sampled_from([0, 40, 100])), tree="t1"))
+            self.order(
+                Settle(call.key, known.epoch, then, cost=data.draw(st.sampled_from([0, 40, 100])), tree="t1")
+            )
 
     @precondition(lambda self: self.calls(CallState.INTENDED, CallState.GRANTED, CallState.LOST))
     @rule(data=st.data(), state=st.sampled_from([CallState.INTENDED, CallState.UNKNOWN, CallState.REFUSED]))
@@ -273,7 +175,9 @@ class AnySequence(RuleBasedStateMachine):
     @rule(data=st.data(), approve=st.booleans())
     def decide(self, data: st.DataObject, approve: bool) -> None:
         key = data.draw(st.sampled_from(self.calls(CallState.HELD))).key
-        self.order(Grant(key, "bob") if approve else Reject(key, "bob", "no"), None if approve else {"outcome": None})
+        self.order(
+            Grant(key, "bob") if approve else Reject(key, "bob", "no"), None if approve else {"outcome": None}
+        )
 
     @precondition(lambda self: self.calls(CallState.UNKNOWN))
     @rule(data=st.data(), state=st.sampled_from([CallState.DONE, CallState.FAILED, CallState.LOST]))
@@ -320,7 +224,7 @@ class AnySequence(RuleBasedStateMachine):
     def change_policy(self, denied: list[str]) -> None:
         self.stage.denied = denied
 
-    @precondition(lambda self: 10 < len(self.stage.events) and self.stage.run.closed is None)
+    @precondition(lambda self: len(self.stage.events) > 10 and self.stage.run.closed is None)
     @rule(command=st.sampled_from([None, None, Cancel("ann"), PassDeadline()]))
     def end_it(self, command: Command | None) -> None:
         if command is not None:

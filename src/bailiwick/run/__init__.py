@@ -51,6 +51,7 @@ from bailiwick.run.states import (
 )
 from bailiwick.run.status import is_container
 from bailiwick.run.steps import claimable
+from bailiwick.run.table import state_table
 from bailiwick.run.values import INTENT_SEQ, brief_of, output_of, values_for
 from bailiwick.run.walk import SYSTEM_CONTEXT, doomed, unsettled
 
@@ -123,6 +124,7 @@ __all__ = [
     "output_of",
     "queue_key",
     "recorded",
+    "state_table",
     "unsettled",
     "values_for",
 ]

@@ -14,12 +14,12 @@ from bailiwick.run.hanging import blocked_unknown, goes_on
 from bailiwick.run.refusals import LeaseLost, NoSuchAction, NotAllowed
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Call, Run, Step
-from bailiwick.run.states import CallState, StepStatus
+from bailiwick.run.states import ANSWERED, CallState, StepStatus
 
 _OUTCOMES = (CallState.DONE, CallState.FAILED, CallState.CANCELED, CallState.LOST, CallState.UNKNOWN)
 
 
-def effect_key(*, tenant: str, run: str, step: str, digest: Digest, n: int, key: str = "") -> str:
+def effect_key(*, tenant: str, run: str, step: str, digest: Digest, n: int) -> str:
     """Name an effect: stable over resume and retry, different for each occurrence in a step instance.
 
     Args:
@@ -28,9 +28,8 @@ def effect_key(*, tenant: str, run: str, step: str, digest: Digest, n: int, key:
         step: The step instance.
         digest: The action's digest.
         n: The occurrence of this digest in the step instance, in call order, from 1.
-        key: The occurrence's name instead of its number, when the agent gave it one.
     """
-    parts = (tenant, run, step, digest, f"={key}" if key else str(n))
+    parts = (tenant, run, step, digest, str(n))
     return "eff_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:40]
 
 
@@ -54,7 +53,7 @@ def settle(run: Run, command: Settle, sight: Sight) -> tuple[Event, ...]:
         state=command.state,
         outcome_seq=run.version + 1,
         outcome_digest=command.outcome_digest,
-        tree=command.tree,
+        tree=command.tree if command.state in ANSWERED else "",
         category=command.category,
         reason=command.reason,
     )
@@ -72,20 +71,18 @@ def settle(run: Run, command: Settle, sight: Sight) -> tuple[Event, ...]:
 def grant(run: Run, command: Grant, sight: Sight) -> tuple[Event, ...]:
     """Humans allowed the action: its stored bytes become a task of their own.
 
-    A step that is blocked for another reason stays so, and takes up the granted action when it goes on.
+    A step that is blocked by an unknown outcome stays so, and takes up the granted action when it goes on.
     """
     call, step = _held(run, command.key, "approve")
     granted = replace(call, state=CallState.GRANTED)
-    moves: tuple[Move, ...] = ()
-    if step.status is StepStatus.WAITING:
-        moves = (goes_on(run, step, f"approved by {command.by}", newer=granted),)
-    return (CallMoved(sight.at, granted, moves),)
+    move = goes_on(run, step, f"approved by {command.by}", newer=granted)
+    return (CallMoved(sight.at, granted, (move,)),)
 
 
 def reject(run: Run, plan: Plan, command: Reject, sight: Sight) -> tuple[Event, ...]:
     """Humans refused the action: the step fails with category `rejected`.
 
-    A step that is blocked for another reason stays so; the refusal answers it when it goes on.
+    A step that is blocked by an unknown outcome stays so; the refusal answers it when it goes on.
     """
     call, step = _held(run, command.key, "reject")
     refused = replace(
@@ -95,8 +92,6 @@ def reject(run: Run, plan: Plan, command: Reject, sight: Sight) -> tuple[Event, 
         reason=command.reason,
         outcome_seq=run.version + 1,
     )
-    if step.status is not StepStatus.WAITING:
-        return (CallMoved(sight.at, refused),)
     cause = Fail(step.name, step.epoch, ErrorCategory.REJECTED, command.reason)
     lost, move = end_attempt(run, plan, step, cause, sight)
     if not lost:

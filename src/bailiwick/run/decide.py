@@ -80,7 +80,7 @@ def _facts(run: Run, plan: Plan, command: Command, sight: Sight) -> tuple[Event,
         case Fail():
             return fail(run, plan, command, sight)
         case Release():
-            return release(run, plan, command, sight)
+            return release(run, command, sight)
         case Park():
             return park(run, command, sight)
         case Journal(call=call):

@@ -91,9 +91,8 @@ def _apply(
 def _journal(run: Run, call: Call) -> Run:
     steps = run.steps
     step = steps.get(call.step)
-    if step is not None and (call.state in (*ANSWERED, CallState.HELD) or call.tree):
-        recorded = call.state in (*ANSWERED, CallState.HELD)
-        step = replace(step, claims=0 if recorded else step.claims, tree_after=call.tree or step.tree_after)
+    if step is not None and call.state in (*ANSWERED, CallState.HELD):
+        step = replace(step, claims=0, tree_after=call.tree or step.tree_after)
         steps = {**steps, step.name: step}
     before = run.calls.get(call.key)
     still_open = tuple(key for key in run.tally.open_calls if key != call.key)

@@ -89,7 +89,7 @@ def repeatable(call: Call, sight: Sight) -> bool:
     contract = sight.contracts.get(call.capability)
     if contract is None or contract.key_kept_seconds is None:
         return True
-    return sight.at - call.dispatched_at < contract.key_kept_seconds * _MICROSECONDS
+    return sight.at - call.dispatched_at <= contract.key_kept_seconds * _MICROSECONDS
 
 
 def abandoned(run: Run, plan: Plan, sight: Sight) -> tuple[Event, ...]:

@@ -82,7 +82,7 @@ def _fits(run: Run, plan: Plan, step: Step, call: Call, sight: Sight) -> bool:
         case CallState.INTENDED:
             return begins and (granted or _is_free(before, step))
         case CallState.HELD:
-            return begins and _is_free(before, step)
+            return begins and bool(call.approval) and (granted or _is_free(before, step))
         case CallState.REFUSED:
             return granted or _is_free(before, step)
         case CallState.UNKNOWN:

@@ -14,7 +14,7 @@ from bailiwick.run.refusals import LeaseLost, NotAllowed, OutcomeUnknown
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Run, Step
 from bailiwick.run.states import CallState, StepStatus, WaitKind
-from bailiwick.run.walk import doomed, has_inside, open_node
+from bailiwick.run.walk import has_inside, open_node
 
 
 def claim(run: Run, plan: Plan, command: Claim, sight: Sight) -> tuple[Event, ...]:
@@ -85,17 +85,11 @@ def fail(run: Run, plan: Plan, command: Fail, sight: Sight) -> tuple[Event, ...]
     return (*lost, StepsMoved(sight.at, (move,)))
 
 
-def release(run: Run, plan: Plan, command: Release, sight: Sight) -> tuple[Event, ...]:
-    """The holder is gone. What it had on the way is judged by its class; the step goes on by itself."""
+def release(run: Run, command: Release, sight: Sight) -> tuple[Event, ...]:
+    """The holder is gone. What it had on the way is judged by its class; the step goes on, unless the run can only end."""
     step = held_step(run, command.step, command.epoch)
-    ending = doomed(run, plan)
-    lost, unknown = lose_calls(run, step, sight, over=ending)
-    if unknown:
-        move = blocked_unknown(step)
-    elif ending:
-        move = Move(step.name, StepStatus.CANCELED, attempt=step.attempt, category=ErrorCategory.CANCELED)
-    else:
-        move = goes_on(run, step, command.reason)
+    lost, unknown = lose_calls(run, step, sight)
+    move = blocked_unknown(step) if unknown else goes_on(run, step, command.reason)
     return (*lost, StepsMoved(sight.at, (move,)))
 
 

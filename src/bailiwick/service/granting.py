@@ -6,7 +6,7 @@ from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
 from bailiwick.policy import Verdict, VerdictKind
 from bailiwick.ports import Approval, ApprovalState, Dispatch, GuardFailed, MoveApproval
-from bailiwick.run import Call, CallState, Journal, Park, Run, Step
+from bailiwick.run import Call, CallState, Journal, Park, Release, Run, Step, doomed
 from bailiwick.service.acting import agent_of
 from bailiwick.service.actions import Action, Actions
 from bailiwick.service.changes import Change, Extra, Record
@@ -56,6 +56,8 @@ class Granting:
         return dispatch
 
     async def _decide(self, run: Run, plan: Plan, step: Step) -> Change:
+        if doomed(run, plan):
+            return Change(Release(step.name, step.epoch, "the run is ending"), _RECORD)
         call = run.calls[step.call]
         halt = self._halts.stopping(run, agent_of(plan, step), call.capability)
         if halt is not None:
@@ -97,7 +99,8 @@ class Granting:
             policies=verdict.policies,
             policy_version="" if verdict.version == run.policy_version else verdict.version,
         )
-        moved = () if repeat else (consumption(approval),)
+        used_up = repeat or call.state is CallState.LOST
+        moved = () if used_up else (consumption(approval),)
         return Change(Journal(intended), _RECORD, Extra(moved_approvals=moved))
 
     def _asked_again(

@@ -78,7 +78,8 @@ def fault_of_grant(approval: Approval | None, run: Run, call: Call, action: Acti
         return f"the approval covers action {approval.digest[:16]}, not {action.digest[:16]}"
     if contract != call.contract:
         return f"the contract of {call.capability} has changed since it was approved"
-    expected = ApprovalState.CONSUMED if call.state is CallState.INTENDED else ApprovalState.APPROVED
+    used_up = call.state in (CallState.INTENDED, CallState.LOST)
+    expected = ApprovalState.CONSUMED if used_up else ApprovalState.APPROVED
     if approval.state is not expected:
         return f"the approval {approval.id} is {approval.state}"
     return ""
