@@ -62,6 +62,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind",
     trace: str = ""
     tree: str = ""
     pins: dict[str, Any] = {}
+    environment: dict[str, str] = {}
     moves: tuple[Move, ...] = ()
 
 

@@ -58,6 +58,7 @@ def _open(event: Created) -> Run:
         feature=event.feature,
         team=event.team,
         trace=event.trace,
+        environment=event.environment,
         plan=event.plan,
         policy_version=event.policy_version,
         created_at=event.created_at,

@@ -10,7 +10,7 @@ from bailiwick.contract import Contract, ErrorCategory, Kind, parse_ref, select_
 from bailiwick.plan import Plan
 from bailiwick.ports import CallFailed, Proposal, Recorded, ToolHost
 from bailiwick.run import Call, Run, Step, effect_key
-from bailiwick.service.acting import declared
+from bailiwick.service.acting import agent_of, declared
 from bailiwick.service.catalogue import Catalogue, model_contract
 from bailiwick.service.refusals import NotFound
 from bailiwick.service.runs import Runs
@@ -31,6 +31,7 @@ class Action(msgspec.Struct, frozen=True):
     model: str
     estimate: int
     timeout_seconds: float
+    generated_prompt: bool = False
 
     @property
     def subject(self) -> str:
@@ -83,7 +84,17 @@ class Actions:
             model,
             self._model_estimate(model, proposal) if model else contract.price_micro_usd,
             contract.timeout_seconds,
+            bool(model) and self._generated(run, plan, step, proposal.arguments),
         )
+
+    def _generated(self, run: Run, plan: Plan, step: Step, arguments: dict[str, Any]) -> bool:
+        """Say whether a platform-run agent would be instructed by anything but the prompt that its author wrote."""
+        agent = self._catalogue.app(run.app).agents.get(agent_of(plan, step))
+        if agent is None or agent.run is not None:
+            return False
+        told = [message for message in arguments["messages"] if message["role"] == "system"]
+        missing = not arguments["previous"] and not told
+        return missing or any(not message["text"].startswith(agent.prompt) for message in told)
 
     async def stored(self, run: Run, call: Call) -> Action:
         """Find the action whose bytes were stored when it was held.

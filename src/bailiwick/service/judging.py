@@ -2,7 +2,7 @@
 
 from bailiwick.contract import Kind
 from bailiwick.plan import Plan
-from bailiwick.policy import ActionKind, ActionRequest, Principal, PrincipalKind
+from bailiwick.policy import ActionKind, ActionRequest, Environment, Principal, PrincipalKind
 from bailiwick.run import Run, Step
 from bailiwick.service.acting import agent_of, declared
 from bailiwick.service.actions import Action
@@ -40,6 +40,8 @@ def request_of(
         spent_micro_usd=run.allotment.spent,
         remaining_micro_usd=run.allotment.remaining,
         estimate_micro_usd=action.estimate,
-        untrusted=run.untrusted,
+        environment=Environment(**run.environment),
+        untrusted=bool(plan.context),
+        generated_prompt=action.generated_prompt,
         approvals=approvals,
     )

@@ -18,11 +18,17 @@ from bailiwick.service.runs import Runs
 
 DEFAULT_DEADLINE_SECONDS = 3600
 MAX_DEADLINE_SECONDS = 90 * 86_400
+ENVIRONMENT = ("region", "scope")
+MAX_ENVIRONMENT_LABEL = 64
 _MICROSECONDS = 1_000_000
 
 
 class IntentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a client asks for. Money as decimal text in USD; the deadline as RFC 3339, or in seconds from now."""
+    """What a client asks for. Money as decimal text in USD; the deadline as RFC 3339, or in seconds from now.
+
+    `environment` says where it executes, apart from what is asked: `region` and `scope` (of credentials),
+    labels that policies read; in one that is called production nothing is written.
+    """
 
     app: str
     workflow: str
@@ -33,6 +39,7 @@ class IntentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deadline: str = ""
     deadline_seconds: int = 0
     labels: dict[str, str] = {}
+    environment: dict[str, str] = {}
 
 
 def parse_intent(value: Json) -> IntentRequest:
@@ -76,6 +83,7 @@ class Submitting:
             if earlier is not None:
                 return earlier
         app = self._catalogue.app(intent.app)
+        check_environment(intent.environment)
         plan = self._compile(app, intent)
         opening = self._opening(principal, intent, plan, app, traceparent)
         await self._admit(principal, intent)
@@ -138,6 +146,7 @@ class Submitting:
             team=intent.labels.get("team", ""),
             trace=traceparent or self._new_trace(),
             pins=pins_of(plan, app),
+            environment=intent.environment,
         )
 
     def _deadline(self, intent: IntentRequest, now: Instant) -> Instant:
@@ -192,6 +201,19 @@ class Submitting:
             "constraints": list(intent.constraints),
             "labels": intent.labels,
         }
+
+
+def check_environment(environment: dict[str, str]) -> None:
+    """Take the parts of an environment that a single deployment can honour: labels that policy reads.
+
+    Raises:
+        InvalidIntent: Another part is named; there is one pool and one sandbox profile so far.
+    """
+    for name, value in environment.items():
+        if name not in ENVIRONMENT or len(value) > MAX_ENVIRONMENT_LABEL:
+            raise InvalidIntent(
+                f"/environment/{name}", f"one of {', '.join(ENVIRONMENT)}, at most 64 characters"
+            )
 
 
 def pins_of(plan: Plan, app: AppEntry) -> dict[str, Any]:
