@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import settings
 
 from bailiwick.telemetry import configure_logging
@@ -10,5 +11,8 @@ settings.register_profile("short", deadline=None)
 settings.register_profile("long", deadline=None, max_examples=5000)
 settings.load_profile("long" if os.environ.get("BAILIWICK_LONG") else "short")
 
-# Without this structlog prints to standard output, where the commands under test speak.
-configure_logging("error")
+
+@pytest.fixture(autouse=True)
+def _logs_stay_out_of_the_answers() -> None:
+    """Without this structlog prints to standard output, where the commands under test speak."""
+    configure_logging("debug")

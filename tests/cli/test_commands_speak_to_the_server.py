@@ -50,8 +50,8 @@ def test_a_blocked_run_says_what_to_type_and_goes_on_when_it_is_typed(call: Call
     assert watched.code == 3
     assert f"bailiwick runs resume {run}" in watched.out
     assert halt["id"] in call("halts", "list").out
-    assert call("halts", "lift", halt["id"]).code == 0
     assert call("runs", "resume", run, "--add-usd", "0.25").code == 0
+    assert call("halts", "lift", halt["id"]).code == 0
     assert call("runs", "watch", run).code == 0
     assert call("runs", "cost", run, "-o", "json").json()["budget"]["limit"]["usd"] == "1.25"
 

@@ -30,7 +30,7 @@ def main() -> None:
         root(prog_name="bailiwick")
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
-    except Exception as error:
+    except Exception as error:  # the last resort: refusals are told in words, anything else is raised again
         sys.exit(_told(error))
 
 

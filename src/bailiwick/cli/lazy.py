@@ -10,25 +10,32 @@ from typer.main import get_command
 
 
 class Entry(NamedTuple):
-    """A command or a group of commands: where it is written, and its line in the help."""
+    """A command or a group of commands: the module and the name it is written under, and its line in the help."""
 
-    place: str
+    module: str
+    name: str
     help: str
 
 
 COMMANDS = {
-    "demo": Entry("demo:demo_command", "Watch a governed piece of work, from the intent to the proof."),
-    "run": Entry("running:run", "Run an app file and watch it: policy, budget, approval and audit on."),
-    "up": Entry("servers:up", "Run the platform with its API in this terminal."),
-    "runs": Entry("runs:group", "Submit, list, watch, cancel, resume and resolve runs."),
-    "approvals": Entry("approvals:group", "See what waits for people, and decide it."),
-    "halts": Entry("halts:group", "The kill switch: set, list and lift halts."),
-    "keys": Entry("keys:group", "Make, list and revoke API keys."),
-    "audit": Entry("auditing:group", "Export the log, and verify an export offline."),
-    "workflows": Entry("workflows:group", "Check workflow files."),
-    "server": Entry("servers:server", "Run the platform as a service."),
-    "model-server": Entry("servers:model_server", "Run the scripted model server; no model is behind it."),
-    "version": Entry("servers:show_version", "Show the version."),
+    "demo": Entry(
+        "bailiwick.cli.demo", "demo_command", "Watch a governed piece of work, from the intent to the proof."
+    ),
+    "run": Entry(
+        "bailiwick.cli.running", "run", "Run an app file and watch it: policy, budget, approval and audit on."
+    ),
+    "up": Entry("bailiwick.cli.servers", "up", "Run the platform with its API in this terminal."),
+    "runs": Entry("bailiwick.cli.runs", "group", "Submit, list, watch, cancel, resume and resolve runs."),
+    "approvals": Entry("bailiwick.cli.approvals", "group", "See what waits for people, and decide it."),
+    "halts": Entry("bailiwick.cli.halts", "group", "The kill switch: set, list and lift halts."),
+    "keys": Entry("bailiwick.cli.keys", "group", "Make, list and revoke API keys."),
+    "audit": Entry("bailiwick.cli.auditing", "group", "Export the log, and verify an export offline."),
+    "workflows": Entry("bailiwick.cli.workflows", "group", "Check workflow files."),
+    "server": Entry("bailiwick.cli.servers", "server", "Run the platform as a service."),
+    "model-server": Entry(
+        "bailiwick.cli.servers", "model_server", "Run the scripted model server; no model is behind it."
+    ),
+    "version": Entry("bailiwick.cli.servers", "show_version", "Show the version."),
 }
 
 
@@ -53,8 +60,8 @@ class LazyGroup(TyperGroup):
 
 def load_command(name: str) -> Any:
     """Import a command of the table: a function, or a `typer.Typer` that groups several."""
-    module, _, attribute = COMMANDS[name].place.partition(":")
-    found: typer.Typer | Callable[..., None] = getattr(import_module(f"bailiwick.cli.{module}"), attribute)
+    entry = COMMANDS[name]
+    found: typer.Typer | Callable[..., None] = getattr(import_module(entry.module), entry.name)
     if not isinstance(found, typer.Typer):
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
         single.command(name, help=found.__doc__)(found)

@@ -41,7 +41,8 @@ async def _withdrawn(
         if before.calls[key].state not in _AWAITED or call.state not in _DROPPED or call.approval in moved:
             continue
         approval = await views.approval(after.tenant, call.approval)
-        if approval is not None and approval.state in _OPEN:
+        own = approval is not None and (approval.run, approval.digest) == (after.id, call.digest)
+        if approval is not None and own and approval.state in _OPEN:
             why = call.reason or "the step that asked for it has ended"
             taken = replace(
                 approval, state=ApprovalState.WITHDRAWN, decided_by="", decided_at=world.now(), reason=why

@@ -183,13 +183,16 @@ class Assigning:
 
 
 def _context_items(run: Run, plan: Plan, sight: Sight) -> dict[str, Any]:
-    """Name the actions whose outputs the run begins with; their inputs may cite the intent."""
+    """List the actions whose outputs the run begins with, in order; their inputs may cite the intent."""
     return {
-        item.id: {
-            "uses": item.uses,
-            "input": resolve(item.input, values_for(run, plan, CONTEXT, (), item.input, sight)),
-        }
-        for item in plan.context
+        "items": [
+            {
+                "id": item.id,
+                "uses": item.uses,
+                "input": resolve(item.input, values_for(run, plan, CONTEXT, (), item.input, sight)),
+            }
+            for item in plan.context
+        ]
     }
 
 

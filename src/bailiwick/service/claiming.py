@@ -80,6 +80,7 @@ class Claiming:
         except Refusal as refusal:
             # One bad task must not keep its neighbours from being worked on.
             log.warning("claim.refused", run_id=task.run, step=task.step, code=refusal.code)
+            self._sessions.abandon(session, task.run, task.step)
             return Miss.REFUSED
 
     async def _taken(self, session: WorkerSession, task: Task) -> Assignment | None:

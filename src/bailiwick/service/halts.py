@@ -47,7 +47,7 @@ class Halts:
         self._active: dict[str, Halt] = {}
         self._barrier = Barrier()
         self.on_set: Callable[[], Awaitable[object]] | None = None
-        self.on_lift: Callable[[], Awaitable[object]] | None = None
+        self.on_lift: Callable[[Halt], Awaitable[object]] | None = None
 
     def passing(self) -> AbstractContextManager[None]:
         """Be waited for by whoever sets a halt: from the look at the halts until what it let pass has begun."""
@@ -133,7 +133,7 @@ class Halts:
         self._active.pop(id, None)
         log.warning("halt.lifted", halt=id, by=principal.name)
         if self.on_lift is not None:
-            await self.on_lift()
+            await self.on_lift(lifted)
         return lifted
 
     async def _write(self, halt: Halt, kind: str, principal: Principal) -> None:

@@ -1,7 +1,7 @@
 """Lifting: steps that a halt blocked go on once it no longer stands; lifting it was the named act."""
 
 from bailiwick.plan import Plan
-from bailiwick.ports import RunHead, Views
+from bailiwick.ports import Halt, RunHead, Views
 from bailiwick.run import TERMINAL, NotAllowed, OutcomeUnknown, Resume, Run, Status, StepStatus
 from bailiwick.service.changes import Change, Record
 from bailiwick.service.halts import HALTED, Halts, halt_in
@@ -18,10 +18,11 @@ class Lifting:
         self._views = views
         self._halts = halts
 
-    async def release(self) -> int:
+    async def release(self, lifted: Halt | None = None) -> int:
         """Resume the steps whose halt no longer stands, in all runs; answer how many runs."""
         count = 0
-        for tenant in await self._tenants():
+        own = [lifted.tenant] if lifted is not None else []
+        for tenant in sorted({*await self._tenants(), *own}):
             for status in Status:
                 if status not in TERMINAL:
                     count += await self._release(tenant, status)
@@ -29,7 +30,7 @@ class Lifting:
 
     async def _tenants(self) -> list[str]:
         keys = await self._views.keys("")
-        return sorted({key.tenant for key in keys} | set(self._runs.memory.tenants()))
+        return [*(key.tenant for key in keys), *self._runs.memory.tenants()]
 
     async def _release(self, tenant: str, status: Status) -> int:
         count = 0

@@ -45,12 +45,7 @@ class Memory:
             NotFound: The tenant has none of this id.
         """
         entry = self._entries.get(run)
-        if entry is None:
-            loaded = await self._load(tenant, run)
-            entry = self._entries.get(run)
-            if entry is None or entry.run.version < loaded.run.version:
-                entry = loaded
-        self.keep(entry)
+        entry = self.keep(entry if entry is not None else await self._load(tenant, run))
         if entry.run.tenant != tenant:
             raise NotFound("run", run)
         return entry
@@ -63,12 +58,16 @@ class Memory:
         """Name the tenants whose runs are in memory."""
         return sorted({entry.run.tenant for entry in self._entries.values()})
 
-    def keep(self, entry: Entry) -> None:
-        """Remember a run as the one used last."""
+    def keep(self, entry: Entry) -> Entry:
+        """Remember a run as the one used last; of two that were loaded side by side the newer one stays."""
+        other = self._entries.get(entry.run.id)
+        if other is not None and other.run.version > entry.run.version:
+            entry = other
         self._entries[entry.run.id] = entry
         self._entries.move_to_end(entry.run.id)
         if len(self._entries) > REMEMBERED_RUNS:
             self._entries.popitem(last=False)
+        return entry
 
     def forget(self, run: str) -> None:
         """Drop a run whose state in memory may be wrong."""

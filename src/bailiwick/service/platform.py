@@ -121,6 +121,7 @@ class Platform:
             runs=self.runs,
             queue=stores.queue,
             views=stores.views,
+            sessions=self.sessions,
             approving=self.approving,
             world=world,
         )

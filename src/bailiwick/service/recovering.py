@@ -10,7 +10,9 @@ from bailiwick.run import Fail, LeaseLost, NotAllowed, PassDeadline, Release, Ru
 from bailiwick.service.approving import Approving
 from bailiwick.service.changes import Change, Changer, Record
 from bailiwick.service.runs import Runs
+from bailiwick.service.sessions import Held, Sessions
 
+_GONE = "the worker's session ended"
 log = structlog.get_logger("bailiwick.recovering")
 BATCH = 200
 STUCK = 2_000
@@ -20,26 +22,40 @@ STUCK = 2_000
 class Recovering:
     """One method per duty; each looks, decides and commits, may run any number of times, and answers how much it did."""
 
-    def __init__(self, *, runs: Runs, queue: Queue, views: Views, approving: Approving, world: World) -> None:
+    def __init__(
+        self,
+        *,
+        runs: Runs,
+        queue: Queue,
+        views: Views,
+        sessions: Sessions,
+        approving: Approving,
+        world: World,
+    ) -> None:
         self._runs = runs
+        self._sessions = sessions
         self._queue = queue
         self._views = views
         self._approving = approving
         self._world = world
 
     async def reap(self) -> int:
-        """Release the tasks of sessions that are gone."""
-        return sum([await self._release(task) for task in await self._queue.orphans(BATCH)])
+        """Release the tasks of sessions that are gone, and those that could not be handed out."""
+        count = 0
+        for task in await self._queue.orphans(BATCH):
+            count += await self._release(Held(task.tenant, task.run, task.step, task.epoch), _GONE)
+        waiting, self._sessions.abandoned = self._sessions.abandoned, []
+        for held in waiting:
+            count += await self._release(held, "the step could not be handed out")
+        return count
 
-    async def _release(self, task: Task) -> bool:
+    async def _release(self, held: Held, reason: str) -> bool:
         async def consider(run: Run, plan: Plan) -> Change | None:
-            if not _in_hand(run.steps.get(task.step), task):
+            if not _in_hand(run.steps.get(held.step), held.epoch):
                 return None
-            return Change(
-                Release(task.step, task.epoch, "the worker's session ended"), Record("timer:reaper")
-            )
+            return Change(Release(held.step, held.epoch, reason), Record("timer:reaper"))
 
-        return await self._done(task.tenant, task.run, consider)
+        return await self._done(held.tenant, held.run, consider)
 
     async def time_out(self) -> int:
         """Fail the attempts that run longer than they may."""
@@ -48,7 +64,7 @@ class Recovering:
 
     async def _time_out(self, task: Task) -> bool:
         async def consider(run: Run, plan: Plan) -> Change | None:
-            if not _in_hand(run.steps.get(task.step), task):
+            if not _in_hand(run.steps.get(task.step), task.epoch):
                 return None
             reason = "the attempt ran longer than its timeout"
             spread = self._world.spread()
@@ -85,5 +101,5 @@ class Recovering:
         return before is not after
 
 
-def _in_hand(step: Step | None, task: Task) -> bool:
-    return step is not None and step.epoch == task.epoch and step.status is StepStatus.RUNNING
+def _in_hand(step: Step | None, epoch: int) -> bool:
+    return step is not None and step.epoch == epoch and step.status is StepStatus.RUNNING

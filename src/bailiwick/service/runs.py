@@ -1,11 +1,12 @@
 """Load a run, decide, commit: the one way in which a run changes."""
 
 import asyncio
+import contextlib
 from collections import ChainMap
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
-from bailiwick.base import Json, canonical, parse_canonical
+from bailiwick.base import Json, Refusal, canonical, parse_canonical
 from bailiwick.plan import Plan
 from bailiwick.policy import ActionKind, ActionRequest, Bundle, Principal, PrincipalKind, Verdict
 from bailiwick.ports import Blobs, Ledger, StaleVersion, Views, World
@@ -66,11 +67,13 @@ class Runs:
         body, payload = _bytes_of(extra.payload)
         events, run = create(opening, plan, self.sight_of(opening, {1: payload}), offer)
         decided = Decided(None, run, plan, events)
-        canceled = await _to_its_end(self.ledger.commit(unit_of(decided, extra, record, body, self.world)))
-        entry = Entry(run, plan)
-        entry.remember(1, payload)
-        self.memory.keep(entry)
-        self._announce(decided, record)
+        async with self._alone(run.id):
+            commit = self.ledger.commit(unit_of(decided, extra, record, body, self.world))
+            canceled = await _to_its_end(commit)
+            entry = Entry(run, plan)
+            entry.remember(1, payload)
+            self.memory.keep(entry)
+            self._announce(decided, record)
         if canceled:
             raise asyncio.CancelledError
         return run
@@ -86,11 +89,17 @@ class Runs:
         Raises:
             Refusal: What the machine or the store refuses; nothing was written.
         """
+        async with self._alone(run):
+            return await self._change(tenant, run, changer)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, run: str) -> AsyncIterator[None]:
+        """Be the only one in this process who changes a run."""
         lock = self._locks.setdefault(run, asyncio.Lock())
         self._waiting[run] = self._waiting.get(run, 0) + 1
         try:
             async with lock:
-                return await self._change(tenant, run, changer)
+                yield
         finally:
             self._waiting[run] -= 1
             if not self._waiting[run]:
@@ -101,15 +110,24 @@ class Runs:
         for attempt in range(MAX_DECISIONS):
             entry = await self.entry(tenant, run)
             before = entry.run
-            change = await changer(before, entry.plan)
-            if change is None:
-                return before, before
             try:
-                return before, await self._committed(entry, change)
+                change = await changer(before, entry.plan)
+                return before, before if change is None else await self._committed(entry, change)
             except StaleVersion:
                 if attempt + 1 == MAX_DECISIONS:
                     raise
+            except Refusal:
+                if attempt + 1 == MAX_DECISIONS or not await self._overtaken(before):
+                    raise
         raise AssertionError("the loop returns or raises")
+
+    async def _overtaken(self, run: Run) -> bool:
+        """Whether a refusal rests on an old state: another process has changed the run; then it is read anew."""
+        head = await self.views.run(run.tenant, run.id)
+        if head is None or head.version == run.version:
+            return False
+        self.memory.forget(run.id)
+        return True
 
     async def _committed(self, entry: Entry, change: Change) -> Run:
         """Decide a change and commit it; what is in memory of a run whose commit failed is dropped."""
@@ -132,6 +150,7 @@ class Runs:
             entry.remember(before.version + 1, payload)
         if after.closed is not None:
             entry.contents.clear()
+        self.memory.keep(entry)
         self._announce(decided, change.record)
         if canceled:
             raise asyncio.CancelledError

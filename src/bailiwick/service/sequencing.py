@@ -21,6 +21,7 @@ from bailiwick.service.refusals import NotFound
 
 SLICE = 256
 _PAGE = 1000
+_VERIFIER = "bailiwick.audit.standalone"  # carried in every export; imported by nobody
 
 
 class Signer(msgspec.Struct, frozen=True):
@@ -112,7 +113,8 @@ class Sequencing:
             entries.extend(_entry(first + at, stored) for at, stored in enumerate(page))
         leaves = await self._audit.leaves(head.log, head.size)
         files = build_export(entries, leaves, head.note, self.signer.vkey)
-        verifier = resources.files("bailiwick.audit") / "standalone.py"
+        package, _, module = _VERIFIER.rpartition(".")
+        verifier = resources.files(package) / f"{module}.py"
         return {**files, "verify.py": verifier.read_bytes()}
 
 

@@ -81,6 +81,13 @@ class Sessions:
         self._halts = halts
         self._world = world
         self._open: dict[str, WorkerSession] = {}
+        self.abandoned: list[Held] = []
+
+    def abandon(self, session: WorkerSession, run: str, step: str) -> None:
+        """Note that a step was claimed and could not be handed out: the keeper releases it."""
+        held = session.holds.pop(task_id(run, step), None)
+        if held is not None:
+            self.abandoned.append(held)
 
     def find(self, session: str) -> WorkerSession:
         """Find a session.

@@ -26,7 +26,6 @@ async def enter(code: CodeAgent, handle: Handle, given: dict[str, Any]) -> Any:
     try:
         await asyncio.wait({work, ended}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
-            await handle.drain()  # what is on its way may finish and is recorded
             await _unwind(work)
             raise Parking(handle.leash.reason)
     finally:
@@ -51,7 +50,7 @@ async def _contained(
         return await code(handle, given), None
     except asyncio.CancelledError:
         raise
-    except BaseException as error:  # noqa: BLE001 - an author's code may raise anything at all
+    except BaseException as error:  # an author's code may raise anything at all
         return None, error
 
 

@@ -214,7 +214,7 @@ class Handle:
 
     async def _answer(self, proposal: Proposal, request: ModelRequest | None) -> Recorded:
         try:
-            match await self._port.act(self._session, proposal):
+            match await insist(lambda: self._port.act(self._session, proposal)):
                 case Parked(reason=reason, canceled=True):
                     self.leash.pull("cancel", reason)
                     raise self._park(reason, gone=False)

@@ -11,8 +11,9 @@ from bailiwick.app import AgentDefinition, CallRefused, Parking
 from bailiwick.base import Category, Refusal, canonical, parse_canonical
 from bailiwick.contract import Contract, ErrorCategory
 from bailiwick.plan import brief_schema
-from bailiwick.ports import Assignment, Report, ToolHost, WorkerPort, World
-from bailiwick.run import PLAN
+from bailiwick.ports import Assignment, Fenced, Report, ToolHost, WorkerPort, World
+from bailiwick.run import PLAN, LeaseLost
+from bailiwick.service import SessionLost
 from bailiwick.worker.checking import Checked, Checker
 from bailiwick.worker.entering import AgentRaised, enter
 from bailiwick.worker.executor import Executor
@@ -90,7 +91,9 @@ class Runner:
                 dispatch, None, handle.sink(dispatch.key), handle.leash.stop
             )
             await insist(lambda: self._port.settle(session, outcome))
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong with a host is this step's failure
+        except (LeaseLost, SessionLost, Fenced) as lost:
+            log.info("step.fenced", code=lost.code)
+        except Exception as error:  # whatever goes wrong with a host is this step's failure
             return _broken(blank, error)
         return None
 
@@ -109,7 +112,7 @@ class Runner:
                 findings=failed.findings,
                 retry_after=asked if asked is not None else handle.retry_after(failed.category),
             )
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong in a step is that step's failure
+        except Exception as error:  # whatever goes wrong in a step is that step's failure
             return _broken(blank, error)
         return replace(blank, output=output, rules=checked.rules)
 
@@ -123,9 +126,10 @@ class Runner:
                 return await self._agent(assignment, handle)
 
     async def _context(self, assignment: Assignment, handle: Handle) -> dict[str, Any]:
+        """Load the context in its order: a snapshot first, then what is read from it."""
         found: dict[str, Any] = {}
-        for id, item in assignment.input.items():
-            found[id] = await self._call(handle, item["uses"], item["input"])
+        for item in assignment.input["items"]:
+            found[item["id"]] = await self._call(handle, item["uses"], item["input"])
         return found
 
     async def _tool(self, assignment: Assignment, handle: Handle) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from bailiwick.base import Category, Refusal
-from bailiwick.ports import Assignment, Fenced, Hello, Notice, Report, Session, WorkerPort
-from bailiwick.run import LeaseLost
+from bailiwick.ports import Assignment, Hello, Notice, Report, Session, WorkerPort
+from bailiwick.service import SessionLost
 from bailiwick.worker.insisting import insist
 from bailiwick.worker.leash import Leash
 from bailiwick.worker.runner import Runner
@@ -64,7 +64,7 @@ class Worker:
             except* Refusal as refused:
                 log.warning("worker.session_lost", reasons=[str(error) for error in refused.exceptions])
             except* Exception as failed:  # a fault in one task must not leave the others without a worker
-                log.error("worker.failed", exc_info=failed)
+                log.exception("worker.failed", exc_info=failed)
             finally:
                 for hand in self._hands.values():
                     hand.work.cancel()
@@ -148,11 +148,20 @@ class Worker:
             del self._hands[assignment.task]
 
     async def _finish(self, session: Session, report: Report) -> Assignment | None:
-        """Hand a report in; one that comes too late is thrown away."""
+        """Hand a report in; one that comes too late is thrown away.
+
+        Raises:
+            SessionLost: All tasks of the session are lost.
+            Refusal: The store cannot be written for long; the session ends, so that its tasks are found again.
+        """
         try:
             return await insist(lambda: self._port.finish(session.id, report))
-        except (LeaseLost, Fenced) as lost:
-            log.info("step.fenced", code=lost.code)
+        except SessionLost:
+            raise
+        except Refusal as refusal:
+            if refusal.category is Category.UNAVAILABLE:
+                raise
+            log.info("step.fenced", code=refusal.code)
             return None
 
 

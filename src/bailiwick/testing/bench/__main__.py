@@ -2,17 +2,22 @@
 
 import argparse
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from bailiwick.telemetry import configure_logging
 from bailiwick.testing.bench.benches import BENCHES, measure
 from bailiwick.testing.bench.figures import Figure, table
+from bailiwick.testing.bench.programs import ProgramFailed
 from bailiwick.testing.bench.scale import FULL
+from bailiwick.testing.bench.system import RunSpoiled
 
 
 def main(argv: list[str]) -> int:
-    """Run the named benches, or all; 0 when they ran, whether or not the targets are met."""
+    """Run the named benches, or all; 0 when all of them ran, whether or not the targets are met."""
     parser = argparse.ArgumentParser(
         prog="./dev bench", description="Measure, and say which targets are met."
     )
@@ -27,14 +32,29 @@ def main(argv: list[str]) -> int:
     unknown = [name for name in asked.names if name not in BENCHES]
     if unknown:
         parser.error(f"there is no bench {unknown[0]!r}; there are {', '.join(BENCHES)}")
-    figures: list[Figure] = []
-    for name in asked.names or BENCHES:
-        sys.stderr.write(f"bench: {name}\n")
-        figures += measure(name, FULL, asked.disk)
+    names = asked.names or tuple(BENCHES)
+    with tempfile.TemporaryFile("w", dir=asked.disk) as log:
+        configure_logging("info", log)
+        figures, failed = _measured(names, asked.disk)
+        configure_logging()
     sys.stdout.write(f"{table(figures)}\n")
     if asked.json is not None:
         asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
-    return 0
+    return 1 if failed else 0
+
+
+def _measured(names: Sequence[str], disk: Path | None) -> tuple[list[Figure], int]:
+    """Run benches one after the other; answer their figures, and how many of them failed."""
+    figures: list[Figure] = []
+    failed = 0
+    for name in names:
+        sys.stderr.write(f"bench: {name}\n")
+        try:
+            figures += measure(name, FULL, disk)
+        except (ProgramFailed, RunSpoiled) as failure:
+            failed += 1
+            sys.stderr.write(f"bench: {name} failed: {failure}\n")
+    return figures, failed
 
 
 if __name__ == "__main__":

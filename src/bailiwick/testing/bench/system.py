@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-import structlog
 import uvloop
 
 from bailiwick.app import App
@@ -17,6 +16,7 @@ from bailiwick.service import IntentRequest
 from bailiwick.wiring import Embedded, Settings, embedded
 
 TENANT = "default"
+_PATIENCE_SECONDS = 120.0
 T = TypeVar("T")
 _PRINCIPAL = Principal("bench", "bench", PrincipalKind.USER, TENANT, Role.OPERATOR)
 
@@ -74,9 +74,16 @@ class Client:
 
 
 def on_the_fast_loop(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the event loop that the server uses."""
+    """Run a coroutine on the event loop that the server uses.
+
+    Raises:
+        RunSpoiled: It did not end in time: a run hangs.
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+        try:
+            return runner.run(asyncio.wait_for(work, _PATIENCE_SECONDS))
+        except TimeoutError as error:
+            raise RunSpoiled(f"a run hangs: no end after {_PATIENCE_SECONDS:.0f} s") from error
 
 
 def settings_for(folder: Path, clients: int) -> Settings:
@@ -86,28 +93,6 @@ def settings_for(folder: Path, clients: int) -> Settings:
 
 @contextlib.asynccontextmanager
 async def client_of(folder: Path, app: App, clients: int = 1) -> AsyncIterator[Client]:
-    """Run the embedded platform over a data directory, with its log in a file, and offer a client of it."""
-    with _logging_into(folder):
-        async with embedded(settings_for(folder, clients), [app]) as system:
-            yield Client(system, app)
-
-
-@contextlib.contextmanager
-def _logging_into(folder: Path) -> Iterator[None]:
-    """Write the program's log to a file of the folder, one JSON object a line, for the length of a `with`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    before = structlog.get_config()
-    with (folder / "bench.log").open("a") as log:
-        structlog.configure(
-            processors=[
-                structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(),
-                structlog.processors.JSONRenderer(default=str),
-            ],
-            logger_factory=structlog.WriteLoggerFactory(log),
-            cache_logger_on_first_use=False,
-        )
-        try:
-            yield
-        finally:
-            structlog.configure(**before)
+    """Run the embedded platform over a data directory, and offer a client of it."""
+    async with embedded(settings_for(folder, clients), [app]) as system:
+        yield Client(system, app)

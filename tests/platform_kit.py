@@ -1,0 +1,400 @@
+"""A real platform for tests: SQLite in a folder, a clock that can be moved, workers behind a wire."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from bailiwick.base import Instant, mint_id
+from bailiwick.budget import Price, PriceRow, PriceTable
+from bailiwick.plan import builtin_rules
+from bailiwick.policy import Bundle, Principal, PrincipalKind, Role
+from bailiwick.ports import (
+    Approval,
+    Assignment,
+    Dispatch,
+    Frame,
+    Hello,
+    ModelHost,
+    Notice,
+    Outcome,
+    Parked,
+    Proposal,
+    Recorded,
+    Report,
+    Session,
+    Stop,
+)
+from bailiwick.run import Call, Event, Run, Status
+from bailiwick.sandbox import HostProcesses
+from bailiwick.service import Catalogue, IntentRequest, Platform, Stores, keys_of
+from bailiwick.stores import SqliteStore, open_store
+from bailiwick.tools import (
+    Credentials,
+    FileTools,
+    GitTools,
+    Redactor,
+    Repositories,
+    Tools,
+    Workspaces,
+    function_tool,
+)
+from bailiwick.wiring.hosts import WorkspaceTrees
+from bailiwick.wiring.keys import DeploymentKeys
+from bailiwick.worker import Checker, Executor, Runner, Worker
+from shop_kit import Outside, Shop
+
+T = TypeVar("T")
+PATIENCE = 20.0
+
+
+def person(name: str, role: Role, tenant: str = "acme", groups: tuple[str, ...] = ()) -> Principal:
+    return Principal(f"usr_{name}", name, PrincipalKind.USER, tenant, role, groups)
+
+
+ALICE = person("alice", Role.OPERATOR)
+BOB = person("bob", Role.APPROVER, groups=("payers", "change-approvers"))
+ROOT = person("root", Role.ADMIN, groups=("payers",))
+MALLORY = person("mallory", Role.ADMIN, tenant="evil", groups=("payers", "change-approvers"))
+
+
+class Clock:
+    """Real time that can be moved; the store's clock and the world's in one."""
+
+    def __init__(self) -> None:
+        self.ahead = 0
+        self.stopped_at = 0
+
+    def __call__(self) -> int:
+        return (self.stopped_at or time.time_ns() // 1_000) + self.ahead
+
+    def stop(self) -> None:
+        self.stopped_at = self()
+
+    def advance(self, seconds: float) -> None:
+        self.ahead += round(seconds * 1_000_000)
+
+
+class TestWorld:
+    """Ids and salts from a counter."""
+
+    __test__ = False
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._count = 0
+
+    def now(self) -> Instant:
+        return Instant(self._clock())
+
+    def new_id(self, prefix: str) -> str:
+        self._count += 1
+        return mint_id(prefix, self._clock() // 1_000, self._count)
+
+    def salt(self) -> bytes:
+        self._count += 1
+        return self._count.to_bytes(16, "big")
+
+    def spread(self) -> float:
+        return 0.5
+
+
+def through_json(value: Any, shape: Any) -> Any:
+    """Send plain data over a wire: whatever is not in its bytes is lost."""
+    return msgspec.json.decode(msgspec.json.encode(value), type=shape)
+
+
+class JsonPort:
+    """The worker port as a worker in another process sees it."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+
+    async def hello(self, hello: Hello) -> Session:
+        return through_json(await self.platform.hello(through_json(hello, Hello)), Session)
+
+    async def heartbeat(self, session: str, wait_seconds: float) -> tuple[Notice, ...]:
+        return through_json(await self.platform.heartbeat(session, wait_seconds), tuple[Notice, ...])
+
+    async def claim(self, session: str, limit: int, wait_seconds: float) -> tuple[Assignment, ...]:
+        found = await self.platform.claim(session, limit, wait_seconds)
+        return through_json(found, tuple[Assignment, ...])
+
+    async def act(self, session: str, proposal: Proposal) -> Dispatch | Recorded | Parked:
+        answer = await self.platform.act(session, through_json(proposal, Proposal))
+        return through_json(answer, Dispatch | Recorded | Parked)
+
+    async def settle(self, session: str, outcome: Outcome) -> Recorded:
+        return through_json(await self.platform.settle(session, through_json(outcome, Outcome)), Recorded)
+
+    async def frames(self, session: str, frames: tuple[Frame, ...]) -> None:
+        await self.platform.frames(session, through_json(frames, tuple[Frame, ...]))
+
+    async def finish(self, session: str, report: Report) -> Assignment | None:
+        following = await self.platform.finish(session, through_json(report, Report))
+        return through_json(following, Assignment | None)
+
+
+class NoModels:
+    """A deployment without models."""
+
+    def models(self) -> tuple[str, ...]:
+        return ()
+
+
+class System:
+    """A platform over a folder; `crash` drops all that is in memory and opens the folder again."""
+
+    def __init__(
+        self,
+        folder: Path,
+        bundle: Bundle,
+        *shops: Shop,
+        models: ModelHost | None = None,
+        repositories: Mapping[str, Path] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.bundle = bundle
+        self.shops = shops
+        self.clock = Clock()
+        self.world = TestWorld(self.clock)
+        self._models = models if models is not None else NoModels()
+        self._repositories = repositories if repositories is not None else {}
+        self._working: list[asyncio.Task[None]] = []
+        self._changed = asyncio.Event()
+        self.store: SqliteStore
+
+    @property
+    def outside(self) -> Outside:
+        return self.shops[0].outside
+
+    async def open(self) -> None:
+        keys = DeploymentKeys(self.folder / "keys")
+        self.store = open_store(self.folder / "data", clock=self.clock, blob_key=keys.blob_key)
+        blobs = self.store.blobs
+        redactor = Redactor()
+        workspaces = Workspaces(blobs)
+        own = [
+            function_tool(
+                tool.function,
+                name=tool.name,
+                version=tool.version,
+                effect=tool.effect,
+                vault=Credentials({}, redactor),
+                **tool.options,
+            )
+            for shop in self.shops[:1]
+            for tool in shop.app.tools
+        ]
+        scratch = self.folder / "scratch"
+        git = GitTools(Repositories(self._repositories, HostProcesses(), scratch), workspaces, blobs)
+        offered = (*FileTools(workspaces).tools(), *git.tools(), *own)
+        self.tools = Tools(offered, blobs=blobs, redactor=redactor)
+        self.trees = WorkspaceTrees(workspaces)
+        self.books = {}
+        for shop in self.shops:
+            book = builtin_rules()
+            for rule in shop.app.rules:
+                book = book.with_rule(rule)
+            self.books[shop.app.name] = book
+        apps = [shop.app for shop in self.shops]
+        price = PriceRow("scripted:*", Instant(0), input=1_000_000, output=2_000_000)
+        store = self.store
+        self.platform = Platform(
+            stores=Stores(store.ledger, store.queue, store.views, store.feed, store.audit, blobs),
+            world=self.world,
+            catalogue=Catalogue(self.tools.contracts(), apps, self.books),
+            bundle=self.bundle,
+            tools=self.tools,
+            prices=PriceTable((price,), Price(10_000_000, 10_000_000, 10_000_000)),
+            signer=keys.signer("test"),
+            pepper=keys.pepper,
+        )
+        self.platform.observers.append(self._observe)
+        self.port = JsonPort(self.platform)
+        await store.queue.end_sessions()
+        await self.platform.start()
+        while await self.platform.recovering.reap():
+            pass
+
+    def _observe(self, _before: Run | None, _after: Run, _events: tuple[Event, ...]) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def close(self) -> None:
+        for task in self._working:
+            task.cancel()
+        await asyncio.gather(*self._working, return_exceptions=True)
+        self._working.clear()
+        self.store.close()
+
+    async def crash(self) -> None:
+        """Lose everything that is not on disk, and start again."""
+        await self.close()
+        await self.open()
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        agents = [ref for shop in self.shops for ref in shop.app.agents]
+        tools = [contract.ref for contract in self.tools.contracts()]
+        return keys_of([*agents, *tools, "system.context@1.0.0"])
+
+    @property
+    def executor(self) -> Executor:
+        return Executor(tools=self.tools, models=self._models)
+
+    def worker(self, name: str = "worker", slots: int = 8) -> Worker:
+        """Make a worker that is a stranger to the platform's objects."""
+        agents = {
+            (shop.app.name, ref): agent for shop in self.shops for ref, agent in shop.app.agents.items()
+        }
+        runner = Runner(
+            port=self.port,
+            executor=self.executor,
+            tools=self.tools,
+            checker=Checker(books=self.books, trees=self.trees),
+            agents=agents,
+            world=self.world,
+        )
+        return Worker(port=self.port, runner=runner, name=name, capabilities=self.capabilities, slots=slots)
+
+    def work(self, name: str = "worker", slots: int = 8) -> asyncio.Task[None]:
+        """Let a worker work until the system closes."""
+        task = asyncio.ensure_future(self.worker(name, slots).run())
+        self._working.append(task)
+        return task
+
+    async def hand(self, name: str = "hand") -> "Hand":
+        session = await self.port.hello(Hello(name, self.capabilities))
+        return Hand(self, session.id)
+
+    async def submit(
+        self, workflow: str = "job", *, who: Principal = ALICE, key: str = "", app: str = "", **fields: Any
+    ) -> str:
+        intent = IntentRequest(app=app or self.shops[0].app.name, workflow=workflow, **fields)
+        return (await self.platform.submitting.submit(who, intent, key=key)).id
+
+    async def run(self, id: str, tenant: str = "acme") -> Run:
+        return (await self.platform.runs.entry(tenant, id)).run
+
+    async def until(self, id: str, holds: Callable[[Run], bool]) -> Run:
+        """Wait until a run's state is as asked."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                changed = self._changed
+                run = await self.run(id)
+                if holds(run):
+                    return run
+                await changed.wait()
+
+    async def ended(self, id: str) -> Run:
+        return await self.until(id, lambda run: run.closed is not None)
+
+    async def status(self, id: str, status: Status) -> Run:
+        return await self.until(id, lambda run: run.status is status)
+
+    async def calls(self, id: str) -> dict[str, Call]:
+        """The journal as the ledger alone tells it, by the tool's short name."""
+        run = await self.refolded(id)
+        return {call.capability.partition("@")[0].removeprefix("shop."): call for call in run.calls.values()}
+
+    async def refolded(self, id: str) -> Run:
+        """Fold the run anew from its committed events, and hold the memory to it."""
+        self.platform.runs.memory.forget(id)
+        return await self.run(id)
+
+    async def events(self, id: str) -> list[dict[str, Any]]:
+        return await self.platform.reading.events(ALICE, id, limit=500)
+
+    async def approval(self, id: str) -> Approval:
+        """The one request that waits in a run."""
+        found = await self.platform.approving.list(BOB, run=id)
+        assert len(found) == 1, found
+        return found[0]
+
+    async def spent(self, id: str) -> int:
+        """What a run has spent; its cost ledger must say the same."""
+        run = await self.refolded(id)
+        lines = await self.store.views.postings("acme", id)
+        assert sum(line.cost_micro_usd for line in lines) == run.allotment.spent
+        return run.allotment.spent
+
+
+class Hand:
+    """A worker driven by hand, one call of the port at a time."""
+
+    def __init__(self, system: System, session: str) -> None:
+        self.system = system
+        self.port = system.port
+        self.session = session
+        self.assignment: Assignment
+
+    async def claim(self) -> Assignment | None:
+        found = await self.port.claim(self.session, 1, 0.0)
+        if not found:
+            return None
+        self.assignment = found[0]
+        return found[0]
+
+    def proposal(self, tool: str, text: str = "x", *, n: int = 1, **changes: Any) -> Proposal:
+        at = self.assignment
+        fields: dict[str, Any] = {
+            "tenant": at.tenant,
+            "run": at.run,
+            "step": at.step,
+            "epoch": at.epoch,
+            "capability": f"shop.{tool}" if ":" not in tool else tool,
+            "arguments": {"text": text},
+            "n": n,
+        }
+        return Proposal(**(fields | changes))
+
+    async def act(self, tool: str, text: str = "x", **changes: Any) -> Dispatch | Recorded | Parked:
+        return await self.port.act(self.session, self.proposal(tool, text, **changes))
+
+    async def dispatched(self, tool: str, text: str = "x", **changes: Any) -> Dispatch:
+        answer = await self.act(tool, text, **changes)
+        assert isinstance(answer, Dispatch), answer
+        return answer
+
+    async def execute(self, dispatch: Dispatch) -> Outcome:
+        return await self.system.executor.execute(dispatch, None, lambda _: None, Stop())
+
+    async def settle(self, dispatch: Dispatch, state: str = "done", **fields: Any) -> Recorded:
+        given = {"outcome": {"said": "x"}} if state == "done" else {}
+        outcome = Outcome(
+            dispatch.key,
+            dispatch.tenant,
+            dispatch.run,
+            dispatch.step,
+            dispatch.epoch,
+            state,
+            **(given | fields),
+        )
+        return await self.port.settle(self.session, outcome)
+
+    async def call(self, tool: str, text: str = "x", **changes: Any) -> Recorded:
+        """Act, execute and settle; what is on record is answered from there."""
+        answer = await self.act(tool, text, **changes)
+        if isinstance(answer, Recorded):
+            return answer
+        assert isinstance(answer, Dispatch), answer
+        return await self.port.settle(self.session, await self.execute(answer))
+
+    async def finish(self, output: Mapping[str, Any] | None = None, **fields: Any) -> Assignment | None:
+        at = self.assignment
+        given = dict(output) if output is not None else ({} if not fields else None)
+        report = Report(at.task, at.tenant, at.run, at.step, at.epoch, given, **fields)
+        following = await self.port.finish(self.session, report)
+        if following is not None:
+            self.assignment = following
+        return following
+
+
+async def soon(work: Awaitable[T]) -> T:
+    """Wait, but not for ever."""
+    async with asyncio.timeout(PATIENCE):
+        return await work
