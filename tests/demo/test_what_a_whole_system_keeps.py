@@ -157,3 +157,28 @@ async def test_a_model_is_instructed_by_its_authors_prompt_and_by_no_other(
     assert (answer.state if isinstance(answer, Recorded) else "dispatch") == state
     (call,) = after.calls.values()
     assert (call.policies == ("standing.generated-prompt",)) == (state == "refused")
+
+
+async def test_no_run_of_a_burst_is_forgotten(tmp_path: Path) -> None:
+    """A worker may claim a run before the call that submitted it has come back."""
+    app = App("burst")
+
+    @app.code_agent("step", output={"ok": bool})
+    async def step(ctx: object, given: dict[str, object]) -> dict[str, object]:
+        return {"ok": True}
+
+    app.workflow("two", steps=[{"id": "one", "uses": "step"}, {"id": "two", "uses": "step"}])
+    ended: asyncio.Queue[Run] = asyncio.Queue()
+
+    def watch(before: Run | None, after: Run, events: object) -> None:
+        if after.closed is not None:
+            ended.put_nowait(after)
+
+    async with embedded(Settings(data_dir=str(tmp_path)), [app], workers=2) as system:
+        system.platform.observers.append(watch)
+        request = IntentRequest(app="burst", workflow="two")
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await asyncio.gather(*(system.platform.submitting.submit(ALICE, request) for _ in range(50)))
+            runs = [await ended.get() for _ in range(50)]
+    assert {run.closed for run in runs} == {"completed"}
+    assert len({run.id for run in runs}) == 50
