@@ -164,6 +164,7 @@ class System:
         self._models = models if models is not None else NoModels()
         self._repositories = repositories if repositories is not None else {}
         self._working: list[asyncio.Task[None]] = []
+        self.workers: list[Worker] = []
         self._changed = asyncio.Event()
         self.store: SqliteStore
 
@@ -263,9 +264,21 @@ class System:
 
     def work(self, name: str = "worker", slots: int = 8) -> asyncio.Task[None]:
         """Let a worker work until the system closes."""
-        task = asyncio.ensure_future(self.worker(name, slots).run())
+        worker = self.worker(name, slots)
+        self.workers.append(worker)
+        task = asyncio.ensure_future(worker.run())
         self._working.append(task)
         return task
+
+    async def heeded(self) -> None:
+        """Wait until every task in a worker's hands was told to stop, and whoever waits for that has acted."""
+        async with asyncio.timeout(PATIENCE):
+            while not all(
+                hand.leash.stop.requested for each in self.workers for hand in each._hands.values()
+            ):
+                await asyncio.sleep(0)
+        for _ in range(20):
+            await asyncio.sleep(0)
 
     async def hand(self, name: str = "hand") -> "Hand":
         session = await self.port.hello(Hello(name, self.capabilities))

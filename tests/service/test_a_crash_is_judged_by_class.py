@@ -7,7 +7,7 @@ from bailiwick.base import Digest, Instant
 from bailiwick.contract import Contract, EffectClass, ErrorCategory, Kind
 from bailiwick.ports import Assignment, Dispatch, Hello, Parked, Recorded
 from bailiwick.run import Call, CallState, LeaseLost, Status, StepStatus
-from bailiwick.service.gate import repeatable
+from bailiwick.service.dispatching import repeatable
 from platform_kit import ALICE, BOB, ROOT, Hand, System
 
 

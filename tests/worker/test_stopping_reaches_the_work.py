@@ -138,6 +138,7 @@ async def test_a_write_lands_and_is_recorded_as_landed_after_the_request(
     run = await system.submit()
     await soon(entered.wait())
     await system.platform.control.cancel(ALICE, run)
+    await system.heeded()
     assert (await system.run(run)).closed is None
     system.outside.doors[tool].set()
     assert (await system.ended(run)).status is Status.CANCELED
@@ -168,6 +169,34 @@ async def test_code_that_computes_or_waits_is_unwound(shop: Shop, system: System
     assert unwound == ["yes"]
 
 
+async def test_a_cancel_that_overtakes_the_assignment_is_heeded(shop: Shop, system: System) -> None:
+    """The wire may bring the notice before the task that it speaks of."""
+    real = system.port.claim
+    claimed, deliver = asyncio.Event(), asyncio.Event()
+
+    async def claim(session: str, limit: int, wait_seconds: float) -> Any:
+        found = await real(session, limit, wait_seconds)
+        if found:
+            claimed.set()
+            await deliver.wait()
+        return found
+
+    async def clerk(ctx: Context, given: dict[str, Any]) -> dict[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    shop.scripts["clerk"] = clerk
+    system.port.claim = claim
+    system.work()
+    run = await system.submit()
+    await soon(claimed.wait())
+    await system.platform.control.cancel(ALICE, run)
+    while not system.workers[0]._early:
+        await asyncio.sleep(0)
+    deliver.set()
+    assert (await system.ended(run)).status is Status.CANCELED
+
+
 async def test_a_halt_in_the_middle_of_a_write_lets_it_finish_if_it_is_quick(
     shop: Shop, system: System
 ) -> None:
@@ -181,6 +210,7 @@ async def test_a_halt_in_the_middle_of_a_write_lets_it_finish_if_it_is_quick(
     run = await system.submit()
     await soon(entered.wait())
     await system.platform.halts.set(ALICE, "run", run, "wait")
+    await system.heeded()
     system.outside.doors["mail"].set()
     assert (await system.ended(run)).status is Status.COMPLETED, "nothing was left to halt"
     assert system.outside.count("mail") == 1

@@ -21,7 +21,7 @@ from bailiwick.run import (
 )
 from bailiwick.service.assigning import Assigning
 from bailiwick.service.changes import Change, Extra, Record
-from bailiwick.service.gate import held
+from bailiwick.service.dispatching import held
 from bailiwick.service.halts import Halts
 from bailiwick.service.planned import check_planned
 from bailiwick.service.runs import Runs

@@ -7,21 +7,20 @@ import msgspec
 from msgspec.structs import replace
 
 from bailiwick.base import Json, canonical, parse_canonical
-from bailiwick.budget import BudgetExhausted
-from bailiwick.contract import Contract, EffectClass, ErrorCategory, Kind
+from bailiwick.contract import EffectClass, ErrorCategory, Kind
 from bailiwick.plan import Plan
 from bailiwick.policy import Verdict, VerdictKind
 from bailiwick.ports import Dispatch, Parked, Proposal, Recorded
-from bailiwick.run import Call, CallState, Journal, LeaseLost, Park, Run, Step, doomed, held_step, recorded
+from bailiwick.run import Call, CallState, Journal, Park, Run, Step, doomed, recorded
 from bailiwick.service.acting import agent_of
 from bailiwick.service.actions import Action, Actions
 from bailiwick.service.changes import Change, Extra, Record
+from bailiwick.service.dispatching import budget_fault, dispatch_of, held, in_flight, repeatable
 from bailiwick.service.halts import Halts
 from bailiwick.service.holding import request_approval
 from bailiwick.service.judging import request_of
 from bailiwick.service.runs import Runs
 
-_MICROSECONDS = 1_000_000
 _NO_HOLD = "a policy holds this model call, and only tool calls can wait for people"
 
 Answer = Dispatch | Recorded | Parked
@@ -200,63 +199,6 @@ class Gate:
             reserved=action.estimate,
             epoch=step.epoch,
         )
-
-
-def dispatch_of(run: Run, step: Step, action: Action, tries: int) -> Dispatch:
-    """Write the order to execute an action's stored bytes."""
-    return Dispatch(
-        key=action.key,
-        tenant=run.tenant,
-        run=run.id,
-        step=step.name,
-        epoch=step.epoch,
-        capability=action.contract.ref,
-        effect=action.contract.effect,
-        digest=action.digest,
-        body=action.body.decode(),
-        timeout_seconds=action.timeout_seconds,
-        tree=run.tree,
-        spend_limit_micro_usd=action.estimate,
-        attempt_of_effect=tries,
-    )
-
-
-def repeatable(call: Call, contract: Contract, now: int) -> bool:
-    """Whether a dispatched action whose outcome is not known may be dispatched again with its key."""
-    if call.effect is EffectClass.EXTERNAL_ACTION:
-        return False
-    kept = contract.key_kept_seconds
-    if call.effect is not EffectClass.IDEMPOTENT_WRITE or kept is None:
-        return True
-    return now <= call.dispatched_at + kept * _MICROSECONDS
-
-
-def budget_fault(run: Run, before: Call | None, estimate: int) -> str:
-    """Say why an action cannot be paid for, and who can change that; empty when it can."""
-    aside = before.reserved if before is not None and before.state is CallState.INTENDED else 0
-    try:
-        replace(run.allotment, reserved=run.allotment.reserved - aside).reserve(estimate)
-    except BudgetExhausted as exhausted:
-        return f"budget exhausted: {exhausted.message}; raise it: bailiwick runs resume {run.id} --add-usd AMOUNT"
-    return ""
-
-
-def in_flight(run: Run, step: Step) -> bool:
-    """Whether an action of the step is on its way; a step is not parked before its outcome is recorded."""
-    calls = (run.calls[key] for key in run.tally.open_calls)
-    return any(call.step == step.name and call.state is CallState.INTENDED for call in calls)
-
-
-def held(run: Run, step: str, epoch: int, session: str) -> Step:
-    """Find the step that a session says it holds.
-
-    Raises:
-        LeaseLost: It does not hold it.
-    """
-    found = held_step(run, step, epoch)
-    if found.session != session:
-        raise LeaseLost(step=step, epoch=epoch, held=found.epoch)
-    return found
 
 
 def _denied(action: Action, call: Call, reasons: tuple[str, ...]) -> Turn:

@@ -10,7 +10,7 @@ from bailiwick.run import Call, CallState, Journal, Park, Release, Run, Step, do
 from bailiwick.service.acting import agent_of
 from bailiwick.service.actions import Action, Actions
 from bailiwick.service.changes import Change, Extra, Record
-from bailiwick.service.gate import budget_fault, dispatch_of, held, repeatable
+from bailiwick.service.dispatching import budget_fault, dispatch_of, held, repeatable
 from bailiwick.service.halts import Halts
 from bailiwick.service.holding import answers, consumption, fault_of_grant, request_approval
 from bailiwick.service.judging import request_of

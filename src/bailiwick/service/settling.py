@@ -9,7 +9,8 @@ from bailiwick.plan import Plan
 from bailiwick.ports import Outcome, Recorded
 from bailiwick.run import ANSWERED, Call, CallState, Journal, LeaseLost, Run, Settle
 from bailiwick.service.changes import Change, Extra, Record
-from bailiwick.service.gate import Free, Gate, held
+from bailiwick.service.dispatching import held
+from bailiwick.service.gate import Free, Gate
 from bailiwick.service.postings import posting_of
 from bailiwick.service.refusals import InvalidOutcome
 from bailiwick.service.runs import Runs
