@@ -182,3 +182,10 @@ async def test_no_run_of_a_burst_is_forgotten(tmp_path: Path) -> None:
             runs = [await ended.get() for _ in range(50)]
     assert {run.closed for run in runs} == {"completed"}
     assert len({run.id for run in runs}) == 50
+
+
+def test_the_quickstart_says_it_all_in_twenty_five_lines() -> None:
+    text = (Path(__file__).parents[2] / "examples" / "quickstart.py").read_text()
+    _, _, program = text.split('"""', 2)
+    lines = [line for line in program.splitlines() if line.strip() and not line.strip().startswith("#")]
+    assert len(lines) <= 25
