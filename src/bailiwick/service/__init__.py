@@ -3,6 +3,7 @@
 from bailiwick.service.approving import ApprovalView, Approving
 from bailiwick.service.catalogue import Catalogue, model_contract
 from bailiwick.service.claiming import keys_of
+from bailiwick.service.intents import IntentRequest, parse_intent
 from bailiwick.service.keyring import Keyring
 from bailiwick.service.planned import Planned, check_planned
 from bailiwick.service.platform import Platform, Stores
@@ -21,7 +22,6 @@ from bailiwick.service.refusals import (
 )
 from bailiwick.service.sequencing import Signer
 from bailiwick.service.streams import Watcher
-from bailiwick.service.submitting import IntentRequest, parse_intent
 
 __all__ = [
     "AlreadyDecided",

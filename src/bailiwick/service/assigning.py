@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from bailiwick.base import Json, Refusal, canonical, parse_canonical
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan, parse_brief, resolve, with_brief
-from bailiwick.ports import Assignment
+from bailiwick.ports import Assignment, Notice
 from bailiwick.run import (
     CONTEXT,
     INTENT_SEQ,
@@ -25,6 +25,7 @@ from bailiwick.run import (
     StepStatus,
     brief_of,
     capability_of,
+    doomed,
     input_of,
     node_id,
     output_of,
@@ -68,7 +69,10 @@ class Assigning:
         """Describe a step that the session has just claimed; None when it may not go on now."""
         entry = await self._runs.entry(run.tenant, run.id)
         held = Held(run.tenant, run.id, step.name, step.epoch)
-        session.holds[task_id(run.id, step.name)] = held
+        task = task_id(run.id, step.name)
+        session.holds[task] = held
+        if doomed(run, entry.plan):
+            session.tell(Notice(task, step.epoch, "cancel", "the run is ending"))
         wanted = capability_of(run, entry.plan, step)
         halt = self._halts.stopping(run, wanted, wanted)
         if halt is not None:

@@ -1,7 +1,7 @@
 """Claiming: due tasks go to the sessions that can serve them; one session wins each."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from enum import Enum
 
 import structlog
@@ -13,7 +13,7 @@ from bailiwick.run import Claim, LeaseLost, NotAllowed, Run, StepStatus, queue_k
 from bailiwick.service.assigning import Assigning
 from bailiwick.service.changes import Change, Record
 from bailiwick.service.runs import Runs
-from bailiwick.service.sessions import Sessions, WorkerSession, actor_of
+from bailiwick.service.sessions import Held, Sessions, WorkerSession, actor_of
 
 log = structlog.get_logger("bailiwick.claiming")
 MAX_CLAIM = 64
@@ -51,37 +51,63 @@ class Claiming:
         while True:
             known = self._sessions.find(session)
             known.work.clear()
-            tasks = await self._queue.claimable(known.sorted_keys, limit)
+            given, known.given = known.given, []
+            if given:
+                taken = await asyncio.gather(*(self._handed(known, held) for held in given))
+                return tuple(each for each in taken if isinstance(each, Assignment))
+            room = limit - known.reserved
+            tasks = await self._queue.claimable(known.sorted_keys, room) if room > 0 else ()
             taken = await asyncio.gather(*(self._claim(known, task) for task in tasks))
             assignments = tuple(each for each in taken if isinstance(each, Assignment))
             left = deadline - asyncio.get_running_loop().time()
             if assignments or left <= 0:
                 return assignments
             if Miss.GONE not in taken:  # what others took may have hidden more behind it
-                await self._wait_for_work(known, left)
+                await self._wait_for_work(known, left, room)
 
-    async def _wait_for_work(self, session: WorkerSession, left: float) -> None:
+    async def _wait_for_work(self, session: WorkerSession, left: float, room: int) -> None:
         """Wait until a commit says that there may be work, a retry becomes due, or it is time to look anyway."""
         due = await self._queue.next_due()
         if due:
             ahead = (due - self._world.now()) / 1e6
             left = min(left, max(ahead, _LEAST_SECONDS) if ahead > 0 else POLL_SECONDS)
+        session.room = room
         try:
             async with asyncio.timeout(min(left, POLL_SECONDS)):
                 await session.work.wait()
         except TimeoutError:
             return
+        finally:
+            session.room = 0
 
     async def _claim(self, session: WorkerSession, task: Task) -> Assignment | Miss:
+        return await self._unless_refused(self._taken(session, task), session, task.run, task.step)
+
+    async def _handed(self, session: WorkerSession, held: Held) -> Assignment | Miss:
+        """Describe a step that was taken for this session in another unit."""
+        return await self._unless_refused(self._described(session, held), session, held.run, held.step)
+
+    async def _unless_refused(
+        self, work: Awaitable[Assignment | None], session: WorkerSession, run: str, step: str
+    ) -> Assignment | Miss:
         try:
-            return await self._taken(session, task) or Miss.GONE
+            return await work or Miss.GONE
         except (Fenced, LeaseLost, NotAllowed):
             return Miss.GONE  # another was faster
         except Refusal as refusal:
             # One bad task must not keep its neighbours from being worked on.
-            log.warning("claim.refused", run_id=task.run, step=task.step, code=refusal.code)
-            self._sessions.abandon(session, task.run, task.step)
+            log.warning("claim.refused", run_id=run, step=step, code=refusal.code)
+            self._sessions.abandon(session, run, step)
             return Miss.REFUSED
+
+    async def _described(self, session: WorkerSession, held: Held) -> Assignment | None:
+        with self._assigning.passing():
+            run = (await self._runs.entry(held.tenant, held.run)).run
+            step = run.steps[held.step]
+            if step.epoch != held.epoch or step.status is not StepStatus.RUNNING:
+                return None
+            session.begin(run.id, self._world.now())
+            return await self._assigning.assign(run, step, session)
 
     async def _taken(self, session: WorkerSession, task: Task) -> Assignment | None:
         async def consider(run: Run, plan: Plan) -> Change | None:

@@ -114,7 +114,14 @@ class Platform:
         self.lifting = Lifting(runs=self.runs, views=stores.views, halts=self.halts)
         self.halts.on_set = self.sessions.tell_halted
         self.halts.on_lift = self.lifting.release
-        self.submitting = Submitting(runs=self.runs, ledger=stores.ledger, catalogue=catalogue, world=world)
+        self.submitting = Submitting(
+            runs=self.runs,
+            ledger=stores.ledger,
+            catalogue=catalogue,
+            sessions=self.sessions,
+            halts=self.halts,
+            world=world,
+        )
         self.approving = Approving(runs=self.runs, views=stores.views, world=world)
         self.control = Control(runs=self.runs)
         self.recovering = Recovering(

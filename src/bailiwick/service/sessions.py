@@ -28,7 +28,11 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class WorkerSession:
-    """A worker's session as this process knows it; `keys` are the queue keys that it serves, sorted."""
+    """A worker's session as this process knows it.
+
+    `keys` are the queue keys that it serves; `room` is how many tasks it waits for right now, `reserved` how
+    many are being taken for it elsewhere, and `given` are those that were.
+    """
 
     def __init__(self, id: str, worker: str, keys: frozenset[str]) -> None:
         self.id = id
@@ -40,6 +44,9 @@ class WorkerSession:
         self.told = asyncio.Event()
         self.work = asyncio.Event()
         self.heard_at = asyncio.get_running_loop().time()
+        self.room = 0
+        self.reserved = 0
+        self.given: list[Held] = []
         self._chains: dict[str, tuple[int, int]] = {}
 
     def begin(self, run: str, now: int) -> None:
@@ -98,6 +105,24 @@ class Sessions:
         if session not in self._open:
             raise SessionLost(session)
         return self._open[session]
+
+    def reserve(self) -> WorkerSession | None:
+        """Keep a place with the session that waits for the most tasks; None when nobody waits."""
+        waiting = max(self._open.values(), key=lambda session: session.room, default=None)
+        if waiting is None or waiting.room <= 0:
+            return None
+        waiting.room -= 1
+        waiting.reserved += 1
+        return waiting
+
+    def give(self, session: WorkerSession, held: Held | None) -> None:
+        """Fill a reserved place with a step that was taken for the session, or let the place go."""
+        session.reserved -= 1
+        if held is not None and session.id in self._open:
+            session.given.append(held)
+        elif held is not None:
+            self.abandoned.append(held)
+        session.work.set()
 
     def holds(self, session: str, frame: Frame) -> bool:
         """Whether a frame speaks of a step that the session has in hand."""

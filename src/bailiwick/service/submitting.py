@@ -4,17 +4,20 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.base import Digest, Instant, Json, canonical, digest_of, format_instant, parse_instant
+from bailiwick.base import Digest, Instant, canonical, digest_of, format_instant, parse_instant
 from bailiwick.budget import parse_usd
 from bailiwick.contract import EffectClass, validator_for
 from bailiwick.plan import Plan, compile_workflow, plan_digest
 from bailiwick.policy import ActionKind, ActionRequest, Permission, Principal, VerdictKind, require
 from bailiwick.ports import Draft, GuardFailed, Ledger, Submission, Unit, World
-from bailiwick.run import Created, Run
+from bailiwick.run import Created, Offer, Run, StepStatus
 from bailiwick.service.catalogue import AppEntry, Catalogue
 from bailiwick.service.changes import Extra, Record
+from bailiwick.service.halts import Halts
+from bailiwick.service.intents import IntentRequest
 from bailiwick.service.refusals import DeadlineExpired, InvalidIntent, KeyReused, NotFound, PolicyDenied
 from bailiwick.service.runs import Runs
+from bailiwick.service.sessions import Held, Sessions
 
 DEFAULT_DEADLINE_SECONDS = 3600
 MAX_DEADLINE_SECONDS = 90 * 86_400
@@ -23,44 +26,22 @@ MAX_ENVIRONMENT_LABEL = 64
 _MICROSECONDS = 1_000_000
 
 
-class IntentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a client asks for. Money as decimal text in USD; the deadline as RFC 3339, or in seconds from now.
-
-    `environment` says where it executes, apart from what is asked: `region` and `scope` (of credentials),
-    labels that policies read; in one that is called production nothing is written.
-    """
-
-    app: str
-    workflow: str
-    title: str = ""
-    input: dict[str, Any] = {}
-    constraints: tuple[str, ...] = ()
-    budget_usd: str = "1.00"
-    deadline: str = ""
-    deadline_seconds: int = 0
-    labels: dict[str, str] = {}
-    environment: dict[str, str] = {}
-
-
-def parse_intent(value: Json) -> IntentRequest:
-    """Read an intent from strict JSON.
-
-    Raises:
-        InvalidIntent: A field is unknown, missing, or of another type; the place is in the facts.
-    """
-    try:
-        return msgspec.convert(value, IntentRequest)
-    except msgspec.ValidationError as error:
-        detail, _, place = str(error).partition(" - at `$")
-        pointer = place.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "")
-        raise InvalidIntent(pointer, detail) from error
-
-
 class Submitting:
     """Turns intents into runs, once per idempotency key."""
 
-    def __init__(self, *, runs: Runs, ledger: Ledger, catalogue: Catalogue, world: World) -> None:
+    def __init__(
+        self,
+        *,
+        runs: Runs,
+        ledger: Ledger,
+        catalogue: Catalogue,
+        sessions: Sessions,
+        halts: Halts,
+        world: World,
+    ) -> None:
         self._runs = runs
+        self._sessions = sessions
+        self._halts = halts
         self._ledger = ledger
         self._catalogue = catalogue
         self._world = world
@@ -88,17 +69,31 @@ class Submitting:
         opening = self._opening(principal, intent, plan, app, traceparent)
         await self._admit(principal, intent)
         submission = Submission(principal.tenant, key, fingerprint, opening.run) if key else None
-        payload = {"intent": self._recorded(intent)}
+        extra = Extra(payload={"intent": self._recorded(intent)}, submission=submission)
         record = Record(f"user:{principal.name}", cause=f"key:{key}" if key else "")
         try:
-            return await self._runs.open(
-                opening, plan, Extra(payload=payload, submission=submission), record=record
-            )
+            return await self._open(opening, plan, extra, record)
         except GuardFailed:
             found = await self._earlier(principal.tenant, key, fingerprint)
             if found is None:
                 raise
             return found
+
+    async def _open(self, opening: Created, plan: Plan, extra: Extra, record: Record) -> Run:
+        """Create the run; an idle worker of this process takes its first step in the same unit."""
+        idle = self._sessions.reserve() if not self._halts.any_active() else None
+        if idle is None:
+            return await self._runs.open(opening, plan, extra, record=record)
+        taken: Held | None = None
+        try:
+            offer = Offer(idle.id, idle.keys)
+            run = await self._runs.open(opening, plan, extra, record=record, offer=offer)
+            for step in run.steps.values():
+                if step.session == idle.id and step.status is StepStatus.RUNNING:
+                    taken = Held(run.tenant, run.id, step.name, step.epoch)
+            return run
+        finally:
+            self._sessions.give(idle, taken)
 
     async def _earlier(self, tenant: str, key: str, fingerprint: Digest) -> Run | None:
         known = await self._ledger.submission(tenant, key)
