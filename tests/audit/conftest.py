@@ -59,14 +59,16 @@ class Log:
     names: list[str] = field(default_factory=list)
     heads: dict[str, tuple[int, str]] = field(default_factory=dict)
 
-    def add(self, stream: str, payload: bytes | None = None, *, erased: bool = False, **forged) -> None:
+    def add(
+        self, stream: str, payload: bytes | None = None, *, erased: bool = False, says=None, **forged
+    ) -> None:
         last, prev = self.heads.get(stream, (0, ""))
         index = len(self.entries)
         salt = b"" if payload is None else hashlib.sha256(b"salt %d" % index).digest()[:16]
         place = {"stream": stream, "seq": last + 1, "prev": prev, **forged}
         committed = None if payload is None else commitment(salt, payload)
         fields = {"kind": "moved", "actor": {"agent": "writer"}, "at": 1_700_000_000_000_000 + index}
-        header = seal(fields, payload=committed, **place)
+        header = seal(fields | (says or {}), payload=committed, **place)
         kept = (b"", None) if erased else (salt, payload)
         self.entries.append(Entry(index, header, *kept))
         self.names.append(f"{stream}.{last + 1}")
@@ -110,4 +112,5 @@ def log() -> Log:
     log.add("tenant:acme", b"[]")
     log.add("run_a")
     log.add("run_a", b'{"step":"last"}')
+    log.add("tenant:acme", says={"kind": "payload.erased", "erased": "run_a.3"})
     return log

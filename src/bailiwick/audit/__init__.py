@@ -13,6 +13,7 @@ from bailiwick.audit.merkle import (
     verify_inclusion,
 )
 from bailiwick.audit.note import (
+    COSIGNATURE,
     NoteMalformed,
     NoteUnverified,
     VerifierKey,
@@ -23,9 +24,21 @@ from bailiwick.audit.note import (
     verifier_key,
 )
 from bailiwick.audit.proof import InclusionProof, ProofInvalid, prove, verify_proof
+from bailiwick.audit.rotation import Rotation, linked, notes_in, open_rotation, sign_rotation
 from bailiwick.audit.verify import Fault, Finding, Report, verify_export
+from bailiwick.audit.witness import (
+    Growth,
+    HistoryRewritten,
+    WitnessBehind,
+    WitnessRequestMalformed,
+    consider,
+    cosign,
+    read_growth,
+    write_growth,
+)
 
 __all__ = [
+    "COSIGNATURE",
     "EMPTY_ROOT",
     "EXPORT_FILES",
     "VERIFIERS",
@@ -34,29 +47,42 @@ __all__ = [
     "Fault",
     "Finding",
     "Frontier",
+    "Growth",
+    "HistoryRewritten",
     "InclusionProof",
     "NoteMalformed",
     "NoteUnverified",
     "ProofInvalid",
     "Report",
+    "Rotation",
     "VerifierKey",
     "VerifierKeyMalformed",
+    "WitnessBehind",
+    "WitnessRequestMalformed",
     "build_export",
     "commitment",
+    "consider",
+    "cosign",
     "leaf_hash",
+    "linked",
+    "notes_in",
     "open_note",
+    "open_rotation",
     "open_text",
     "parse_verifier_key",
     "prove",
     "prove_consistency",
     "prove_inclusion",
+    "read_growth",
     "root_of",
     "seal",
     "sign_note",
+    "sign_rotation",
     "sign_text",
     "verifier_key",
     "verify_consistency",
     "verify_export",
     "verify_inclusion",
     "verify_proof",
+    "write_growth",
 ]

@@ -13,12 +13,20 @@ CHECKPOINT: Final = "checkpoint"
 PUBKEY: Final = "pubkey"
 LEAVES: Final = "leaves"
 ENTRIES: Final = "entries.jsonl"
+ROTATIONS: Final = "rotations"
 VERIFIER: Final = "verify.py"
 
-EXPORT_FILES: Final = (CHECKPOINT, PUBKEY, LEAVES, ENTRIES, VERIFIER)
-"""All files of an export. `build_export` makes the first four; `standalone.py` goes along as the last."""
+EXPORT_FILES: Final = (CHECKPOINT, PUBKEY, LEAVES, ENTRIES, ROTATIONS, VERIFIER)
+"""All files of an export. `build_export` makes all but the last, `standalone.py`; a log whose key was never
+rotated has no `rotations`.
+"""
 
-VERIFIERS: Final = frozenset({"09e8421a264d8d3b2869a450be344c0fb5c901634b386fac79b1ed82f9782d2f"})
+VERIFIERS: Final = frozenset(
+    {
+        "09e8421a264d8d3b2869a450be344c0fb5c901634b386fac79b1ed82f9782d2f",
+        "fce215e2dd1f0d164555328116320932d386125be4dceb6a1b6ad4a116401e0c",
+    }
+)
 """SHA-256 of every stand-alone verifier ever shipped; only added to, so that old exports still check."""
 
 _RECORD: Final = 2 * HASH_BYTES + 1
@@ -38,7 +46,9 @@ class Entry(msgspec.Struct, frozen=True):
     payload: bytes | None
 
 
-def build_export(entries: Sequence[Entry], leaves: Sequence[bytes], note: str, vkey: str) -> dict[str, bytes]:
+def build_export(
+    entries: Sequence[Entry], leaves: Sequence[bytes], note: str, vkey: str, rotations: str = ""
+) -> dict[str, bytes]:
     """Write the files of an export; the stand-alone verifier is added by the caller.
 
     Args:
@@ -46,13 +56,16 @@ def build_export(entries: Sequence[Entry], leaves: Sequence[bytes], note: str, v
         leaves: The leaf hashes up to the checkpoint's size.
         note: The signed checkpoint over exactly these leaves.
         vkey: The verifier key of the note.
+        rotations: The statements that link this key to earlier ones, one below the other.
 
     Raises:
         ValueError: Entries and leaves do not go together one to one.
     """
     if [entry.index for entry in entries] != list(range(len(leaves))):
         raise ValueError(f"{len(entries)} entries do not stand for {len(leaves)} leaves in order")
+    told = {ROTATIONS: rotations.encode()} if rotations else {}
     return {
+        **told,
         CHECKPOINT: note.encode(),
         PUBKEY: f"{vkey}\n".encode(),
         LEAVES: b"".join(leaf.hex().encode() + b"\n" for leaf in leaves),

@@ -16,7 +16,14 @@ from bailiwick.base import Category, Refusal
 MAX_NOTE: Final = 65_536
 MAX_SIGNATURES: Final = 100
 
-_ED25519: Final = b"\1"
+ED25519: Final = b"\1"
+"""The algorithm byte of keys that sign the text itself: logs."""
+
+COSIGNATURE: Final = b"\4"
+"""The algorithm byte of keys that sign the text and the time at which they saw it: witnesses (C2SP tlog-cosignature)."""
+
+_TIME_BYTES: Final = 8
+_SIGNATURE_BYTES: Final = 64
 _KEY_BYTES: Final = 32
 _KEY_ID_BYTES: Final = 4
 _NAME: Final = re.compile(r"[^\s+]+")
@@ -68,19 +75,28 @@ class VerifierKeyMalformed(Refusal):
 
 
 class VerifierKey(msgspec.Struct, frozen=True):
-    """A named Ed25519 public key; `key_id` is the 4-byte hint that signature lines carry."""
+    """A named Ed25519 public key; `key_id` is the 4-byte hint that signature lines carry.
+
+    `algorithm` is `ED25519` (a log's key) or `COSIGNATURE` (a witness's: its signatures carry an instant).
+    """
 
     name: str
     public: bytes
+    algorithm: bytes = ED25519
 
     @property
     def key_id(self) -> bytes:
         """Hash name and key to the hint of the signed-note format."""
-        named = self.name.encode() + b"\n" + _ED25519 + self.public
+        named = self.name.encode() + b"\n" + self.algorithm + self.public
         return hashlib.sha256(named).digest()[:_KEY_ID_BYTES]
 
     def vouches(self, body: bytes, signature: bytes) -> bool:
         """Tell whether this key made the signature over the body."""
+        if self.algorithm == COSIGNATURE:
+            if len(signature) != _TIME_BYTES + _SIGNATURE_BYTES:
+                return False
+            body = seen_at(int.from_bytes(signature[:_TIME_BYTES]), body)
+            signature = signature[_TIME_BYTES:]
         try:
             Ed25519PublicKey.from_public_bytes(self.public).verify(signature, body)
         except InvalidSignature:
@@ -88,12 +104,18 @@ class VerifierKey(msgspec.Struct, frozen=True):
         return True
 
 
-def verifier_key(name: str, public: bytes) -> str:
+def seen_at(seconds: int, body: bytes) -> bytes:
+    """Write what a witness signs (cosignature/v1): the instant at which it saw a text, and the text."""
+    return b"cosignature/v1\ntime %d\n%b" % (seconds, body)
+
+
+def verifier_key(name: str, public: bytes, algorithm: bytes = ED25519) -> str:
     """Write the text form of a verifier key: what an auditor is handed, by another way than the log.
 
     Args:
         name: The key's name: not empty, without white space and plus signs.
         public: 32 bytes.
+        algorithm: `ED25519` for a log's key, `COSIGNATURE` for a witness's.
 
     Raises:
         VerifierKeyMalformed: The name or the length of the key does not fit.
@@ -102,8 +124,8 @@ def verifier_key(name: str, public: bytes) -> str:
         raise VerifierKeyMalformed(f"the name {name[:80]!r} is empty or has white space or a plus sign")
     if len(public) != _KEY_BYTES:
         raise VerifierKeyMalformed(f"an Ed25519 key has {_KEY_BYTES} bytes, not {len(public)}")
-    key = VerifierKey(name, public)
-    return f"{name}+{key.key_id.hex()}+{base64.b64encode(_ED25519 + public).decode()}"
+    key = VerifierKey(name, public, algorithm)
+    return f"{name}+{key.key_id.hex()}+{base64.b64encode(algorithm + public).decode()}"
 
 
 def parse_verifier_key(text: str) -> VerifierKey:
@@ -115,11 +137,11 @@ def parse_verifier_key(text: str) -> VerifierKey:
     name, _, rest = text.partition("+")
     key_id, _, encoded = rest.partition("+")
     decoded = _base64(encoded)
-    if decoded is None or decoded[:1] != _ED25519:
+    if decoded is None or decoded[:1] not in (ED25519, COSIGNATURE):
         raise VerifierKeyMalformed("the key is not base64 of an Ed25519 key")
-    if verifier_key(name, decoded[1:]) != text:
+    if verifier_key(name, decoded[1:], decoded[:1]) != text:
         raise VerifierKeyMalformed(f"the id {key_id[:16]!r} does not belong to this name and key")
-    return VerifierKey(name, decoded[1:])
+    return VerifierKey(name, decoded[1:], decoded[:1])
 
 
 def sign_text(body: str, key: VerifierKey, sign: Callable[[bytes], bytes]) -> str:
@@ -131,7 +153,12 @@ def sign_text(body: str, key: VerifierKey, sign: Callable[[bytes], bytes]) -> st
     signature = sign(body.encode())
     if not key.vouches(body.encode(), signature):
         raise NoteUnverified("the signing key is not the one of the verifier key", signers=[key.name])
-    return f"{body}\n\u2014 {key.name} {base64.b64encode(key.key_id + signature).decode()}\n"
+    return f"{body}\n{signature_line(key, signature)}"
+
+
+def signature_line(key: VerifierKey, signature: bytes) -> str:
+    """Write the line by which a key vouches for a text."""
+    return f"\u2014 {key.name} {base64.b64encode(key.key_id + signature).decode()}\n"
 
 
 def open_text(note: str, keys: Sequence[VerifierKey]) -> str:

@@ -1,14 +1,18 @@
 """Placing: which leaf each line of an export stands for, and what the event of a damaged one is called."""
 
 import bisect
+import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from bailiwick.audit.export import Entry, read_entry
 from bailiwick.audit.leaf import leaf_hash
+
+ERASED: Final = b"payload.erased"
+"""The kind of the event by which a payload's erasure is recorded; its `erased` names the event, `stream.seq`."""
 
 _INDEX: Final = re.compile(rb'"index":(\d{1,18})')
 _STREAM: Final = re.compile(rb'\\?"stream\\?":\\?"([^"\\]*)')
@@ -53,6 +57,22 @@ def read_header(header: bytes) -> Said | None:
         return msgspec.json.decode(header, type=Said)
     except msgspec.DecodeError:
         return None
+
+
+class _Erasure(msgspec.Struct, frozen=True):
+    kind: str
+    erased: str
+
+
+def erasures(entries: Iterable[Entry]) -> frozenset[str]:
+    """Name the events whose payloads were erased by acts that the entries record."""
+    found: set[str] = set()
+    for entry in entries:
+        if ERASED in entry.header:
+            with contextlib.suppress(msgspec.DecodeError):
+                act = msgspec.json.decode(entry.header, type=_Erasure)
+                found.add(act.erased if act.kind == ERASED.decode() else "")
+    return frozenset(found)
 
 
 def place(body: bytes, leaves: Sequence[bytes | None]) -> Placed:

@@ -34,8 +34,8 @@ def unbase64(text: str) -> bytes:
     return body
 
 
-def open_checkpoint(note: str, vkey: str) -> tuple[int, bytes]:
-    """Check the key's signature below the note; give back size and root."""
+def open_note(note: str, vkey: str) -> list[str]:
+    """Check the key's signature below the note; give back its lines."""
     name, key_id, encoded = vkey.split("+", 2)
     public = unbase64(encoded)
     if len(public) != 33 or public[:1] != b"\1" or sha(name.encode(), b"\n", public)[:4].hex() != key_id:
@@ -55,8 +55,21 @@ def open_checkpoint(note: str, vkey: str) -> tuple[int, bytes]:
             command += ["-rawin", "-in", str(body), "-sigfile", str(signature)]
             if subprocess.run(command, capture_output=True, check=False).returncode:
                 raise ValueError("the signature does not fit the checkpoint")
-    size, root = text.split("\n")[1:3]
-    return int(size), unbase64(root)
+    return text.split("\n")
+
+
+def linked(trusted: str, rotations: str) -> list[str]:
+    """List the keys that statements, signed by both, link to the trusted one."""
+    keys = [trusted]
+    pairs = []
+    for note in re.findall("(?:[^\n\u2014][^\n]*\n)+\n(?:\u2014 [^\n]*\n)+", rotations):
+        title, old, new = note.split("\n")[:3]
+        if title == "bailiwick key rotation v1" and open_note(note, old) == open_note(note, new):
+            pairs.append((old, new))
+    for one, other in [pair for _ in pairs for old, new in pairs for pair in ((old, new), (new, old))]:
+        if one in keys and other not in keys:
+            keys.append(other)
+    return keys
 
 
 def merkle_root(level: list[bytes]) -> bytes:
@@ -70,10 +83,12 @@ def merkle_root(level: list[bytes]) -> bytes:
 def check_log(files: dict[str, bytes], leaves: list[bytes], trusted: str) -> None:
     """Hold the leaves against the signed checkpoint."""
     vkey = files["pubkey"].decode()
-    if not vkey.endswith("\n") or trusted not in ("", vkey[:-1]):
+    keys = linked(trusted or vkey[:-1], files.get("rotations", b"").decode())
+    if not vkey.endswith("\n") or vkey[:-1] not in keys:
         raise ValueError("the export's key is malformed, or not the trusted one")
-    size, root = open_checkpoint(files["checkpoint"].decode(), vkey[:-1])
-    if len(leaves) != size or merkle_root([bytes.fromhex(leaf.decode()) for leaf in leaves]) != root:
+    size, root = open_note(files["checkpoint"].decode(), vkey[:-1])[1:3]
+    made = merkle_root([bytes.fromhex(leaf.decode()) for leaf in leaves])
+    if str(len(leaves)) != size or made != unbase64(root):
         raise ValueError("the leaves do not make the signed tree")
 
 
@@ -166,12 +181,25 @@ def verify(files: dict[str, bytes], trusted: str = "") -> Iterator[tuple[int, st
         yield -1, "", "there are more lines than leaves"
 
 
+def unexplained(files: dict[str, bytes]) -> Iterator[tuple[int, str, str]]:
+    """Yield payloads that are gone though no event says that somebody erased them."""
+    entries, _ = read_lines(files["entries.jsonl"], {})
+    told = {at: json.loads(entry[0]) for at, entry in entries.items()}
+    acts = {said.get("erased") for said in told.values() if said.get("kind") == "payload.erased"}
+    for at, said in told.items():
+        event = f"{said['stream']}.{said['seq']}"
+        if "payload" in said and entries[at][3] is None and event not in acts:
+            yield at, event, "the payload is gone, and no event says that somebody erased it"
+
+
 def main(arguments: list[str]) -> int:
     """Verify a folder and say what was found."""
     folder = pathlib.Path(arguments[0] if arguments else ".")
     names = ("checkpoint", "pubkey", "leaves", "entries.jsonl")
     files = {name: (folder / name).read_bytes() for name in names}
-    faults = list(verify(files, *arguments[1:2]))
+    if (folder / "rotations").exists():
+        files["rotations"] = (folder / "rotations").read_bytes()
+    faults = list(verify(files, *arguments[1:2])) or list(unexplained(files))
     for index, event, fault in faults:
         place = f"event {event} (index {index})" if index >= 0 else "log"
         sys.stdout.write(f"FAULT {place}: {fault}\n")

@@ -12,6 +12,7 @@ from bailiwick.audit.export import (
     ENTRIES,
     LEAVES,
     PUBKEY,
+    ROTATIONS,
     VERIFIER,
     VERIFIERS,
     Entry,
@@ -19,8 +20,16 @@ from bailiwick.audit.export import (
 )
 from bailiwick.audit.leaf import MIN_SALT, commitment
 from bailiwick.audit.merkle import root_of
-from bailiwick.audit.note import NoteMalformed, NoteUnverified, VerifierKeyMalformed, parse_verifier_key
-from bailiwick.audit.placing import Names, Placed, Said, leaf_of, place, read_header
+from bailiwick.audit.note import (
+    NoteMalformed,
+    NoteUnverified,
+    VerifierKey,
+    VerifierKeyMalformed,
+    open_text,
+    parse_verifier_key,
+)
+from bailiwick.audit.placing import Names, Placed, Said, erasures, leaf_of, place, read_header
+from bailiwick.audit.rotation import linked, notes_in
 from bailiwick.base import digest_of
 
 
@@ -40,6 +49,7 @@ class Fault(StrEnum):
     HEADER_CHANGED = "header_changed"
     HEADER_MALFORMED = "header_malformed"
     PAYLOAD_CHANGED = "payload_changed"
+    PAYLOAD_MISSING = "payload_missing"
     ENTRY_BROKEN = "entry_broken"
     ENTRY_MISSING = "entry_missing"
     ENTRY_MOVED = "entry_moved"
@@ -61,8 +71,10 @@ class Report(msgspec.Struct, frozen=True):
     """What verification found.
 
     `size` and `origin` are the checkpoint's (0 and "" without a good one); `covered` counts the events whose
-    header is under it; `erased` names events whose payload is gone, which proves nothing wrong. `anchored`:
-    the key came from outside the export; if not, all is only as good as the way by which the export came.
+    header is under it; `witnessed` is the size of the newest head that was kept outside and begins this log:
+    what lies behind it, the holder of the signing key could still have rewritten. `erased` names events whose
+    payload was erased by a recorded act, which proves nothing wrong. `anchored`: the key came from outside
+    the export; if not, all is only as good as the way by which the export came.
     """
 
     ok: bool
@@ -70,40 +82,56 @@ class Report(msgspec.Struct, frozen=True):
     origin: str
     size: int
     covered: int
+    witnessed: int
     findings: tuple[Finding, ...]
     erased: tuple[str, ...]
 
 
 def verify_export(
-    files: Mapping[str, bytes], *, trusted: Sequence[str] = (), witnessed: Sequence[str] = ()
+    files: Mapping[str, bytes],
+    *,
+    trusted: Sequence[str] = (),
+    witnessed: Sequence[str] = (),
+    witnesses: Sequence[str] = (),
 ) -> Report:
     """Check all of an export: signature, tree, every header, payload and stream.
 
     Args:
         files: The export's files by name (`EXPORT_FILES`); others are ignored, `verify.py` may be missing.
         trusted: Verifier keys that the caller knows from elsewhere; empty: the export's own key is believed.
-        witnessed: Earlier signed checkpoints of the same log, kept outside it, each by a key above.
+        witnessed: Earlier signed checkpoints of the same log, kept outside it, each by a key above or one that
+            a rotation links to it; a file may hold those of other logs too.
+        witnesses: Verifier keys of witnesses; with any, only checkpoints that one of them cosigned count as
+            witnessed, and the export's own may be one of them.
     """
     absent = [name for name in (CHECKPOINT, PUBKEY, LEAVES, ENTRIES) if name not in files]
     findings = [_of_log(Fault.FILE_MISSING, f"the export has no file {name}") for name in absent]
-    vkeys, key_findings = _keys(files.get(PUBKEY, b""), trusted)
+    rotations = notes_in(files.get(ROTATIONS, b"").decode(errors="replace"))
+    vkeys, key_findings = _keys(files.get(PUBKEY, b""), trusted, rotations)
     checkpoint, note_findings = _open(files.get(CHECKPOINT, b""), vkeys)
     leaves = read_leaves(files.get(LEAVES, b""))
     placed = place(files.get(ENTRIES, b""), leaves)
     names = Names(placed, leaves)
     findings += [*key_findings, *note_findings, *_check_verifier(files)]
+    seen = 0
     if checkpoint is not None:
         findings += _check_tree(checkpoint, leaves)
-        findings += _check_witnessed(checkpoint, leaves, vkeys, witnessed)
+        own = [files[CHECKPOINT].decode()] if witnesses else []
+        heads, unopened = _heads(_about(checkpoint, [*witnessed, *own]), vkeys, witnesses)
+        seen, rewritten = _check_witnessed(checkpoint, leaves, heads)
+        findings += [*unopened, *rewritten]
     findings += _check_places(placed, names, leaves)
     findings += _check_payloads(placed, names)
     findings += _check_streams(placed, names, leaves)
+    if not findings:  # else the act that erased a payload may be what was damaged, and that is told
+        findings += _check_erasures(placed, names)
     return Report(
         ok=not findings,
         anchored=bool(trusted),
         origin=checkpoint.origin if checkpoint else "",
         size=checkpoint.size if checkpoint else 0,
         covered=len(placed.genuine),
+        witnessed=seen,
         findings=tuple(findings),
         erased=tuple(
             said.event
@@ -117,7 +145,9 @@ def _of_log(code: Fault, detail: str) -> Finding:
     return Finding(event="", index=None, code=code, detail=detail)
 
 
-def _keys(body: bytes, trusted: Sequence[str]) -> tuple[list[str], list[Finding]]:
+def _keys(
+    body: bytes, trusted: Sequence[str], rotations: Sequence[str]
+) -> tuple[tuple[str, ...], list[Finding]]:
     """Tell the keys to believe, and what is wrong with the export's own."""
     own = body.decode(errors="replace").removesuffix("\n")
     findings: list[Finding] = []
@@ -125,12 +155,14 @@ def _keys(body: bytes, trusted: Sequence[str]) -> tuple[list[str], list[Finding]
         parse_verifier_key(own)
     except VerifierKeyMalformed as refusal:
         findings.append(_of_log(Fault.KEY_MALFORMED, refusal.message))
-        return list(trusted), findings
+        return linked(trusted, rotations), findings
+    known = linked(trusted or [own], rotations)
     if body != f"{own}\n".encode():
         findings.append(_of_log(Fault.KEY_MALFORMED, "the key does not end with one newline"))
-    if trusted and own not in trusted:
-        findings.append(_of_log(Fault.KEY_UNTRUSTED, f"the export's key {own} is not among the trusted ones"))
-    return list(trusted) or [own], findings
+    if own not in known:
+        detail = f"the export's key {own} is not among the trusted ones, and no rotation leads to it"
+        findings.append(_of_log(Fault.KEY_UNTRUSTED, detail))
+    return known, findings
 
 
 def _open(body: bytes, vkeys: Sequence[str]) -> tuple[Checkpoint | None, list[Finding]]:
@@ -160,21 +192,49 @@ def _check_tree(checkpoint: Checkpoint, leaves: Sequence[bytes | None]) -> Itera
         yield _of_log(Fault.ROOT_MISMATCH, "the leaves do not hash to the signed root")
 
 
-def _check_witnessed(
-    checkpoint: Checkpoint, leaves: Sequence[bytes | None], vkeys: Sequence[str], notes: Sequence[str]
-) -> Iterator[Finding]:
+def _about(checkpoint: Checkpoint, notes: Sequence[str]) -> Sequence[str]:
+    """Choose the notes of this log from a file that may hold several; if none says so, none is left out."""
+    return [note for note in notes if note.startswith(f"{checkpoint.origin}\n")] or notes
+
+
+def _heads(
+    notes: Sequence[str], vkeys: Sequence[str], witnesses: Sequence[str]
+) -> tuple[list[Checkpoint], list[Finding]]:
+    """Open the notes that were kept outside; with witnesses' keys, those that one of them cosigned."""
+    cosigners = [parse_verifier_key(vkey) for vkey in witnesses]
+    heads: list[Checkpoint] = []
+    findings: list[Finding] = []
     for note in notes:
-        earlier, findings = _open(note.encode(), vkeys)
-        yield from findings
-        if earlier is None:
-            continue
-        prefix = [leaf for leaf in leaves[: earlier.size] if leaf is not None]
-        same_log = earlier.origin == checkpoint.origin
-        if not same_log or len(prefix) != earlier.size or root_of(prefix) != earlier.root:
-            detail = (
-                f"the log does not begin with what was witnessed of {earlier.origin} at size {earlier.size}"
-            )
-            yield _of_log(Fault.HISTORY_REWRITTEN, detail)
+        head, faults = _open(note.encode(), vkeys)
+        findings += faults
+        if head is not None and (not cosigners or _cosigned(note, cosigners)):
+            heads.append(head)
+    return heads, findings
+
+
+def _cosigned(note: str, cosigners: Sequence[VerifierKey]) -> bool:
+    try:
+        open_text(note, cosigners)
+    except NoteUnverified:
+        return False
+    return True
+
+
+def _check_witnessed(
+    checkpoint: Checkpoint, leaves: Sequence[bytes | None], heads: Sequence[Checkpoint]
+) -> tuple[int, list[Finding]]:
+    """Hold the log against what was seen of it before; answer how far that reaches."""
+    seen = 0
+    findings: list[Finding] = []
+    for head in heads:
+        prefix = [leaf for leaf in leaves[: head.size] if leaf is not None]
+        same_log = head.origin == checkpoint.origin
+        if same_log and len(prefix) == head.size and root_of(prefix) == head.root:
+            seen = max(seen, head.size)
+        else:
+            detail = f"the log does not begin with what was witnessed of {head.origin} at size {head.size}"
+            findings.append(_of_log(Fault.HISTORY_REWRITTEN, detail))
+    return seen, findings
 
 
 def _check_places(placed: Placed, names: Names, leaves: Sequence[bytes | None]) -> Iterator[Finding]:
@@ -202,6 +262,16 @@ def _check_places(placed: Placed, names: Names, leaves: Sequence[bytes | None]) 
         yield Finding(said.event if said else "", entry.index, Fault.ENTRY_SURPLUS, detail)
     if placed.junk:
         yield _of_log(Fault.ENTRY_SURPLUS, f"{placed.junk} stretches of unreadable lines stand for no leaf")
+
+
+def _check_erasures(placed: Placed, names: Names) -> Iterator[Finding]:
+    """Hold each payload that is not there against the acts by which payloads are erased."""
+    acts = erasures(placed.genuine.values())
+    for index, said in names.said.items():
+        gone = said.payload is not None and placed.genuine[index].payload is None
+        if gone and said.event not in acts:
+            detail = "its payload is gone, and no event of the log says that somebody erased it"
+            yield Finding(said.event, index, Fault.PAYLOAD_MISSING, detail)
 
 
 def _check_payloads(placed: Placed, names: Names) -> Iterator[Finding]:
