@@ -1,7 +1,7 @@
 """Floor 2: the Merkle log over all events, its signed checkpoints, proofs and offline verification."""
 
 from bailiwick.audit.checkpoint import Checkpoint, open_note, sign_note
-from bailiwick.audit.export import EXPORT_FILES, VERIFIERS, Entry, build_export
+from bailiwick.audit.export import EXPORT_FILES, VERIFIER, VERIFIERS, WITNESSED, Entry, build_export
 from bailiwick.audit.leaf import commitment, leaf_hash, seal
 from bailiwick.audit.merkle import (
     EMPTY_ROOT,
@@ -27,6 +27,7 @@ from bailiwick.audit.proof import InclusionProof, ProofInvalid, prove, verify_pr
 from bailiwick.audit.rotation import Rotation, linked, notes_in, open_rotation, sign_rotation
 from bailiwick.audit.verify import Fault, Finding, Report, verify_export
 from bailiwick.audit.witness import (
+    MAX_REQUEST,
     Growth,
     HistoryRewritten,
     WitnessBehind,
@@ -41,7 +42,10 @@ __all__ = [
     "COSIGNATURE",
     "EMPTY_ROOT",
     "EXPORT_FILES",
+    "MAX_REQUEST",
+    "VERIFIER",
     "VERIFIERS",
+    "WITNESSED",
     "Checkpoint",
     "Entry",
     "Fault",

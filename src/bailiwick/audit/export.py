@@ -14,11 +14,12 @@ PUBKEY: Final = "pubkey"
 LEAVES: Final = "leaves"
 ENTRIES: Final = "entries.jsonl"
 ROTATIONS: Final = "rotations"
+WITNESSED: Final = "witnessed"
 VERIFIER: Final = "verify.py"
 
-EXPORT_FILES: Final = (CHECKPOINT, PUBKEY, LEAVES, ENTRIES, ROTATIONS, VERIFIER)
-"""All files of an export. `build_export` makes all but the last, `standalone.py`; a log whose key was never
-rotated has no `rotations`.
+EXPORT_FILES: Final = (CHECKPOINT, PUBKEY, LEAVES, ENTRIES, ROTATIONS, WITNESSED, VERIFIER)
+"""All files of an export. `build_export` makes the first five (`rotations` only for a log whose key was rotated);
+`witnessed`, heads that witnesses cosigned, and `standalone.py` as the last are added by the caller.
 """
 
 VERIFIERS: Final = frozenset(

@@ -15,6 +15,7 @@ from bailiwick.audit.export import (
     ROTATIONS,
     VERIFIER,
     VERIFIERS,
+    WITNESSED,
     Entry,
     read_leaves,
 )
@@ -102,7 +103,7 @@ def verify_export(
         witnessed: Earlier signed checkpoints of the same log, kept outside it, each by a key above or one that
             a rotation links to it; a file may hold those of other logs too.
         witnesses: Verifier keys of witnesses; with any, only checkpoints that one of them cosigned count as
-            witnessed, and the export's own may be one of them.
+            witnessed, and those that the export brings along do as well.
     """
     absent = [name for name in (CHECKPOINT, PUBKEY, LEAVES, ENTRIES) if name not in files]
     findings = [_of_log(Fault.FILE_MISSING, f"the export has no file {name}") for name in absent]
@@ -116,7 +117,7 @@ def verify_export(
     seen = 0
     if checkpoint is not None:
         findings += _check_tree(checkpoint, leaves)
-        own = [files[CHECKPOINT].decode()] if witnesses else []
+        own = notes_in(files.get(WITNESSED, b"").decode(errors="replace")) if witnesses else []
         heads, unopened = _heads(_about(checkpoint, [*witnessed, *own]), vkeys, witnesses)
         seen, rewritten = _check_witnessed(checkpoint, leaves, heads)
         findings += [*unopened, *rewritten]
@@ -223,18 +224,19 @@ def _cosigned(note: str, cosigners: Sequence[VerifierKey]) -> bool:
 def _check_witnessed(
     checkpoint: Checkpoint, leaves: Sequence[bytes | None], heads: Sequence[Checkpoint]
 ) -> tuple[int, list[Finding]]:
-    """Hold the log against what was seen of it before; answer how far that reaches."""
+    """Hold the log against what was seen of it before; answer how far that reaches, and where it first differs."""
     seen = 0
-    findings: list[Finding] = []
-    for head in heads:
+    for head in sorted(heads, key=lambda head: head.size):
         prefix = [leaf for leaf in leaves[: head.size] if leaf is not None]
         same_log = head.origin == checkpoint.origin
-        if same_log and len(prefix) == head.size and root_of(prefix) == head.root:
-            seen = max(seen, head.size)
-        else:
-            detail = f"the log does not begin with what was witnessed of {head.origin} at size {head.size}"
-            findings.append(_of_log(Fault.HISTORY_REWRITTEN, detail))
-    return seen, findings
+        if not same_log or len(prefix) != head.size or root_of(prefix) != head.root:
+            detail = (
+                f"the log does not begin with what was witnessed of {head.origin} at size {head.size}; "
+                f"the first event that differs has an index from {seen} to {head.size - 1}"
+            )
+            return seen, [Finding("", seen, Fault.HISTORY_REWRITTEN, detail)]
+        seen = head.size
+    return seen, []
 
 
 def _check_places(placed: Placed, names: Names, leaves: Sequence[bytes | None]) -> Iterator[Finding]:

@@ -13,10 +13,16 @@ from bailiwick.base import Category, Refusal
 from bailiwick.cli.doors import Door, Format, connected
 from bailiwick.cli.exits import ExitCode
 from bailiwick.cli.showing import Output, say, show_json, show_table
+from bailiwick.cli.witnesses import kept_notes, rotate_key, serve_witness, witness
 
 group = typer.Typer(
-    help="Export the log, and verify an export offline.", no_args_is_help=True, rich_markup_mode=None
+    help="Export the log, verify an export offline, and have it witnessed.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
+group.command()(witness)
+group.command()(serve_witness)
+group.command()(rotate_key)
 
 
 class NoExport(Refusal):
@@ -54,11 +60,22 @@ def verify(
     vkey: Annotated[
         list[str] | None, typer.Option(help="A verifier key that you trust, from elsewhere; may be repeated.")
     ] = None,
+    witnessed: Annotated[
+        Path | None, typer.Option(help="A file of signed heads that you kept: what `audit witness` wrote.")
+    ] = None,
+    witness_vkey: Annotated[
+        list[str] | None,
+        typer.Option(help="A witness's verifier key: only heads that it cosigned count; may be repeated."),
+    ] = None,
     output: Format = Output.TABLE,
 ) -> None:
     """Check an export offline: signature, tree, every event. Exit code 1 when anything was changed."""
-    trusted = vkey if vkey is not None else []
-    report = verify_export(_read(path), trusted=trusted)
+    report = verify_export(
+        _read(path),
+        trusted=vkey if vkey is not None else [],
+        witnessed=kept_notes(witnessed) if witnessed is not None else [],
+        witnesses=witness_vkey if witness_vkey is not None else [],
+    )
     if output is Output.JSON:
         show_json(msgspec.to_builtins(report))
     else:
@@ -82,6 +99,13 @@ def _show(report: Report) -> None:
         )
     if report.erased:
         say(f"{len(report.erased)} payload(s) were erased, which breaks no proof")
+    behind = report.size - report.witnessed
+    if behind:
+        say(
+            f"not covered by a witness: the last {behind} of {report.size} events; whoever holds the signing key "
+            "could have rewritten them (docs/security.md says how to witness)",
+            "yellow",
+        )
     if not report.anchored:
         say(
             "the key came with the export; compare it with one you trust, or give that one with --vkey", "dim"

@@ -29,7 +29,9 @@ COMMANDS = {
     "approvals": Entry("bailiwick.cli.approvals", "group", "See what waits for people, and decide it."),
     "halts": Entry("bailiwick.cli.halts", "group", "The kill switch: set, list and lift halts."),
     "keys": Entry("bailiwick.cli.keys", "group", "Make, list and revoke API keys."),
-    "audit": Entry("bailiwick.cli.auditing", "group", "Export the log, and verify an export offline."),
+    "audit": Entry(
+        "bailiwick.cli.auditing", "group", "Export the log, verify it offline, have it witnessed."
+    ),
     "workflows": Entry("bailiwick.cli.workflows", "group", "Check workflow files."),
     "server": Entry("bailiwick.cli.servers", "server", "Run the platform as a service."),
     "model-server": Entry(

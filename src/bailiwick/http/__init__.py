@@ -3,5 +3,6 @@
 from bailiwick.http.app import close_streams, create_app
 from bailiwick.http.limits import Limits
 from bailiwick.http.meter import Meter
+from bailiwick.http.witness import Cosigner, create_witness
 
-__all__ = ["Limits", "Meter", "close_streams", "create_app"]
+__all__ = ["Cosigner", "Limits", "Meter", "close_streams", "create_app", "create_witness"]

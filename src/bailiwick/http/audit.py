@@ -1,6 +1,7 @@
 """Audit and artifacts: proofs that stand alone, the whole log to take away, and content by its digest."""
 
 import asyncio
+import base64
 import io
 import tarfile
 from typing import Annotated
@@ -11,7 +12,7 @@ from starlette.responses import Response
 
 from bailiwick.audit import InclusionProof
 from bailiwick.http.documenting import answer, answers, answers_bytes
-from bailiwick.http.governing import CheckpointView
+from bailiwick.http.governing import CheckpointView, GrowthView
 from bailiwick.http.intake import Caller, Door
 
 router = APIRouter(tags=["audit"])
@@ -43,6 +44,22 @@ async def proof(
     stored = await door.reading.event(caller, stream, int(seq))
     made = await door.sequencing.proof(caller, stream, int(seq), stored.header)
     return answer(ProofView(made, door.sequencing.signer.vkey))
+
+
+@router.get("/v1/audit/growth", **answers(GrowthView))
+async def growth(
+    door: Door,
+    caller: Caller,
+    old: Annotated[
+        int, Query(ge=0, le=10**15, description="The size at which the witness last saw the log.")
+    ] = 0,
+) -> Response:
+    """Show how the tenant's log grew, for a witness to keep."""
+    grown = await door.witnessing.growth(caller, old)
+    signer = door.sequencing.signer
+    proof = [base64.b64encode(step).decode() for step in grown.proof]
+    origin = grown.note.partition("\n")[0]
+    return answer(GrowthView(origin, grown.old, proof, grown.note, signer.vkey, signer.rotations))
 
 
 @router.get(

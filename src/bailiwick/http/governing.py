@@ -117,6 +117,17 @@ class CheckpointView(msgspec.Struct, frozen=True):
     verifier_key: str
 
 
+class GrowthView(msgspec.Struct, frozen=True):
+    """What a witness is shown: the proof (base64) that the newest head grew out of the first `old` events."""
+
+    origin: str
+    old: int
+    proof: list[str]
+    note: str
+    verifier_key: str
+    rotations: str
+
+
 def approval_row(approval: Approval) -> ApprovalRow:
     """Show an approval."""
     return ApprovalRow(

@@ -44,6 +44,7 @@ from bailiwick.ports.ledger import (
 )
 from bailiwick.ports.process import Processes, ProcessResult
 from bailiwick.ports.sandbox import Sandbox, SandboxJob, SandboxResult, SandboxStatus
+from bailiwick.ports.witness import Witness, WitnessUnavailable
 from bailiwick.ports.worker import (
     Assignment,
     Dispatch,
@@ -117,6 +118,8 @@ __all__ = [
     "Unit",
     "Usage",
     "Views",
+    "Witness",
+    "WitnessUnavailable",
     "WorkerPort",
     "World",
 ]

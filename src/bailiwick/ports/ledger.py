@@ -421,7 +421,7 @@ class AuditLog(Protocol):
         ...
 
     async def entries(self, log: str, after: int, limit: int) -> Sequence[StoredEvent]:
-        """Read integrated events in leaf order, index > `after` (-1: from the first)."""
+        """Read integrated events in leaf order, `after` < index <= `after` + `limit` (-1: from the first)."""
         ...
 
     async def leaves(self, log: str, size: int) -> Sequence[bytes]:

@@ -26,6 +26,7 @@ from bailiwick.ports import (
     Session,
     ToolHost,
     Views,
+    Witness,
     World,
 )
 from bailiwick.run import Event, Run
@@ -50,6 +51,7 @@ from bailiwick.service.sessions import Sessions
 from bailiwick.service.settling import Settling
 from bailiwick.service.streams import Streams
 from bailiwick.service.submitting import Submitting
+from bailiwick.service.witnessing import Witnessing
 
 log = structlog.get_logger("bailiwick.run")
 
@@ -82,6 +84,7 @@ class Platform:
         prices: PriceTable,
         signer: Signer,
         pepper: bytes,
+        witnesses: tuple[Witness, ...] = (),
     ) -> None:
         self.catalogue = catalogue
         self.bundle = bundle
@@ -103,6 +106,20 @@ class Platform:
         self.sessions = Sessions(
             runs=self.runs, queue=stores.queue, gate=self.gate, halts=self.halts, world=world
         )
+        self._serve_workers(stores, actions, world)
+        self._serve_people(stores, world, pepper)
+        self.sequencing = Sequencing(audit=stores.audit, feed=stores.feed, signer=signer)
+        self.witnessing = Witnessing(
+            audit=stores.audit,
+            ledger=stores.ledger,
+            views=stores.views,
+            sequencing=self.sequencing,
+            witnesses=witnesses,
+            world=world,
+        )
+
+    def _serve_workers(self, stores: Stores, actions: Actions, world: World) -> None:
+        """Put together what hands out steps and takes them back, and what looks after both."""
         granting = Granting(runs=self.runs, actions=actions, halts=self.halts)
         assigning = Assigning(runs=self.runs, granting=granting, halts=self.halts)
         self.claiming = Claiming(
@@ -111,19 +128,7 @@ class Platform:
         self.finishing = Finishing(
             runs=self.runs, sessions=self.sessions, assigning=assigning, halts=self.halts, world=world
         )
-        self.lifting = Lifting(runs=self.runs, views=stores.views, halts=self.halts)
-        self.halts.on_set = self.sessions.tell_halted
-        self.halts.on_lift = self.lifting.release
-        self.submitting = Submitting(
-            runs=self.runs,
-            ledger=stores.ledger,
-            catalogue=catalogue,
-            sessions=self.sessions,
-            halts=self.halts,
-            world=world,
-        )
         self.approving = Approving(runs=self.runs, views=stores.views, world=world)
-        self.control = Control(runs=self.runs)
         self.recovering = Recovering(
             runs=self.runs,
             queue=stores.queue,
@@ -132,7 +137,21 @@ class Platform:
             approving=self.approving,
             world=world,
         )
-        self.sequencing = Sequencing(audit=stores.audit, feed=stores.feed, signer=signer)
+
+    def _serve_people(self, stores: Stores, world: World, pepper: bytes) -> None:
+        """Put together what people ask for through the doors."""
+        self.lifting = Lifting(runs=self.runs, views=stores.views, halts=self.halts)
+        self.halts.on_set = self.sessions.tell_halted
+        self.halts.on_lift = self.lifting.release
+        self.submitting = Submitting(
+            runs=self.runs,
+            ledger=stores.ledger,
+            catalogue=self.catalogue,
+            sessions=self.sessions,
+            halts=self.halts,
+            world=world,
+        )
+        self.control = Control(runs=self.runs)
         self.reading = Reading(runs=self.runs, ledger=stores.ledger, views=stores.views)
         self.keyring = Keyring(ledger=stores.ledger, views=stores.views, world=world, pepper=pepper)
 

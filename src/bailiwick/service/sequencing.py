@@ -6,11 +6,15 @@ from importlib import resources
 import msgspec
 
 from bailiwick.audit import (
+    VERIFIER,
+    WITNESSED,
     Checkpoint,
     Entry,
     Frontier,
     InclusionProof,
     build_export,
+    linked,
+    notes_in,
     prove,
     sign_note,
     verifier_key,
@@ -25,25 +29,35 @@ _VERIFIER = "bailiwick.audit.standalone"  # carried in every export; imported by
 
 
 class Signer(msgspec.Struct, frozen=True):
-    """The deployment's signing key, held elsewhere: its name, its public half, and a way to use it."""
+    """The deployment's signing key, held elsewhere: its name, its public half, and a way to use it.
+
+    `rotations` are the statements that link it to the keys before it, one signed note below the other.
+    """
 
     name: str
     public: bytes
     sign: Callable[[bytes], bytes]
+    rotations: str = ""
 
     @property
     def vkey(self) -> str:
         """The verifier key that auditors are handed."""
         return verifier_key(self.name, self.public)
 
+    @property
+    def vkeys(self) -> tuple[str, ...]:
+        """This key and those before it."""
+        return linked([self.vkey], notes_in(self.rotations))
+
 
 class Sequencing:
-    """Integrates leaves, hands out proofs and exports."""
+    """Integrates leaves, hands out proofs and exports; `cosigned` holds the newest head of each log that a witness cosigned."""
 
     def __init__(self, *, audit: AuditLog, feed: Feed, signer: Signer) -> None:
         self._audit = audit
         self._feed = feed
         self.signer = signer
+        self.cosigned: dict[str, str] = {}
 
     async def place(self) -> int:
         """Give new events their place in the feed; answer how many."""
@@ -107,15 +121,17 @@ class Sequencing:
         """Write out the tenant's whole log, to be verified offline."""
         head = await self.checkpoint(principal)
         entries: list[Entry] = []
-        while len(entries) < head.size:
-            page = await self._audit.entries(head.log, len(entries) - 1, min(_PAGE, head.size - len(entries)))
-            first = len(entries)
-            entries.extend(_entry(first + at, stored) for at, stored in enumerate(page))
+        for after in range(-1, head.size - 1, _PAGE):
+            page = await self._audit.entries(head.log, after, min(_PAGE, head.size - 1 - after))
+            # Where events are gone from under the signed head, the export shows what is left.
+            entries.extend(_entry(at, stored) for at, stored in enumerate(page, len(entries)))
         leaves = await self._audit.leaves(head.log, head.size)
-        files = build_export(entries, leaves, head.note, self.signer.vkey)
+        files = build_export(entries, leaves, head.note, self.signer.vkey, self.signer.rotations)
         package, _, module = _VERIFIER.rpartition(".")
         verifier = resources.files(package) / f"{module}.py"
-        return {**files, "verify.py": verifier.read_bytes()}
+        cosigned = self.cosigned.get(head.log, "")
+        told = {WITNESSED: cosigned.encode()} if cosigned else {}
+        return {**files, **told, VERIFIER: verifier.read_bytes()}
 
 
 def _entry(index: int, stored: StoredEvent) -> Entry:

@@ -14,12 +14,13 @@ from bailiwick.stores.refusals import (
     StoreClosed,
     StoreFull,
 )
-from bailiwick.stores.sqlite import SqliteStore, open_store
+from bailiwick.stores.sqlite import DirectoryLock, SqliteStore, open_store
 
 __all__ = [
     "BlobDamaged",
     "BlobTooLarge",
     "DataDirInUse",
+    "DirectoryLock",
     "DiskBlobs",
     "EventDamaged",
     "LibraryTooOld",

@@ -22,10 +22,12 @@ from bailiwick.wiring.compiler import run_policy_compiler
 from bailiwick.wiring.hosts import Hosts, build_hosts
 from bailiwick.wiring.keys import DeploymentKeys
 from bailiwick.wiring.settings import Settings
+from bailiwick.wiring.witnesses import witness_at
 from bailiwick.wiring.world import SystemWorld
 from bailiwick.worker import Checker, Executor, Runner, Worker
 
 log = structlog.get_logger("bailiwick")
+WITNESS_SECONDS = 30.0
 
 
 class Embedded:
@@ -99,6 +101,7 @@ class Embedded:
             Duty("approvals", recovering.expire_approvals, 2.0),
             Duty("relay", sequencing.place, 0.2),
             Duty("sequence", sequencing.integrate, 0.5),
+            Duty("witness", self.platform.witnessing.show, WITNESS_SECONDS),
         )
 
 
@@ -120,6 +123,7 @@ def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox) -
         metrics = Metrics(depths=store.depths)
         ledger = MeasuredLedger(store.ledger, metrics)
         books = {app.name: _book(app) for app in apps}
+        signer = keys.signer(settings.deployment)
         policies = {name: text for app in apps for name, text in app.policies.items()}
         platform = Platform(
             stores=Stores(ledger, store.queue, store.views, store.feed, store.audit, store.blobs),
@@ -128,8 +132,9 @@ def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox) -
             bundle=build_bundle(stacked(policies), run_policy_compiler),
             tools=hosts.tools,
             prices=hosts.prices,
-            signer=keys.signer(settings.deployment),
+            signer=signer,
             pepper=keys.pepper,
+            witnesses=tuple(witness_at(place, lambda: signer.vkeys) for place in settings.witnesses),
         )
     except BaseException:
         store.close()

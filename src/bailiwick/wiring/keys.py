@@ -7,8 +7,21 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from bailiwick.audit import (
+    Rotation,
+    notes_in,
+    open_rotation,
+    parse_verifier_key,
+    sign_rotation,
+    verifier_key,
+)
 from bailiwick.service import Signer
+from bailiwick.stores import DirectoryLock
+from bailiwick.wiring.settings import Settings
 
+SIGNING = "signing.key"
+NEXT = "signing.next"
+ROTATIONS = "rotations"
 _SEED_BYTES = 32
 
 
@@ -21,26 +34,92 @@ class DeploymentKeys:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._signing = Ed25519PrivateKey.from_private_bytes(_secret(folder / "signing.key"))
-        self.pepper = _secret(folder / "pepper.key")
-        self.blob_key = _secret(folder / "blobs.key")
+        self._folder = folder
+        self._finish_rotation()
+        self._signing = Ed25519PrivateKey.from_private_bytes(read_secret(folder / SIGNING))
+        self.pepper = read_secret(folder / "pepper.key")
+        self.blob_key = read_secret(folder / "blobs.key")
+
+    @property
+    def rotations(self) -> str:
+        """The statements of all rotations so far, one signed note below the other."""
+        path = self._folder / ROTATIONS
+        return path.read_text("utf-8") if path.is_file() else ""
 
     def signer(self, deployment: str) -> Signer:
         """Offer the signing key under the deployment's name."""
-        public = self._signing.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        return Signer(deployment, public, self._signing.sign)
+        return Signer(deployment, _public(self._signing), self._signing.sign, self.rotations)
+
+    def rotate(self, deployment: str) -> Rotation:
+        """Make a new signing key, link it to the old one, and destroy the old one; who runs must start anew to use it.
+
+        The statement is synced before the new key takes its place, so that no crash leaves a key without it.
+        """
+        old, new = self._signing, Ed25519PrivateKey.from_private_bytes(secrets.token_bytes(_SEED_BYTES))
+        rotation = Rotation(verifier_key(deployment, _public(old)), verifier_key(deployment, _public(new)))
+        statement = sign_rotation(rotation, old.sign, new.sign)
+        _write(self._folder / NEXT, new.private_bytes_raw())
+        _write(self._folder / ROTATIONS, (self.rotations + statement).encode())
+        self._finish_rotation()
+        self._signing = new
+        return rotation
+
+    def _finish_rotation(self) -> None:
+        """Let the next key take its place if its statement is there; without one it was never announced."""
+        path = self._folder / NEXT
+        if not path.is_file():
+            return
+        public = _public(Ed25519PrivateKey.from_private_bytes(path.read_bytes()))
+        last = [open_rotation(note).new for note in notes_in(self.rotations)][-1:]
+        if any(parse_verifier_key(vkey).public == public for vkey in last):
+            path.replace(self._folder / SIGNING)
+            _sync(self._folder)
+        else:
+            path.unlink()
 
 
-def _secret(path: Path) -> bytes:
-    """Read a secret, or make one; a half-written one cannot stay: it is written aside and renamed."""
-    if path.is_file():
-        return path.read_bytes()
+def rotate_signing_key(settings: Settings) -> Rotation:
+    """Rotate the signing key of a data directory that no server holds; the next start signs with the new one.
+
+    Raises:
+        DataDirInUse: A server holds it.
+    """
+    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = DirectoryLock(settings.folder)
+    try:
+        return DeploymentKeys(settings.folder / "keys").rotate(settings.deployment)
+    finally:
+        lock.release()
+
+
+def _public(key: Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def read_secret(path: Path) -> bytes:
+    """Read a secret, or make one."""
+    if not path.is_file():
+        _write(path, secrets.token_bytes(_SEED_BYTES))
+    return path.read_bytes()
+
+
+def _write(path: Path, body: bytes) -> None:
+    """Write a file whole or not at all: aside, synced, and renamed."""
     aside = path.with_suffix(".new")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(descriptor, secrets.token_bytes(_SEED_BYTES))
+        os.write(descriptor, body)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     aside.replace(path)
-    return path.read_bytes()
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Make renames in a folder last."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

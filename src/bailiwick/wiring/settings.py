@@ -39,7 +39,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a deployment runs.
 
     `default_price_usd_per_million` prices models that nobody has priced: (input, output), never zero.
-    `groups` are given to the key that is made at first start.
+    `groups` are given to the key that is made at first start. `witnesses` are shown each log's signed heads:
+    addresses of servers that speak C2SP tlog-witness, or paths of files on storage that is not ours.
     """
 
     data_dir: str = "~/.bailiwick"
@@ -52,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     providers: dict[str, Provider] = {}
     default_price_usd_per_million: tuple[int, int] = (15, 75)
     groups: tuple[str, ...] = ()
+    witnesses: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:

@@ -1,7 +1,8 @@
 """The embedded store: SQLite in one data directory, one process, one writing connection."""
 
 from bailiwick.stores.sqlite.connect import Clock, require_library
+from bailiwick.stores.sqlite.lock import DirectoryLock
 from bailiwick.stores.sqlite.store import SqliteStore, open_store
 from bailiwick.stores.sqlite.writer import Writer
 
-__all__ = ["Clock", "SqliteStore", "Writer", "open_store", "require_library"]
+__all__ = ["Clock", "DirectoryLock", "SqliteStore", "Writer", "open_store", "require_library"]

@@ -58,7 +58,7 @@ class SqliteAuditLog:
         return self._reads.one("select_leaf_index", (log, tenant, stream, seq), _first)
 
     async def entries(self, log: str, after: int, limit: int) -> Sequence[StoredEvent]:
-        """Read integrated events in leaf order, index > `after` (-1: from the first).
+        """Read integrated events in leaf order, `after` < index <= `after` + `limit` (-1: from the first).
 
         They are shown as they lie there, also when damaged: who verifies must see what was edited.
         """
