@@ -12,7 +12,7 @@ NOT_RUN = {
     "bailiwick server start": "stays up",
     "OPENAI_API_KEY=...": "needs a key and a network",
 }
-SERVED = ("docs/quickstart.md", "docs/cli.md", "docs/api.md")
+SERVED = ("docs/quickstart.md", "docs/cli.md", "docs/api.md", "docs/security.md")
 """Pages that begin with a served application; each gets one of its own."""
 _RUN = [page for page in TOLD if any(commands(block) for block in blocks(page))]
 

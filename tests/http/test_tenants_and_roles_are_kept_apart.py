@@ -30,6 +30,7 @@ NEEDS = {
     ("post", "/v1/keys/{id}:revoke"): Permission.KEYS_MANAGE,
     ("get", "/v1/audit/checkpoint"): Permission.AUDIT_READ,
     ("get", "/v1/audit/proof"): Permission.AUDIT_READ,
+    ("get", "/v1/audit/growth"): Permission.AUDIT_READ,
     ("get", "/v1/audit/export"): Permission.AUDIT_READ,
     ("get", "/v1/artifacts/{digest}"): Permission.ARTIFACTS_READ,
 }
