@@ -286,7 +286,7 @@ async def test_what_is_shown_is_what_was_hashed(system: System, started: Hand) -
         {
             "capability": "shop.pay@1.0.0",
             "arguments": {"text": "\u202e esrever"},
-            "scope": {"tenant": "acme", "app": "shop", "run": started.assignment.run},
+            "scope": {"tenant": "acme", "app": "shop", "run": started.assignment.run, "step": "work"},
         }
     )
 

@@ -135,7 +135,8 @@ async def test_what_executes_is_parsed_from_the_bytes_that_were_hashed(system: S
     stored = (await system.events(started.assignment.run))[-1]["payload"]["action"]
     assert dispatch.body.encode() == canonical(stored)
     assert digest_of(dispatch.body.encode()) == dispatch.digest
-    assert stored["scope"] == {"tenant": "acme", "app": "shop", "run": started.assignment.run}
+    scope = {"tenant": "acme", "app": "shop", "run": started.assignment.run, "step": "work"}
+    assert stored["scope"] == scope
 
 
 async def test_an_exhausted_budget_parks_the_step_and_more_money_lets_it_go_on(system: System) -> None:

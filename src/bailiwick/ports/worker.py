@@ -37,9 +37,10 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class Dispatch(msgspec.Struct, frozen=True, tag="dispatch"):
-    """The gate lets an action through: execute exactly these bytes.
+    """The gate lets an action through: execute exactly these bytes, by exactly this contract.
 
-    `body` is the canonical JSON text that was hashed; `tree` names the workspace to work on;
+    `body` is the canonical JSON text that `digest` names, `contract` the digest of the contract that was
+    decided on: whoever executes holds both to what it has. `tree` names the workspace to work on;
     `spend_limit_micro_usd` bounds a model call (its reservation).
     """
 
@@ -51,6 +52,7 @@ class Dispatch(msgspec.Struct, frozen=True, tag="dispatch"):
     capability: str
     effect: EffectClass
     digest: Digest
+    contract: Digest
     body: str
     timeout_seconds: float
     tree: str = ""

@@ -55,7 +55,8 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     `key` = H(tenant, run, step instance, digest, n); `n` counts the digest's occurrences in the step
     instance in call order. `action_seq` and `outcome_seq` are the events whose payloads hold the stored
     bytes. Money in micro-USD; `cost` is the sum over all tries and attempts. `tree` is the workspace after
-    the call, "" when it changed nothing; `dispatched_at` the instant of its last dispatch.
+    the call, "" when it changed nothing; `dispatched_at` the instant of its last dispatch. `approval` is the
+    request to people, "" for none; `terms` the digest of all that an answer to it would cover.
     """
 
     key: str
@@ -75,6 +76,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     cost: int = 0
     estimated: bool = False
     approval: str = ""
+    terms: str = ""
     tries: int = 0
     epoch: int = 0
     category: ErrorCategory | None = None

@@ -20,9 +20,13 @@ _MAX_ERRORS = 5
 
 
 class Action(msgspec.Struct, frozen=True):
-    """One concrete thing to do. `estimate` in micro-USD; `body` is the canonical JSON that `digest` names."""
+    """One concrete thing to do. `estimate` in micro-USD; `body` is the canonical JSON that `digest` names.
+
+    `pin` is the digest of the contract that serves it: an approval and a dispatch hold good for that text alone.
+    """
 
     contract: Contract
+    pin: Digest
     body: bytes
     digest: Digest
     key: str
@@ -64,8 +68,10 @@ class Actions:
         content: dict[str, Any] = {
             "capability": contract.ref,
             "arguments": proposal.arguments,
-            "scope": {"tenant": run.tenant, "app": run.app, "run": run.id},
+            "scope": {"tenant": run.tenant, "app": run.app, "run": run.id, "step": step.name},
         }
+        if run.environment:
+            content["environment"] = run.environment
         if facts:
             content["facts"] = facts
         body = canonical(content)
@@ -76,6 +82,7 @@ class Actions:
         model = contract.name.removeprefix(_MODEL) if contract.kind is Kind.MODEL else ""
         return Action(
             contract,
+            self._catalogue.digest(run.app, contract),
             body,
             digest,
             effect_key(tenant=run.tenant, run=run.id, step=proposal.step, digest=named, n=n),
@@ -108,8 +115,9 @@ class Actions:
         content = payload["action"]
         contract = self._catalogue.contracts(run.app)[call.capability]
         body = canonical(content)
+        pin = self._catalogue.digest(run.app, contract)
         return Action(
-            contract, body, digest_of(body), call.key, call.n, content.get("facts", {}), call.model,
+            contract, pin, body, digest_of(body), call.key, call.n, content.get("facts", {}), call.model,
             call.reserved, contract.timeout_seconds,
         )  # fmt: skip
 

@@ -22,6 +22,7 @@ def dispatch_of(run: Run, step: Step, action: Action, tries: int) -> Dispatch:
         capability=action.contract.ref,
         effect=action.contract.effect,
         digest=action.digest,
+        contract=action.pin,
         body=action.body.decode(),
         timeout_seconds=action.timeout_seconds,
         tree=run.tree,

@@ -102,7 +102,14 @@ class Gate:
         before = run.calls.get(action.key)
         call = self._call(run, step, action, verdict)
         if before is not None and before.state is CallState.INTENDED:
-            return self._again(run, step, action, replace(call, approval=before.approval), before, verdict)
+            return self._again(
+                run,
+                step,
+                action,
+                replace(call, approval=before.approval, terms=before.terms),
+                before,
+                verdict,
+            )
         match verdict.effect:
             case VerdictKind.DENY:
                 return _denied(action, call, verdict.reasons)
@@ -189,7 +196,7 @@ class Gate:
             n=action.n,
             digest=action.digest,
             capability=action.contract.ref,
-            contract=self._runs.catalogue.digest(run.app, action.contract),
+            contract=action.pin,
             effect=action.contract.effect,
             state=CallState.DONE,
             policies=verdict.policies,

@@ -68,21 +68,20 @@ class Granting:
             reason = f"{gone.message}; offer it again, then: bailiwick runs resume {run.id}"
             return Change(Park(step.name, step.epoch, reason), _RECORD)
         approval = await self._runs.views.approval(run.tenant, call.approval)
-        digest = self._runs.catalogue.digest(run.app, action.contract)
-        fault = fault_of_grant(approval, run, call, action, digest)
-        if fault or approval is None:
+        fault = fault_of_grant(approval, run, call, action, action.pin)
+        if fault:
             return void(step, call, fault)
         return self._judged(run, plan, step, call, action, approval)
 
     def _judged(
-        self, run: Run, plan: Plan, step: Step, call: Call, action: Action, approval: Approval
+        self, run: Run, plan: Plan, step: Step, call: Call, action: Action, approval: Approval | None
     ) -> Change:
         repeat = call.state is CallState.INTENDED
         contracts = self._runs.catalogue.contracts(run.app)
         verdict = self._runs.bundle.decide(request_of(run, plan, step, action, contracts))
         if verdict.effect is VerdictKind.DENY:
             return void(step, call, "; ".join(verdict.reasons) or "policy no longer allows it")
-        if verdict.effect is VerdictKind.HOLD and not answers(approval, verdict):
+        if verdict.effect is VerdictKind.HOLD and (approval is None or not answers(approval, verdict)):
             if repeat:
                 return void(step, call, "other rules hold it now than those that were answered")
             return self._asked_again(run, step, call, action, approval, verdict)
@@ -100,15 +99,23 @@ class Granting:
             policy_version="" if verdict.version == run.policy_version else verdict.version,
         )
         used_up = repeat or call.state is CallState.LOST
-        moved = () if used_up else (consumption(approval),)
+        moved = () if used_up or approval is None else (consumption(approval),)
         return Change(Journal(intended), _RECORD, Extra(moved_approvals=moved))
 
     def _asked_again(
-        self, run: Run, step: Step, call: Call, action: Action, approval: Approval, verdict: Verdict
+        self, run: Run, step: Step, call: Call, action: Action, approval: Approval | None, verdict: Verdict
     ) -> Change:
         """Other rules hold the action now: the old answer is void, and people are asked anew."""
-        new = replace(call, policies=verdict.policies, epoch=step.epoch, attempt=step.attempt)
+        new = replace(
+            call,
+            policies=verdict.policies,
+            policy_version="" if verdict.version == run.policy_version else verdict.version,
+            epoch=step.epoch,
+            attempt=step.attempt,
+        )
         change, _ = request_approval(self._runs.world, run, step, action, new, verdict)
+        if approval is None or approval.state is not ApprovalState.APPROVED:
+            return change
         reason = "other rules hold this action now; people are asked again"
         taken = replace(approval, state=ApprovalState.WITHDRAWN, reason=reason)
         move = MoveApproval(ApprovalState.APPROVED, taken, unexpired=False)

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from bailiwick.base import Instant
+from bailiwick.base import Digest, Instant, canonical, digest_of
 from bailiwick.policy import Verdict
 from bailiwick.ports import Approval, ApprovalState, MoveApproval, World
 from bailiwick.run import Call, CallState, Journal, Run, Step
@@ -17,9 +17,24 @@ def request_approval(
     world: World, run: Run, step: Step, action: Action, call: Call, verdict: Verdict
 ) -> tuple[Change, str]:
     """Park a step behind a request for exactly this action; answer the change and the request's id."""
+    approval = ask(world, run, step, action, call, verdict, run.version + 1)
+    extra = Extra(payload=action.payload(), new_approvals=(approval,))
+    return Change(Journal(awaiting(call, approval)), Record("platform:gate"), extra), approval.id
+
+
+def awaiting(call: Call, approval: Approval) -> Call:
+    """Write the journal entry of an action that waits for an answer to exactly this request."""
+    terms = terms_of(approval, call.contract)
+    return replace(call, state=CallState.HELD, approval=approval.id, terms=terms)
+
+
+def ask(
+    world: World, run: Run, step: Step, action: Action, call: Call, verdict: Verdict, seq: int
+) -> Approval:
+    """Write the request to people; `seq` is the event that holds the action's bytes."""
     now = world.now()
     ttl = min((hold.ttl_seconds for hold in verdict.holds), default=APPROVAL_SECONDS)
-    approval = Approval(
+    return Approval(
         id=world.new_id("apr"),
         tenant=run.tenant,
         run=run.id,
@@ -27,7 +42,7 @@ def request_approval(
         call=call.key,
         capability=call.capability,
         digest=action.digest,
-        seq=run.version + 1,
+        seq=seq,
         groups=tuple(sorted({hold.group for hold in verdict.holds})),
         holds=_rules(verdict),
         policy_version=verdict.version,
@@ -37,9 +52,32 @@ def request_approval(
         spent_micro_usd=run.allotment.spent,
         evidence=tuple(f"{name}:{done.output_digest}" for name, done in _done(run)),
     )
-    held = replace(call, state=CallState.HELD, approval=approval.id)
-    extra = Extra(payload=action.payload(), new_approvals=(approval,))
-    return Change(Journal(held), Record("platform:gate"), extra), approval.id
+
+
+def terms_of(approval: Approval, contract: str) -> Digest:
+    """Name, by one digest, all that an answer to a request covers; it lies in the run's sealed event.
+
+    Bound are the action's digest (capability and version, arguments, tenant, app, run, step, environment,
+    facts), the journal entry, the contract's text, the hold rules by id, group and text, who asked, which groups
+    are asked, and the expiry. What may change while a request waits (its state, the policy version that it was
+    carried over to) is no part of it.
+    """
+    rules = sorted((rule["id"], rule["group"], rule["text_digest"]) for rule in approval.holds)
+    bound = {
+        "approval": approval.id,
+        "tenant": approval.tenant,
+        "run": approval.run,
+        "step": approval.step,
+        "call": approval.call,
+        "capability": approval.capability,
+        "contract": contract,
+        "digest": approval.digest,
+        "groups": list(approval.groups),
+        "holds": [list(rule) for rule in rules],
+        "requested_by": approval.requested_by,
+        "expires_at": approval.expires_at,
+    }
+    return digest_of(canonical(bound))
 
 
 def _done(run: Run) -> list[tuple[str, Step]]:
@@ -54,9 +92,9 @@ def _rules(verdict: Verdict) -> tuple[dict[str, str], ...]:
 
 
 def answers(approval: Approval, verdict: Verdict) -> bool:
-    """Whether a grant answers exactly the hold rules, by id and text, that a verdict names now."""
-    asked = {(rule["id"], rule["text_digest"]) for rule in approval.holds}
-    return {(hold.id, hold.text_digest) for hold in verdict.holds} == asked
+    """Whether a request asks for exactly the hold rules, by id, group and text, that a verdict names now."""
+    asked = {(rule["id"], rule["group"], rule["text_digest"]) for rule in approval.holds}
+    return {(hold.id, hold.group, hold.text_digest) for hold in verdict.holds} == asked
 
 
 def fault_of_grant(approval: Approval | None, run: Run, call: Call, action: Action, contract: str) -> str:
@@ -69,15 +107,23 @@ def fault_of_grant(approval: Approval | None, run: Run, call: Call, action: Acti
         action: The stored bytes, as they are read now.
         contract: The digest of the contract that would serve it now.
     """
+    if contract != call.contract:
+        return f"the contract of {call.capability} has changed since people were asked about it"
+    if call.digest != action.digest:
+        return f"the stored action is {action.digest[:16]}, not {call.digest[:16]}"
+    if not call.approval:
+        return ""  # policy let it go while it waited; policy alone decides on it
     if approval is None:
         return "there is no such approval"
     bound = (approval.tenant, approval.run, approval.step, approval.call)
     if bound != (run.tenant, run.id, call.step, call.key):
         return f"the approval {approval.id} is for another run, step or action"
-    if not approval.digest == call.digest == action.digest:
+    if approval.digest != action.digest:
         return f"the approval covers action {approval.digest[:16]}, not {action.digest[:16]}"
-    if contract != call.contract:
-        return f"the contract of {call.capability} has changed since it was approved"
+    if terms_of(approval, call.contract) != call.terms:
+        return (
+            f"the approval {approval.id} is not what was asked: its rules, groups, requester or expiry differ"
+        )
     used_up = call.state in (CallState.INTENDED, CallState.LOST)
     expected = ApprovalState.CONSUMED if used_up else ApprovalState.APPROVED
     if approval.state is not expected:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from bailiwick.base import Digest, parse_canonical
-from bailiwick.contract import Contract, EffectClass, ErrorCategory
+from bailiwick.base import Digest, digest_of, parse_canonical
+from bailiwick.contract import Contract, EffectClass, ErrorCategory, contract_digest
 from bailiwick.ports import (
     CallFailed,
     Dispatch,
@@ -35,12 +35,17 @@ class Executor:
         self._tools = tools
         self._models = models
         self._contracts: Mapping[str, Contract] = {contract.ref: contract for contract in tools.contracts()}
+        self._pins = {ref: contract_digest(contract) for ref, contract in self._contracts.items()}
 
     async def execute(
         self, dispatch: Dispatch, request: ModelRequest | None, sink: FrameSink, stop: Stop
     ) -> Outcome:
         """Execute one dispatch to its outcome; never raises for what the other side does."""
         begun = time.monotonic()
+        fault = self._fault(dispatch)
+        if fault:
+            refused = CallFailed(ErrorCategory.INTERNAL, fault, unsent=True)
+            return self._failed(dispatch, refused, stop, begun, 0)
         tries = 0
         while True:
             tries += 1
@@ -58,6 +63,21 @@ class Executor:
                     await _pause(wait, stop)
                     continue
                 return self._failed(dispatch, failed, stop, begun, 0 if failed.unsent else tries)
+
+    def _fault(self, dispatch: Dispatch) -> str:
+        """Say why a dispatch is not what was decided on, or not what this worker has; empty when it is both."""
+        if digest_of(dispatch.body.encode()) != dispatch.digest:
+            return f"the bytes are not those of action {dispatch.digest[:16]}"
+        body = parse_canonical(dispatch.body.encode())
+        scope = {"tenant": dispatch.tenant, "run": dispatch.run, "step": dispatch.step}
+        if {name: body["scope"][name] for name in scope} != scope:
+            return "the action belongs to another tenant, run or step"
+        pin = self._pins.get(dispatch.capability)
+        if pin is not None and pin != dispatch.contract:
+            return (
+                f"this worker has another contract of {dispatch.capability} than the one that was decided on"
+            )
+        return ""
 
     async def _once(
         self,
