@@ -32,6 +32,7 @@ class Permission(StrEnum):
     HALTS_READ = "halts.read"
     HALTS_SET = "halts.set"
     HALTS_LIFT = "halts.lift"
+    POLICIES_ACTIVATE = "policies.activate"
     KEYS_MANAGE = "keys.manage"
     AUDIT_READ = "audit.read"
     ARTIFACTS_READ = "artifacts.read"
@@ -58,7 +59,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         Role.ADMIN: frozenset(Permission),
     }
 )
-"""What each role may do. Weakening a control (lifting a halt, managing keys) is the admin's alone."""
+"""What each role may do. Weakening a control (lifting a halt, managing keys, changing policies) is the admin's alone."""
 
 
 class PrincipalKind(StrEnum):

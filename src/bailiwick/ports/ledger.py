@@ -361,6 +361,10 @@ class Views(Protocol):
         """List approvals, oldest first; tenant empty: of all tenants (for the keeper)."""
         ...
 
+    async def outdated_approvals(self, version: str, *, after: str, limit: int) -> Sequence[Approval]:
+        """List pending approvals of all tenants whose policy version is another, by id, ids above `after`."""
+        ...
+
     async def postings(self, tenant: str, run: str) -> Sequence[Posting]:
         """List the cost ledger of a run, oldest first."""
         ...

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from bailiwick.base import Digest
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
-from bailiwick.run.commands import Fail, Grant, Reject, Resolve, Settle
+from bailiwick.run.commands import Fail, Grant, Reconsider, Reject, Resolve, Settle
 from bailiwick.run.events import CallMoved, Event, Move, StepsMoved
 from bailiwick.run.failing import end_attempt
 from bailiwick.run.hanging import blocked_unknown, goes_on
@@ -97,6 +97,34 @@ def reject(run: Run, plan: Plan, command: Reject, sight: Sight) -> tuple[Event, 
     if not lost:
         return (CallMoved(sight.at, refused, (move,)),)
     return (CallMoved(sight.at, refused), *lost, StepsMoved(sight.at, (move,)))
+
+
+def reconsider(run: Run, command: Reconsider, sight: Sight) -> tuple[Event, ...]:
+    """Policy was asked again about an action that waits for people; the entry says what it answered.
+
+    Held: people are asked as before, or by a new request. Granted: it needs no answer any more, and its stored
+    bytes become a task. Refused: the denial is the outcome, and answers the step when it goes on.
+
+    Raises:
+        NoSuchAction, NotAllowed: Nobody waits for it, the entry is about another action, or answers otherwise.
+    """
+    before, step = _held(run, command.call.key, "reconsider")
+    call = command.call
+    same = (before.step, before.digest, before.contract, before.effect, before.attempt)
+    bound = bool(call.approval) == (call.state is not CallState.GRANTED)
+    if same != (call.step, call.digest, call.contract, call.effect, call.attempt) or not bound:
+        raise NotAllowed(command="reconsider", state=before.state, run=run.id, of=call.key)
+    match call.state:
+        case CallState.HELD if call.approval == before.approval:
+            return (CallMoved(sight.at, call),)
+        case CallState.HELD | CallState.GRANTED:
+            reason = "policy was asked again"
+        case CallState.REFUSED:
+            call = replace(call, outcome_seq=run.version + 1)
+            reason = "policy no longer allows it"
+        case _:
+            raise NotAllowed(command="reconsider", state=call.state, run=run.id, of=call.key)
+    return (CallMoved(sight.at, call, (goes_on(run, step, reason, newer=call),)),)
 
 
 def resolve(run: Run, command: Resolve, sight: Sight) -> tuple[Event, ...]:

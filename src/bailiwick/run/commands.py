@@ -96,6 +96,12 @@ class Reject(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Reconsider(msgspec.Struct, frozen=True):
+    """Policy was asked again about a held action: still held, let go without a grant, or refused."""
+
+    call: Call
+
+
 class Cancel(msgspec.Struct, frozen=True):
     """Ask the run to end."""
 
@@ -135,6 +141,7 @@ Command = (
     | Settle
     | Grant
     | Reject
+    | Reconsider
     | Cancel
     | PassDeadline
     | Resume

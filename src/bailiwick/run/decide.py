@@ -6,7 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from bailiwick.plan import Plan
-from bailiwick.run.calls import grant, reject, resolve, settle
+from bailiwick.run.calls import grant, reconsider, reject, resolve, settle
 from bailiwick.run.commands import (
     Cancel,
     Claim,
@@ -16,6 +16,7 @@ from bailiwick.run.commands import (
     Journal,
     Park,
     PassDeadline,
+    Reconsider,
     Reject,
     Release,
     Resolve,
@@ -91,6 +92,8 @@ def _facts(run: Run, plan: Plan, command: Command, sight: Sight) -> tuple[Event,
             return grant(run, command, sight)
         case Reject():
             return reject(run, plan, command, sight)
+        case Reconsider():
+            return reconsider(run, command, sight)
         case Cancel(by=by, reason=reason):
             if run.cancel_requested:
                 return ()

@@ -18,6 +18,7 @@ from bailiwick.run.commands import (
     Journal,
     Park,
     PassDeadline,
+    Reconsider,
     Reject,
     Release,
     Resolve,
@@ -41,6 +42,7 @@ _COMMANDS = (
     Settle,
     Grant,
     Reject,
+    Reconsider,
     Resolve,
     Resume,
     Cancel,
@@ -220,5 +222,8 @@ def _of_action(step: Step, call: Call) -> Iterator[Command]:
         yield Journal(replace(call, state=state, epoch=step.epoch))
         yield Settle("key", step.epoch, state)
         yield Resolve("key", "ann", state)
+    for state in (CallState.HELD, CallState.GRANTED, CallState.REFUSED):
+        asked = "" if state is CallState.GRANTED else "approval"
+        yield Reconsider(replace(call, state=state, approval=asked))
     yield Grant("key", "bob")
     yield Reject("key", "bob", "no")

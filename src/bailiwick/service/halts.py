@@ -53,6 +53,10 @@ class Halts:
         """Be waited for by whoever sets a halt: from the look at the halts until what it let pass has begun."""
         return self._barrier.passing()
 
+    async def settle(self) -> None:
+        """Wait until all who were passing have passed: what they had looked at before no longer counts then."""
+        await self._barrier.settle()
+
     def in_force(self, id: str) -> bool:
         """Whether a halt stands."""
         return id in self._active
@@ -112,7 +116,7 @@ class Halts:
         )
         self._active[halt.id] = halt  # first in memory: from here on nothing passes the gate
         await self._write(halt, "halt.set", principal)
-        await self._barrier.settle()
+        await self.settle()
         log.warning("halt.set", halt=halt.id, scope=scope, target=target, by=principal.name)
         if self.on_set is not None:
             await self.on_set()

@@ -31,6 +31,7 @@ from bailiwick.ports import (
 )
 from bailiwick.run import Event, Run
 from bailiwick.service.actions import Actions
+from bailiwick.service.activating import Activating
 from bailiwick.service.approving import Approving
 from bailiwick.service.assigning import Assigning
 from bailiwick.service.catalogue import Catalogue
@@ -45,6 +46,7 @@ from bailiwick.service.keyring import Keyring
 from bailiwick.service.lifting import Lifting
 from bailiwick.service.reading import Reading
 from bailiwick.service.recovering import Recovering
+from bailiwick.service.redeciding import Redeciding
 from bailiwick.service.runs import Runs
 from bailiwick.service.sequencing import Sequencing, Signer
 from bailiwick.service.sessions import Sessions
@@ -87,7 +89,6 @@ class Platform:
         witnesses: tuple[Witness, ...] = (),
     ) -> None:
         self.catalogue = catalogue
-        self.bundle = bundle
         self.streams = Streams()
         self.observers: list[Observer] = []
         self.halts = Halts(ledger=stores.ledger, views=stores.views, world=world)
@@ -129,6 +130,7 @@ class Platform:
             runs=self.runs, sessions=self.sessions, assigning=assigning, halts=self.halts, world=world
         )
         self.approving = Approving(runs=self.runs, views=stores.views, world=world)
+        self.redeciding = Redeciding(runs=self.runs, actions=actions, views=stores.views, world=world)
         self.recovering = Recovering(
             runs=self.runs,
             queue=stores.queue,
@@ -152,13 +154,22 @@ class Platform:
             world=world,
         )
         self.control = Control(runs=self.runs)
+        self.activating = Activating(
+            runs=self.runs, ledger=stores.ledger, blobs=stores.blobs, halts=self.halts, world=world
+        )
         self.reading = Reading(runs=self.runs, ledger=stores.ledger, views=stores.views)
         self.keyring = Keyring(ledger=stores.ledger, views=stores.views, world=world, pepper=pepper)
+
+    @property
+    def bundle(self) -> Bundle:
+        """The policies in force."""
+        return self.runs.bundle
 
     async def start(self) -> None:
         """Read what must be in memory before the doors open, and let go what was halted when it closed."""
         await self.halts.load()
         await self.keyring.load()
+        await self.activating.start()
         await self.lifting.release()
 
     def _committed(self, before: Run | None, after: Run, events: tuple[Event, ...], record: Record) -> None:

@@ -94,11 +94,14 @@ class Embedded:
     def duties(self) -> tuple[Duty, ...]:
         """List what the keeper looks after."""
         recovering, sequencing = self.platform.recovering, self.platform.sequencing
+        activating, redeciding = self.platform.activating, self.platform.redeciding
         return (
             Duty("reap", recovering.reap, 2.0),
             Duty("time-out", recovering.time_out, 1.0),
             Duty("deadlines", recovering.pass_deadlines, 1.0),
             Duty("approvals", recovering.expire_approvals, 2.0),
+            Duty("policies", activating.follow, 2.0),
+            Duty("re-decide", redeciding.redecide, 2.0),
             Duty("relay", sequencing.place, 0.2),
             Duty("sequence", sequencing.integrate, 0.5),
             Duty("witness", self.platform.witnessing.show, WITNESS_SECONDS),

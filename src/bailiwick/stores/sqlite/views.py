@@ -47,6 +47,10 @@ class SqliteViews:
             return await self._reads.scan("select_approvals_of_run", (tenant, run, state, limit), to_approval)
         return await self._reads.scan("select_approvals", (tenant, state, limit), to_approval)
 
+    async def outdated_approvals(self, version: str, *, after: str, limit: int) -> Sequence[Approval]:
+        """List pending approvals of all tenants whose policy version is another, by id, ids above `after`."""
+        return await self._reads.scan("select_outdated_approvals", (version, after, limit), to_approval)
+
     async def postings(self, tenant: str, run: str) -> Sequence[Posting]:
         """List the cost ledger of a run, oldest first."""
         return await self._reads.scan("select_postings", (tenant, run), lambda row: Posting(*row))

@@ -1,0 +1,118 @@
+"""Activating: other policies come into force while everything runs, as an event that names who, from what, to what."""
+
+import asyncio
+from typing import Any
+
+import structlog
+
+from bailiwick.base import Digest, canonical, parse_canonical
+from bailiwick.policy import Bundle, Permission, Principal, require
+from bailiwick.ports import Blobs, Draft, Ledger, Unit, World
+from bailiwick.service.halts import Halts
+from bailiwick.service.refusals import NotFound
+from bailiwick.service.runs import Runs
+
+PLATFORM = "platform"
+_OWNER = ""
+_KIND = "policy.activated"
+_PAGE = 500
+log = structlog.get_logger("bailiwick.policy")
+
+
+class Activating:
+    """Puts bundles in force and follows those that other processes put in force; the platform's stream is the truth.
+
+    A bundle's text is a blob of the platform, named by its event, so that any process can load it.
+    """
+
+    def __init__(self, *, runs: Runs, ledger: Ledger, blobs: Blobs, halts: Halts, world: World) -> None:
+        self._runs = runs
+        self._ledger = ledger
+        self._blobs = blobs
+        self._halts = halts
+        self._world = world
+        self._seen = 0
+        self._one = asyncio.Lock()
+
+    async def activate(self, principal: Principal, bundle: Bundle) -> bool:
+        """Put a bundle in force; when this returns, this process lets nothing pass under the one before.
+
+        What waits for people is judged again by the keeper, unused grants when they are dispatched.
+
+        Returns:
+            Whether it is another one than was in force.
+
+        Raises:
+            Forbidden: The role does not include it.
+        """
+        require(principal, Permission.POLICIES_ACTIVATE)
+        async with self._one:
+            await self._catch_up()
+            if bundle.version == self._runs.bundle.version:
+                return False
+            await self._write(bundle, f"user:{principal.name}", self._runs.bundle.version)
+            self._enforce(bundle)
+        await self._halts.settle()
+        return True
+
+    async def start(self) -> None:
+        """Choose between the files this process was started with and what was activated while it ran before.
+
+        Files that differ from those of the last start are an activation themselves; with the same files, the
+        last activation stays in force.
+        """
+        async with self._one:
+            own = self._runs.bundle
+            events = await self._events()
+            starts = [event for event in events if event["actor"] == "platform:start"]
+            if starts and starts[-1]["version"] == own.version:
+                await self._adopt(events[-1])
+                return
+            await self._write(own, "platform:start", events[-1]["version"] if events else "")
+
+    async def follow(self) -> int:
+        """Enforce what another process has activated; answer whether there was something."""
+        async with self._one:
+            return int(await self._catch_up())
+
+    async def _catch_up(self) -> bool:
+        events = await self._events()
+        return bool(events) and await self._adopt(events[-1])
+
+    async def _events(self) -> list[dict[str, Any]]:
+        """Read the activations since the last look."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = await self._ledger.events(_OWNER, PLATFORM, self._seen, _PAGE)
+            headers = [parse_canonical(stored.header) for stored in page]
+            found += [header for header in headers if header["kind"] == _KIND]
+            self._seen = page[-1].seq if page else self._seen
+            if len(page) < _PAGE:
+                return found
+
+    async def _adopt(self, event: dict[str, Any]) -> bool:
+        if event["version"] == self._runs.bundle.version:
+            return False
+        body = await self._blobs.get(_OWNER, Digest(event["files"]))
+        if body is None:
+            raise NotFound("policy", event["version"])
+        self._enforce(Bundle(parse_canonical(body)))
+        await self._halts.settle()
+        return True
+
+    def _enforce(self, bundle: Bundle) -> None:
+        before = self._runs.bundle.version
+        self._runs.bundle = bundle
+        log.warning("policy.enforced", version=bundle.version, before=before)
+
+    async def _write(self, bundle: Bundle, actor: str, before: str) -> None:
+        files = await self._blobs.put(_OWNER, canonical(dict(bundle.files)))
+        fields = {
+            "kind": _KIND,
+            "at": self._world.now(),
+            "actor": actor,
+            "version": bundle.version,
+            "before": before,
+            "files": files,
+        }
+        await self._ledger.commit(Unit(tenant=_OWNER, others=((PLATFORM, Draft(fields)),)))
