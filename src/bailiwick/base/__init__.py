@@ -5,6 +5,7 @@ from bailiwick.base.ids import mint_id, prefix_of
 from bailiwick.base.instants import Instant, format_instant, parse_instant
 from bailiwick.base.refusal import Category, Refusal
 from bailiwick.base.strict import BadInput, parse_strict
+from bailiwick.base.visible import escaped, hidden_in, unmistakable, visible
 
 __all__ = [
     "BadInput",
@@ -15,10 +16,14 @@ __all__ = [
     "Refusal",
     "canonical",
     "digest_of",
+    "escaped",
     "format_instant",
+    "hidden_in",
     "mint_id",
     "parse_canonical",
     "parse_instant",
     "parse_strict",
     "prefix_of",
+    "unmistakable",
+    "visible",
 ]

@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
+from bailiwick.base import canonical, digest_of
 from bailiwick.cli.client import path_of
 from bailiwick.cli.doors import Door, connected
-from bailiwick.cli.showing import say, show_diff, show_fields, show_json, show_table
-from bailiwick.cli.text import hidden_in
+from bailiwick.cli.showing import say, show_diff, show_fields, show_lines, show_table
+from bailiwick.service import ApprovalAltered, shown_of
 
 group = typer.Typer(
     help="See what waits for people, and decide it.", no_args_is_help=True, rich_markup_mode=None
@@ -45,8 +46,14 @@ def show(door: Door, approval: Approval) -> None:
 
 
 def show_approval(found: dict[str, Any]) -> None:
-    """Print an approval in full."""
+    """Print an approval in full, from the bytes that its digest names.
+
+    Raises:
+        ApprovalAltered: What came is not the action of that digest.
+    """
     row, run = found["approval"], found["run"]
+    if digest_of(canonical(found["action"])) != row["digest"]:
+        raise ApprovalAltered(row["id"], run["id"])
     fields = {name: row[name] for name in ("id", "state", "capability", "digest", "step", "requested_by")}
     fields |= {
         name: row[name] for name in ("requested_at", "expires_at", "decided_by", "decided_at", "reason")
@@ -60,26 +67,16 @@ def show_approval(found: dict[str, Any]) -> None:
         say(f"held by {hold['id']} ({hold['group']}): {hold['reason']}", "yellow")
     for digest in row["evidence"]:
         say(f"evidence  {digest}", "dim")
-    say("\naction", "bold")
-    show_json(found["action"])
-    _warn(found["action"])
+    shown = shown_of(found["action"], found["artifacts"])
+    say("\naction, as the platform wrote it", "bold")
+    show_lines(shown.action)
+    say("\narguments, written by an agent or taken from outputs", "bold")
+    show_lines(shown.arguments)
+    if shown.careful:
+        say("careful: a text of this action holds characters that do not show", "bold red")
     for name, text in found["artifacts"].items():
-        say(f"\n{name}", "bold")
+        say(f"\n{name}, written by an agent", "bold")
         show_diff(text)
-
-
-def _warn(action: Any) -> None:
-    """Say when a text of the action holds characters that do not show; JSON wrote them as escapes."""
-    match action:
-        case str():
-            if hidden_in(action):
-                say("careful: a text of this action holds characters that do not show", "bold red")
-        case dict():
-            for value in action.values():
-                _warn(value)
-        case list():
-            for value in action:
-                _warn(value)
 
 
 @group.command()

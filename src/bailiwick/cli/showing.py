@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bailiwick.base import unmistakable
 from bailiwick.cli.text import hidden_in, visible
 
 _WIDE = 200
@@ -48,6 +49,11 @@ def show_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
+def show_lines(text: str, style: str = "") -> None:
+    """Print text that was made safe before, as it is."""
+    console().print(text, style=style or None)
+
+
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows under headings; every cell is made safe and stays on one line."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
@@ -67,9 +73,9 @@ def show_fields(fields: Mapping[str, object]) -> None:
 
 
 def show_diff(text: str) -> None:
-    """Print a diff in colours, with a warning when it holds characters that do not show."""
-    for line in text.split("\n"):
-        say(line, _diff_style(line))
+    """Print a diff in colours so that no other diff looks the same; warn when it holds what does not show."""
+    for line in unmistakable(text).split("\n"):
+        show_lines(line, _diff_style(line))
     hidden = hidden_in(text)
     if hidden:
         say(

@@ -56,12 +56,30 @@ class ApprovalRun(msgspec.Struct, frozen=True):
     spent: Money
 
 
+class ShownAction(msgspec.Struct, frozen=True):
+    """The action for eyes, made of the bytes that were hashed; two actions look the same only if they are.
+
+    `action` is what the platform wrote, `arguments` and `artifacts` what an agent wrote or a plan took from outputs.
+    JSON is ASCII; in artifacts, what does not show by itself or is drawn like something else stands there by its
+    number. `careful` counts the characters that do not show.
+    """
+
+    action: str
+    arguments: str
+    artifacts: dict[str, str]
+    careful: int
+
+
 class ApprovalDetail(msgspec.Struct, frozen=True):
-    """An approval with the very action that would run, and the text of the artifacts that it names."""
+    """An approval with the very action that would run, and the text of the artifacts that it names.
+
+    `action` and `artifacts` are raw; show people `shown`.
+    """
 
     approval: ApprovalRow
     action: Any
     artifacts: dict[str, str]
+    shown: ShownAction
     run: ApprovalRun
 
 
@@ -156,7 +174,8 @@ def approval_row(approval: Approval) -> ApprovalRow:
 def approval_detail(view: ApprovalView, head: RunHead) -> ApprovalDetail:
     """Show an approval and what would run."""
     run = ApprovalRun(head.id, head.title, head.status, head.workflow, money(head.spent_micro_usd))
-    return ApprovalDetail(approval_row(view.approval), view.action, view.artifacts, run)
+    shown = ShownAction(*msgspec.structs.astuple(view.shown))
+    return ApprovalDetail(approval_row(view.approval), view.action, view.artifacts, shown, run)
 
 
 def halt_view(halt: Halt) -> HaltView:

@@ -10,6 +10,7 @@ from bailiwick.service.platform import Platform, Stores
 from bailiwick.service.reading import RunDetail, event_view
 from bailiwick.service.refusals import (
     AlreadyDecided,
+    ApprovalAltered,
     DeadlineExpired,
     GrantMismatch,
     InvalidIntent,
@@ -20,11 +21,13 @@ from bailiwick.service.refusals import (
     SessionLost,
     Unauthenticated,
 )
+from bailiwick.service.rendering import Shown, shown_of
 from bailiwick.service.sequencing import Signer
 from bailiwick.service.streams import Watcher
 
 __all__ = [
     "AlreadyDecided",
+    "ApprovalAltered",
     "ApprovalView",
     "Approving",
     "Catalogue",
@@ -41,6 +44,7 @@ __all__ = [
     "PolicyDenied",
     "RunDetail",
     "SessionLost",
+    "Shown",
     "Signer",
     "Stores",
     "Unauthenticated",
@@ -50,4 +54,5 @@ __all__ = [
     "keys_of",
     "model_contract",
     "parse_intent",
+    "shown_of",
 ]

@@ -11,18 +11,24 @@ from bailiwick.policy import Permission, Principal, may_decide, require
 from bailiwick.ports import Approval, ApprovalState, GuardFailed, MoveApproval, Views, World
 from bailiwick.run import CallState, Grant, NotAllowed, Reject, Run
 from bailiwick.service.changes import Change, Extra, Record
-from bailiwick.service.refusals import AlreadyDecided, GrantMismatch, NotFound
+from bailiwick.service.holding import terms_of
+from bailiwick.service.refusals import AlreadyDecided, ApprovalAltered, GrantMismatch, NotFound
+from bailiwick.service.rendering import Shown, shown_of
 from bailiwick.service.runs import Runs
 
 MAX_LISTED = 200
 
 
 class ApprovalView(msgspec.Struct, frozen=True):
-    """An approval as people see it: the row, and the action parsed from the very bytes that were hashed."""
+    """An approval as people see it: the row, and the action parsed from the very bytes that were hashed.
+
+    `shown` is made of `action` and `artifacts`, for eyes; the other two are the raw values.
+    """
 
     approval: Approval
     action: Json
     artifacts: dict[str, str]
+    shown: Shown
 
 
 class Approving:
@@ -43,20 +49,32 @@ class Approving:
 
         Raises:
             NotFound: The tenant has no such approval, or the action's bytes were erased.
+            ApprovalAltered: The row or the bytes are not those that were hashed.
         """
         require(principal, Permission.APPROVALS_READ)
         approval = await self._find(principal.tenant, id)
-        payload = await self._runs.payload(approval.tenant, approval.run, approval.seq)
-        if payload is None:
-            raise NotFound("action", approval.digest)
-        action = payload["action"]
-        assert digest_of(canonical(action)) == approval.digest, "what is shown is what was hashed"
+        action = await self._action(approval)
         artifacts: dict[str, str] = {}
         for name, value in action["arguments"].items():
             body = await self._artifact(approval.tenant, value)
             if body is not None:
                 artifacts[name] = body.decode("utf-8", "backslashreplace")
-        return ApprovalView(approval, action, artifacts)
+        return ApprovalView(approval, action, artifacts, shown_of(action, artifacts))
+
+    async def _action(self, approval: Approval) -> Any:
+        """Read the action that a request is about, and hold bytes and row to what the run's events say was asked."""
+        payload = await self._runs.payload(approval.tenant, approval.run, approval.seq)
+        if payload is None:
+            raise NotFound("action", approval.digest)
+        action = payload.get("action")
+        call = (await self._runs.entry(approval.tenant, approval.run)).run.calls.get(approval.call)
+        asked = call is not None and digest_of(canonical(action)) == approval.digest == call.digest
+        # A later request for the same action has terms of its own; the earlier one is history then.
+        if call is not None and call.approval == approval.id:
+            asked = asked and terms_of(approval, call.contract) == call.terms
+        if not asked:
+            raise ApprovalAltered(approval.id, approval.run)
+        return action
 
     async def _artifact(self, tenant: str, value: Any) -> bytes | None:
         if not isinstance(value, str) or len(value) != 64:
@@ -84,6 +102,7 @@ class Approving:
         Raises:
             Forbidden, SelfApproval, NotAnApprover: The principal may not decide this.
             GrantMismatch: `digest` is not the action that waits.
+            ApprovalAltered: The request is not what was asked.
             AlreadyDecided: Somebody was first, or it has expired.
             NotFound: The tenant has no such approval.
         """
@@ -94,6 +113,7 @@ class Approving:
             raise GrantMismatch(asked=digest, waiting=approval.digest)
         if approval.state is not ApprovalState.PENDING:
             raise _decided(approval)
+        await self._action(approval)
         state = ApprovalState.APPROVED if approve else ApprovalState.REJECTED
         decided = replace(
             approval, state=state, decided_by=principal.name, decided_at=self._world.now(), reason=reason

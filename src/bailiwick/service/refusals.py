@@ -112,6 +112,21 @@ class GrantMismatch(Refusal):
         )
 
 
+class ApprovalAltered(Refusal):
+    """A request is not what was asked when the action was held: its row or its bytes were changed since."""
+
+    code: ClassVar[str] = "approval_altered"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, approval: str, run: str) -> None:
+        super().__init__(
+            f"approval {approval} is not what was asked; it can be neither shown nor decided",
+            remedy=f"find out who wrote to the database (bailiwick audit verify), and cancel the run {run}",
+            approval=approval,
+            run=run,
+        )
+
+
 class InvalidOutcome(Refusal):
     """A worker reports a state that is none of an outcome."""
 
