@@ -1,5 +1,6 @@
 """Who acts and what a role lets them do at the doors: principals, roles, permissions, separation of duties."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
@@ -163,8 +164,13 @@ def may_decide(principal: Principal, requested_by: str, groups_needed: Sequence[
     require(principal, Permission.APPROVALS_DECIDE)
     if principal.kind is not PrincipalKind.USER:
         raise NotAnApprover(principal, ())
-    if requested_by.casefold() in (principal.id.casefold(), principal.name.casefold()):
+    if _folded(requested_by) in (_folded(principal.id), _folded(principal.name)):
         raise SelfApproval(principal, requested_by)
     missing = sorted(set(groups_needed) - set(principal.groups))
     if missing or not groups_needed:
         raise NotAnApprover(principal, missing)
+
+
+def _folded(name: str) -> str:
+    """Bring a name to one form, whatever its case or Unicode form."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

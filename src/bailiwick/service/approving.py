@@ -69,8 +69,11 @@ class Approving:
         action = payload.get("action")
         call = (await self._runs.entry(approval.tenant, approval.run)).run.calls.get(approval.call)
         asked = call is not None and digest_of(canonical(action)) == approval.digest == call.digest
-        # A later request for the same action has terms of its own; the earlier one is history then.
-        if call is not None and call.approval == approval.id:
+        # Once it is answered or moot, a later request for the same action may have taken its place.
+        standing = approval.state is ApprovalState.PENDING or (
+            call is not None and call.approval == approval.id
+        )
+        if call is not None and standing:
             asked = asked and terms_of(approval, call.contract) == call.terms
         if not asked:
             raise ApprovalAltered(approval.id, approval.run)

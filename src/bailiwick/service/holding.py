@@ -72,6 +72,7 @@ def terms_of(approval: Approval, contract: str) -> Digest:
         "capability": approval.capability,
         "contract": contract,
         "digest": approval.digest,
+        "seq": approval.seq,
         "groups": list(approval.groups),
         "holds": [list(rule) for rule in rules],
         "requested_by": approval.requested_by,

@@ -42,7 +42,7 @@ class Executor:
     ) -> Outcome:
         """Execute one dispatch to its outcome; never raises for what the other side does."""
         begun = time.monotonic()
-        fault = self._fault(dispatch)
+        fault = self._fault(dispatch, request)
         if fault:
             refused = CallFailed(ErrorCategory.INTERNAL, fault, unsent=True)
             return self._failed(dispatch, refused, stop, begun, 0)
@@ -64,7 +64,7 @@ class Executor:
                     continue
                 return self._failed(dispatch, failed, stop, begun, 0 if failed.unsent else tries)
 
-    def _fault(self, dispatch: Dispatch) -> str:
+    def _fault(self, dispatch: Dispatch, request: ModelRequest | None) -> str:
         """Say why a dispatch is not what was decided on, or not what this worker has; empty when it is both."""
         if digest_of(dispatch.body.encode()) != dispatch.digest:
             return f"the bytes are not those of action {dispatch.digest[:16]}"
@@ -72,8 +72,11 @@ class Executor:
         scope = {"tenant": dispatch.tenant, "run": dispatch.run, "step": dispatch.step}
         if {name: body["scope"][name] for name in scope} != scope:
             return "the action belongs to another tenant, run or step"
-        pin = self._pins.get(dispatch.capability)
-        if pin is not None and pin != dispatch.contract:
+        if request is not None:
+            return ""
+        if dispatch.capability not in self._pins:
+            return f"this worker has no {dispatch.capability}"
+        if self._pins[dispatch.capability] != dispatch.contract:
             return (
                 f"this worker has another contract of {dispatch.capability} than the one that was decided on"
             )
@@ -105,11 +108,8 @@ class Executor:
         return replace(blank, outcome=result.output, tree=result.tree or "", duration_ms=_since(begun))
 
     async def _tool(self, dispatch: Dispatch, sink: FrameSink, stop: Stop) -> ToolResult:
-        contract = self._contracts.get(dispatch.capability)
-        if contract is None:
-            raise CallFailed(ErrorCategory.INTERNAL, f"this worker has no {dispatch.capability}", unsent=True)
         call = ToolCall(
-            contract=contract,
+            contract=self._contracts[dispatch.capability],
             arguments=parse_canonical(dispatch.body.encode())["arguments"],
             key=dispatch.key,
             tenant=dispatch.tenant,
