@@ -1,7 +1,5 @@
 """Approvals, halts and keys over HTTP: one decision stands, a halt stops, a key opens until it is revoked."""
 
-import asyncio
-
 from http_house import assert_problem
 
 
@@ -28,22 +26,6 @@ async def test_an_approval_shows_what_would_run_and_lets_it_run_once(house):
         assert [row["id"] for row in listed] == [approval]
         assert (await client.get("/v1/approvals")).json()["approvals"] == []
     assert len(house.shipped) == 1
-
-
-async def test_of_many_who_decide_at_once_one_wins_and_the_others_see_who(house):
-    run, approval = await house.held()
-    async with house.client("approver") as client:
-        answers = await asyncio.gather(
-            *(client.post(f"/v1/approvals/{approval}:{verb}") for verb in ("approve", "reject") * 8)
-        )
-        won = [answer for answer in answers if answer.status_code == 200]
-        assert len(won) == 1
-        for lost in answers:
-            if lost is not won[0]:
-                facts = assert_problem(lost, 409, "already_decided")["facts"]
-                assert facts["decided_by"] == "home-approver"
-    assert await house.ended(run) == ("completed" if won[0].json()["state"] == "approved" else "failed")
-    assert len(house.shipped) == (1 if won[0].json()["state"] == "approved" else 0)
 
 
 async def test_the_requester_cannot_approve(house):

@@ -16,6 +16,7 @@ from bailiwick.run import (
     NotAllowed,
     OutcomeUnknown,
     Park,
+    Reconsider,
     Reject,
     Release,
     Resolve,
@@ -60,6 +61,9 @@ class Model:
                 return self._settle(command)
             case Grant(key=key) | Reject(key=key):
                 return self._in_state(key, "held")
+            case Reconsider(call=call):
+                told = ("held", "granted", "refused")
+                return self._in_state(call.key, "held") or (() if call.state in told else (NotAllowed,))
             case Resume():
                 return self._resume(command)
             case Resolve(key=key, state=state):

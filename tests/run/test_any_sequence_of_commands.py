@@ -25,6 +25,7 @@ from bailiwick.run import (
     Offer,
     Park,
     PassDeadline,
+    Reconsider,
     Reject,
     Release,
     Resolve,
@@ -178,6 +179,14 @@ class AnySequence(RuleBasedStateMachine):
         self.order(
             Grant(key, "bob") if approve else Reject(key, "bob", "no"), None if approve else {"outcome": None}
         )
+
+    @precondition(lambda self: self.calls(CallState.HELD))
+    @rule(data=st.data(), state=st.sampled_from([*CallState]), again=st.booleans())
+    def reconsider(self, data: st.DataObject, state: CallState, again: bool) -> None:
+        call = data.draw(st.sampled_from(self.calls(CallState.HELD)))
+        asked = f"{call.approval}+" if again else call.approval
+        asked = "" if state is CallState.GRANTED else asked
+        self.order(Reconsider(replace(call, state=state, approval=asked)), {"outcome": None})
 
     @precondition(lambda self: self.calls(CallState.UNKNOWN))
     @rule(data=st.data(), state=st.sampled_from([CallState.DONE, CallState.FAILED, CallState.LOST]))
