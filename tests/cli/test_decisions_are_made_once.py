@@ -3,7 +3,11 @@
 import json
 import re
 
+import pytest
 from cli_kit import Call, Place, ended, start
+
+from bailiwick.cli.approvals import show_approval
+from bailiwick.service import ApprovalAltered
 
 ESCAPES = "\x1b[2J\x07"
 BIDI = "\u202eevil\u2066"
@@ -84,3 +88,20 @@ def test_markup_in_a_title_stays_text(call: Call) -> None:
     given = ("--app", "post", "--workflow", "greet", "--input", '{"text": "a"}', "--title", title)
     run = call("runs", "submit", *given, "-o", "json").json()["id"]
     assert title in call("runs", "get", run).out
+
+
+def test_an_action_that_is_not_the_one_of_its_digest_is_not_shown(call: Call) -> None:
+    approval = held(call)
+    found = call("approvals", "show", approval, "-o", "json").json()
+    show_approval(found)
+    found["action"]["arguments"]["text"] = "ho"
+    with pytest.raises(ApprovalAltered):
+        show_approval(found)
+
+
+def test_what_an_agent_wrote_stands_apart_and_cannot_pass_for_anything_else(call: Call) -> None:
+    shown = call("approvals", "show", held(call, "p\u0430y \uff41nna")).out
+    platform, arguments = shown.split("arguments, written by an agent or taken from outputs")
+    assert r'"p\u0430y \uff41nna"' in arguments
+    assert "mail.send@1.0.0" in platform
+    assert '"text"' not in platform

@@ -119,3 +119,26 @@ async def test_approvals_are_listed_oldest_first_by_tenant_state_and_run(store: 
     assert await ids("", state="pending", limit=3) == ["apr_3", "apr_2", "apr_1"]
     assert await ids("", state="pending", run="run_0") == ["apr_2", "apr_0"]
     assert await ids("", run="run_0") == ["apr_2", "apr_0"]
+
+
+async def test_requests_under_another_policy_are_paged_by_id_and_only_while_they_wait(
+    store: SqliteStore,
+) -> None:
+    mine = [approval(f"apr_{n}", requested_at=Instant(9 - n)) for n in range(4)]
+    mine.append(approval("apr_4", policy_version="p2"))
+    mine.append(approval("apr_5", state=ApprovalState.APPROVED))
+    await store.ledger.commit(Unit("acme", new_approvals=tuple(mine)))
+    await store.ledger.commit(Unit("rival", new_approvals=(approval("apr_6", tenant="rival"),)))
+
+    async def ids(version: str, after: str = "", limit: int = 9) -> list[str]:
+        found = await store.views.outdated_approvals(version, after=after, limit=limit)
+        return [one.id for one in found]
+
+    assert await ids("p2") == ["apr_0", "apr_1", "apr_2", "apr_3", "apr_6"]
+    assert await ids("p2", limit=2) == ["apr_0", "apr_1"]
+    assert await ids("p2", after="apr_1", limit=2) == ["apr_2", "apr_3"]
+    assert await ids("p2", after="apr_6") == []
+    assert await ids("p1") == ["apr_4"]
+    carried = moved(mine[0], policy_version="p2")
+    await store.ledger.commit(Unit("acme", moved_approvals=(carried,)))
+    assert await ids("p2", limit=1) == ["apr_1"]
