@@ -1,9 +1,12 @@
 """An export is written by a command and checked by another, which needs no server; one changed byte is named."""
 
+import contextlib
+import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
-from cli_kit import Call
+from cli_kit import Call, Place
 
 
 @pytest.fixture
@@ -57,3 +60,33 @@ def test_an_export_does_not_write_over_anything(call: Call, exported: Path) -> N
     told = call("audit", "export", str(exported))
     assert told.code == 2
     assert "not empty" in told.err
+
+
+def test_the_invariants_of_a_ledger_are_checked_while_its_server_works(
+    call: Call, place: Place, exported: Path
+) -> None:
+    told = call("audit", "invariants", "-o", "json")
+    assert told.code == 0, told.out
+    said = told.json()
+    assert said["ok"]
+    assert said["violations"] == []
+    runs = {each["count"] for each in said["checked"] if each["over"] == "runs"}
+    assert len(said["checked"]) >= 30
+    assert min(runs) > 0
+    assert "steps_are_owned" in call("audit", "invariants", "--data-dir", str(place.folder)).out
+
+
+def test_a_violated_invariant_is_named_and_fails(call: Call, place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    with contextlib.closing(sqlite3.connect(place.folder / "ledger.db")) as live:
+        folder.mkdir()
+        with contextlib.closing(sqlite3.connect(folder / "ledger.db")) as copy:
+            live.backup(copy)
+            copy.execute("UPDATE runs SET title = 'Another'")
+            copy.commit()
+    for name in ("keys", "blobs"):
+        shutil.copytree(place.folder / name, folder / name)
+    told = call("audit", "invariants", "--data-dir", str(folder))
+    assert told.code == 1
+    assert "title is 'Another'" in told.out
+    assert call("audit", "invariants", "--data-dir", str(tmp_path / "none")).code == 2

@@ -30,7 +30,9 @@ COMMANDS = {
     "halts": Entry("bailiwick.cli.halts", "group", "The kill switch: set, list and lift halts."),
     "keys": Entry("bailiwick.cli.keys", "group", "Make, list and revoke API keys."),
     "audit": Entry(
-        "bailiwick.cli.auditing", "group", "Export the log, verify it offline, have it witnessed."
+        "bailiwick.cli.auditing",
+        "group",
+        "Export the log, verify it offline, have it witnessed; check the ledger's invariants.",
     ),
     "workflows": Entry("bailiwick.cli.workflows", "group", "Check workflow files."),
     "server": Entry("bailiwick.cli.servers", "server", "Run the platform as a service."),

@@ -3,6 +3,7 @@
 from bailiwick.service.approving import ApprovalView, Approving
 from bailiwick.service.catalogue import Catalogue, model_contract
 from bailiwick.service.claiming import keys_of
+from bailiwick.service.inspecting import Inspecting
 from bailiwick.service.intents import IntentRequest, parse_intent
 from bailiwick.service.keyring import Keyring
 from bailiwick.service.planned import Planned, check_planned
@@ -30,6 +31,7 @@ __all__ = [
     "Catalogue",
     "DeadlineExpired",
     "GrantMismatch",
+    "Inspecting",
     "IntentRequest",
     "InvalidIntent",
     "InvalidOutcome",

@@ -124,3 +124,12 @@ def waiting_for(run: Run) -> str:
             return "; ".join(f"{step.name}: {step.reason}" for step in blocked)
         case _:
             return run.reason
+
+
+def differences(stored: RunHead, derived: RunHead) -> list[str]:
+    """Say where a projection is not what the log says, column by column; empty when it is."""
+    return [
+        f"{name} is {getattr(stored, name)!r}, the log says {getattr(derived, name)!r}"
+        for name in RunHead.__struct_fields__
+        if getattr(stored, name) != getattr(derived, name)
+    ]
