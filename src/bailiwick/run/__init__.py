@@ -1,5 +1,6 @@
 """Floor 3: the run's machine: commands in, events out, the state as their fold."""
 
+from bailiwick.run.again import Again, decided_again
 from bailiwick.run.calls import effect_key
 from bailiwick.run.commands import (
     Cancel,
@@ -68,6 +69,7 @@ __all__ = [
     "SYSTEM_CONTEXT",
     "TERMINAL",
     "UNSETTLED",
+    "Again",
     "AllotmentRaised",
     "Call",
     "CallMoved",
@@ -112,6 +114,7 @@ __all__ = [
     "claimable",
     "create",
     "decide",
+    "decided_again",
     "decode_event",
     "doomed",
     "effect_key",

@@ -1,5 +1,6 @@
 """`decide`: turn a command into the facts it creates, or refuse it."""
 
+from collections.abc import Collection
 from typing import assert_never
 
 import msgspec
@@ -41,7 +42,7 @@ class Offer(msgspec.Struct, frozen=True):
     """A session that would take the run's next step at once; `capabilities` are its queue keys."""
 
     session: str
-    capabilities: frozenset[str]
+    capabilities: Collection[str]
 
 
 def create(
