@@ -11,7 +11,7 @@ import msgspec
 from bailiwick.base import Instant, mint_id
 from bailiwick.budget import Price, PriceRow, PriceTable
 from bailiwick.plan import builtin_rules
-from bailiwick.policy import Bundle, Principal, PrincipalKind, Role
+from bailiwick.policy import Bundle, Principal, PrincipalKind, Role, version_of
 from bailiwick.ports import (
     Approval,
     Assignment,
@@ -31,7 +31,17 @@ from bailiwick.ports import (
 )
 from bailiwick.run import Call, Event, Run, Status
 from bailiwick.sandbox import HostProcesses
-from bailiwick.service import Catalogue, Inspecting, IntentRequest, Platform, Stores, keys_of
+from bailiwick.service import (
+    Catalogue,
+    Inspecting,
+    IntentRequest,
+    Platform,
+    Replayed,
+    Stores,
+    Transcript,
+    keys_of,
+    replay,
+)
 from bailiwick.stores import SqliteStore, open_inspector, open_store
 from bailiwick.tools import (
     Credentials,
@@ -235,8 +245,29 @@ class System:
         try:
             found = [] if self.tampered else await self.violations()
             assert not found, found
+            for replayed in [] if self.tampered else await self.replays():
+                assert not replayed.differences, replayed.differences
         finally:
             self.store.close()
+
+    async def transcripts(self) -> list[Transcript]:
+        """All runs, as they are taken away."""
+        with open_inspector(self.folder / "data", self.clock) as inspector:
+            heads = await inspector.heads(("", ""), 1000)
+        return [
+            await self.platform.transcribing.transcript(
+                person("auditor", Role.ADMIN, head.tenant), head.id, "this one"
+            )
+            for head in heads
+        ]
+
+    async def replays(self) -> list[Replayed]:
+        """Every run, with each of its decisions taken again."""
+        made = {self.bundle.version: self.bundle}
+        return [
+            replay(transcript, lambda files: made.get(version_of(files)) or Bundle(files))
+            for transcript in await self.transcripts()
+        ]
 
     async def violations(self) -> list[Violation]:
         """Ask of the ledger what must hold at every instant; no keeper is at work in a test, so a lease may be old."""

@@ -44,7 +44,9 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.created"):
-    """An intent was accepted. Pins (contracts, prompts, models) are written here once. Payload: {"intent"}."""
+    """An intent was accepted. Pins (contracts, prompts, models) are written here once;
+    `catalogue` is the digest of all contracts of the app. Payload: {"intent"}.
+    """
 
     run: str
     tenant: str
@@ -63,6 +65,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind",
     tree: str = ""
     pins: dict[str, Any] = {}
     environment: dict[str, str] = {}
+    catalogue: str = ""
     moves: tuple[Move, ...] = ()
 
 

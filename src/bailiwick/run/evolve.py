@@ -59,6 +59,7 @@ def _open(event: Created) -> Run:
         team=event.team,
         trace=event.trace,
         environment=event.environment,
+        catalogue=event.catalogue,
         plan=event.plan,
         policy_version=event.policy_version,
         created_at=event.created_at,

@@ -21,8 +21,10 @@ from bailiwick.service.refusals import (
     SessionLost,
     Unauthenticated,
 )
+from bailiwick.service.replaying import Difference, Replayed, replay
 from bailiwick.service.sequencing import Signer
 from bailiwick.service.streams import Watcher
+from bailiwick.service.transcript import Transcript
 
 __all__ = [
     "AlreadyDecided",
@@ -30,6 +32,7 @@ __all__ = [
     "Approving",
     "Catalogue",
     "DeadlineExpired",
+    "Difference",
     "GrantMismatch",
     "Inspecting",
     "IntentRequest",
@@ -41,10 +44,12 @@ __all__ = [
     "Planned",
     "Platform",
     "PolicyDenied",
+    "Replayed",
     "RunDetail",
     "SessionLost",
     "Signer",
     "Stores",
+    "Transcript",
     "Unauthenticated",
     "Watcher",
     "check_planned",
@@ -52,4 +57,5 @@ __all__ = [
     "keys_of",
     "model_contract",
     "parse_intent",
+    "replay",
 ]

@@ -37,6 +37,7 @@ class Memory:
         self._blobs = blobs
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._plans: OrderedDict[str, Plan] = OrderedDict()
+        self._laws: dict[tuple[str, str], None] = {}
 
     async def entry(self, tenant: str, run: str) -> Entry:
         """Load a run of a tenant.
@@ -45,7 +46,7 @@ class Memory:
             NotFound: The tenant has none of this id.
         """
         entry = self._entries.get(run)
-        entry = self.keep(entry if entry is not None else await self._load(tenant, run))
+        entry = self.keep(entry if entry is not None else await self.load(tenant, run))
         if entry.run.tenant != tenant:
             raise NotFound("run", run)
         return entry
@@ -108,6 +109,13 @@ class Memory:
             self._remember_plan(f"{tenant}/{digest}", plan)
         return digest
 
+    async def keep_law(self, tenant: str, *laws: tuple[str, bytes]) -> None:
+        """Store what decisions of a tenant rest on (policies, contracts), by digest, before the first is committed."""
+        for digest, body in laws:
+            if (tenant, digest) not in self._laws:
+                await self._blobs.put(tenant, body)
+                self._laws[tenant, digest] = None
+
     async def _plan(self, tenant: str, digest: Digest) -> Plan:
         plan = self._plans.get(f"{tenant}/{digest}")
         if plan is None:
@@ -124,12 +132,18 @@ class Memory:
         if len(self._plans) > REMEMBERED_PLANS:
             self._plans.popitem(last=False)
 
-    async def _load(self, tenant: str, run: str) -> Entry:
+    async def load(self, tenant: str, run: str, version: int = 0) -> Entry:
+        """Fold a run from its committed events, up to a version if one is given.
+
+        Raises:
+            NotFound: The tenant has none of this id, or not its plan.
+        """
         state: Run | None = None
         after = 0
         contents: OrderedDict[int, bytes] = OrderedDict()
         while True:
-            page = await self._ledger.events(tenant, run, after, _PAGE)
+            room = min(_PAGE, version - after) if version else _PAGE
+            page = await self._ledger.events(tenant, run, after, room) if room else ()
             for stored in page:
                 state = evolve(state, decode_event(stored.header))
                 if stored.payload is not None:

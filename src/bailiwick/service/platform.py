@@ -52,6 +52,7 @@ from bailiwick.service.settling import Settling
 from bailiwick.service.streams import Streams
 from bailiwick.service.submitting import Submitting
 from bailiwick.service.witnessing import Witnessing
+from bailiwick.service.transcript import Transcribing
 
 log = structlog.get_logger("bailiwick.run")
 
@@ -153,6 +154,9 @@ class Platform:
         )
         self.control = Control(runs=self.runs)
         self.reading = Reading(runs=self.runs, ledger=stores.ledger, views=stores.views)
+        self.transcribing = Transcribing(
+            runs=self.runs, ledger=stores.ledger, views=stores.views, blobs=stores.blobs
+        )
         self.keyring = Keyring(ledger=stores.ledger, views=stores.views, world=world, pepper=pepper)
 
     async def start(self) -> None:

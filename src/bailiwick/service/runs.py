@@ -8,13 +8,14 @@ from typing import Any
 
 from bailiwick.base import Json, Refusal, canonical, parse_canonical
 from bailiwick.plan import Plan
-from bailiwick.policy import ActionKind, ActionRequest, Bundle, Principal, PrincipalKind, Verdict
+from bailiwick.policy import Bundle, Verdict
 from bailiwick.ports import Blobs, Ledger, StaleVersion, Views, World
 from bailiwick.run import ContentNeeded, Created, Event, Offer, Run, Sight, Start, create, decide
 from bailiwick.service.accompanying import accompany
 from bailiwick.service.catalogue import Catalogue
 from bailiwick.service.changes import Change, Changer, Extra, Record
 from bailiwick.service.memory import Entry, Memory
+from bailiwick.service.starting import start_of
 from bailiwick.service.units import Decided, unit_of
 
 MAX_DECISIONS = 8
@@ -64,6 +65,7 @@ class Runs:
     ) -> Run:
         """Create a run: its first events, its tasks and its head in one unit."""
         await self.memory.keep_plan(opening.tenant, plan)
+        await self._keep_law(opening.tenant, opening.app)
         body, payload = _bytes_of(extra.payload)
         events, run = create(opening, plan, self.sight_of(opening, {1: payload}), offer)
         decided = Decided(None, run, plan, events)
@@ -137,10 +139,13 @@ class Runs:
         if not events:
             return before
         decided = Decided(before, after, entry.plan, events)
+        await self._keep_law(before.tenant, before.app)
         extra = await accompany(decided, change.extra, self.views, self.world)
         try:
             canceled = await _to_its_end(
-                self.ledger.commit(unit_of(decided, extra, change.record, body, self.world))
+                self.ledger.commit(
+                    unit_of(decided, extra, change.record, body, self.world, self._law(before))
+                )
             )
         except BaseException:
             self.memory.forget(before.id)
@@ -156,6 +161,18 @@ class Runs:
             raise asyncio.CancelledError
         return after
 
+    async def _keep_law(self, tenant: str, app: str) -> None:
+        """Keep what this process decides by, so that every decision can be taken again."""
+        contracts, policies = self.catalogue.contracts(app), self.bundle
+        await self.memory.keep_law(
+            tenant, (contracts.digest, contracts.body), (policies.version, policies.body)
+        )
+
+    def _law(self, run: Run) -> str:
+        """Name the contracts that decide now, where they are others than those that the run began with."""
+        digest = self.catalogue.contracts(run.app).digest
+        return "" if digest == run.catalogue else digest
+
     async def _decide(self, entry: Entry, change: Change, payload: Json) -> tuple[tuple[Event, ...], Run]:
         fresh: dict[int, Json] = {}
         if change.extra.payload is not None:
@@ -170,23 +187,9 @@ class Runs:
     def sight_of(self, run: Run | Created, contents: Mapping[int, Json]) -> Sight:
         """Make what decisions may see: the time, contents, contracts, and policy's judgement of starts."""
         tenant, app, by = run.tenant, run.app, run.requested_by
-        principal = Principal(by, by, PrincipalKind.USER, tenant)
 
         def judge(start: Start) -> Verdict:
-            contract = start.contract
-            return self.bundle.decide(
-                ActionRequest(
-                    principal=principal,
-                    action=ActionKind.STEP_START,
-                    capability=contract.name,
-                    version=contract.version,
-                    kind=contract.kind,
-                    effect=contract.effect,
-                    tenant=tenant,
-                    app=app,
-                    declared=True,
-                )
-            )
+            return self.bundle.decide(start_of(start.contract, tenant=tenant, app=app, by=by))
 
         return Sight(self.world.now(), contents, self.catalogue.contracts(run.app), judge)
 
