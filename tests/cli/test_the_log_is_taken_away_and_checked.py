@@ -90,3 +90,26 @@ def test_a_violated_invariant_is_named_and_fails(call: Call, place: Place, tmp_p
     assert told.code == 1
     assert "title is 'Another'" in told.out
     assert call("audit", "invariants", "--data-dir", str(tmp_path / "none")).code == 2
+
+
+def test_runs_are_decided_again_by_their_server_s_record_and_without_it(
+    call: Call, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = call("runs", "replay", "--all", "-o", "json")
+    assert told.code == 0, told.out
+    reports = told.json()
+    assert reports
+    assert all(report["decisions"] and not report["differences"] for report in reports)
+    assert any(report["verdicts"] for report in reports)
+    saved = tmp_path / "run.json"
+    assert call("runs", "replay", reports[0]["run"], "--save", str(saved)).code == 0
+    monkeypatch.setenv("BAILIWICK_DATA_DIR", str(tmp_path / "nowhere"))
+    again = call("runs", "replay", "--export", str(saved), "-o", "json")
+    assert again.json() == reports[:1]
+    forged = saved.read_text().replace("hello audit", "hello forge")
+    saved.write_text(forged)
+    told = call("runs", "replay", "--export", str(saved))
+    assert told.code == 1
+    assert "its payload is not the one that it commits to" in told.out
+    assert call("runs", "replay").code == 2
+    assert call("runs", "replay", "--export", str(tmp_path / "none")).code == 2

@@ -18,7 +18,6 @@ from bailiwick.cli.exits import ExitCode
 from bailiwick.cli.showing import Output, say, show_json, show_table
 from bailiwick.cli.witnesses import kept_notes, rotate_key, serve_witness, witness
 from bailiwick.ports import Checked, Violation
-from bailiwick.wiring.inspecting import inspect
 
 group = typer.Typer(
     help="Export the log, verify it offline, have it witnessed; check the invariants of a ledger.",
@@ -97,6 +96,8 @@ def invariants(
     output: Format = Output.TABLE,
 ) -> None:
     """Ask the ledger what must always hold; a server may be at work on it. Exit code 1 when something does not."""
+    from bailiwick.wiring.inspecting import inspect  # noqa: PLC0415 - the other commands open no store
+
     checked, violations = asyncio.run(inspect(Choice(data_dir=data_dir).folder))
     if output is Output.JSON:
         told = {"ok": not violations, "checked": checked, "violations": violations}
