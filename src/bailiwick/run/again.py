@@ -17,6 +17,7 @@ from bailiwick.run.commands import (
     Journal,
     Park,
     PassDeadline,
+    Quarantine,
     Reject,
     Release,
     Resolve,
@@ -33,6 +34,8 @@ from bailiwick.run.events import (
     DeadlinePassed,
     Event,
     Move,
+    Quarantined,
+    QuarantineLifted,
     StepsMoved,
 )
 from bailiwick.run.opening import ASKED, CANNOT_FALL_BACK
@@ -128,6 +131,11 @@ def _commands(before: Run, events: tuple[Event, ...]) -> Iterator[Command]:
             # Money may come for all steps, for one, or for one that is not blocked, such as none of this name.
             for step in ("", *(move.step for move in moves), "?"):
                 yield Resume(by, step, amount)
+        case Quarantined(reason=reason):
+            yield Quarantine(reason)
+        case QuarantineLifted(by=by):
+            raised = events[1] if len(events) > 1 else None
+            yield Resume(by, "", raised.amount if isinstance(raised, AllotmentRaised) else 0)
         case StepsMoved(moves=moves) if moves:
             yield from _of_step(before, moves[0], first)
         case CallMoved():

@@ -125,7 +125,35 @@ class AllotmentRaised(
     moves: tuple[Move, ...] = ()
 
 
-Event = Created | StepsMoved | CallMoved | CancelRequested | DeadlinePassed | AllotmentRaised | Closed
+class Quarantined(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.quarantined"):
+    """The log and the projection disagreed. With this event the projection was written anew from the log."""
+
+    at: Instant
+    reason: str
+    moves: tuple[Move, ...] = ()
+
+
+class QuarantineLifted(
+    msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.quarantine_lifted"
+):
+    """Somebody has looked into it, and lets the run go on."""
+
+    at: Instant
+    by: str
+    moves: tuple[Move, ...] = ()
+
+
+Event = (
+    Created
+    | StepsMoved
+    | CallMoved
+    | CancelRequested
+    | DeadlinePassed
+    | AllotmentRaised
+    | Quarantined
+    | QuarantineLifted
+    | Closed
+)
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 

@@ -109,7 +109,8 @@ class Tally(msgspec.Struct, frozen=True):
 class Run(msgspec.Struct, frozen=True):
     """One execution of an intent. `version` counts its events; money in micro-USD.
 
-    `catalogue` is the digest of the contracts that it met; they are kept under it for a replay.
+    `catalogue` is the digest of the contracts that it met; they are kept under it for a replay;
+    `quarantine` says why nothing of the run moves.
     """
 
     id: str
@@ -137,6 +138,7 @@ class Run(msgspec.Struct, frozen=True):
     catalogue: str = ""
     cancel_requested: str = ""
     expired: bool = False
+    quarantine: str = ""
     closed: Status | None = None
     category: ErrorCategory | None = None
     reason: str = ""

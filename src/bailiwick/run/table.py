@@ -18,6 +18,7 @@ from bailiwick.run.commands import (
     Journal,
     Park,
     PassDeadline,
+    Quarantine,
     Reject,
     Release,
     Resolve,
@@ -43,6 +44,7 @@ _COMMANDS = (
     Reject,
     Resolve,
     Resume,
+    Quarantine,
     Cancel,
     PassDeadline,
 )
@@ -195,11 +197,11 @@ def _kind(run: Run) -> tuple[object, ...]:
     calls = tuple(
         (call.state, call.attempt, call.epoch == run.steps[call.step].epoch) for call in run.calls.values()
     )
-    return (run.status, run.ending, bool(run.cancel_requested), steps, calls)
+    return (run.status, run.ending, bool(run.quarantine), bool(run.cancel_requested), steps, calls)
 
 
 def _commands(run: Run) -> Iterator[Command]:
-    yield from (Cancel("ann"), PassDeadline(), Resume("ann"))
+    yield from (Cancel("ann"), PassDeadline(), Resume("ann"), Quarantine("divergence"))
     for step in run.steps.values():
         yield from _of_step(step)
     if "step" in run.steps:

@@ -4,9 +4,10 @@ from collections import OrderedDict
 
 from bailiwick.base import Digest, Json, parse_canonical
 from bailiwick.plan import Plan, parse_plan, plan_bytes, plan_digest
-from bailiwick.ports import Blobs, Ledger
+from bailiwick.ports import Blobs, Ledger, Views
 from bailiwick.run import Run, decode_event, evolve
 from bailiwick.service.refusals import NotFound
+from bailiwick.service.rows import differences, head_row
 
 REMEMBERED_RUNS = 512  # a few KB each; a run that is not here is folded from its events again
 REMEMBERED_PLANS = 256
@@ -15,12 +16,16 @@ _PAGE = 500
 
 
 class Entry:
-    """A run in memory: its state, its plan, and the payloads read of late, as they parse from their bytes."""
+    """A run in memory: its state, its plan, and the payloads read of late, as they parse from their bytes.
+
+    `differences` say where the stored projection was not what the log says when the run was read.
+    """
 
     def __init__(self, run: Run, plan: Plan) -> None:
         self.run = run
         self.plan = plan
         self.contents: OrderedDict[int, Json] = OrderedDict()
+        self.differences: list[str] = []
 
     def remember(self, seq: int, payload: Json) -> None:
         """Keep a payload; the oldest goes when there are many."""
@@ -32,8 +37,9 @@ class Entry:
 class Memory:
     """Reads runs from the ledger and keeps those that were used last."""
 
-    def __init__(self, *, ledger: Ledger, blobs: Blobs) -> None:
+    def __init__(self, *, ledger: Ledger, views: Views, blobs: Blobs) -> None:
         self._ledger = ledger
+        self._views = views
         self._blobs = blobs
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._plans: OrderedDict[str, Plan] = OrderedDict()
@@ -46,7 +52,7 @@ class Memory:
             NotFound: The tenant has none of this id.
         """
         entry = self._entries.get(run)
-        entry = self.keep(entry if entry is not None else await self.load(tenant, run))
+        entry = self.keep(entry if entry is not None else await self.compared(tenant, run))
         if entry.run.tenant != tenant:
             raise NotFound("run", run)
         return entry
@@ -131,6 +137,30 @@ class Memory:
         self._plans.move_to_end(name)
         if len(self._plans) > REMEMBERED_PLANS:
             self._plans.popitem(last=False)
+
+    def remembered(self) -> list[Run]:
+        """List the runs in memory that have not ended."""
+        return [entry.run for entry in self._entries.values() if entry.run.closed is None]
+
+    async def compared(self, tenant: str, run: str) -> Entry:
+        """Fold a run from its committed events, and compare the stored projection with it.
+
+        Raises:
+            NotFound: The tenant has none of this id, or not its plan.
+        """
+        while True:
+            entry = await self.load(tenant, run)
+            head = await self._views.run(tenant, run)
+            if head is None:
+                entry.differences = ["the run has no projection"]
+                return entry
+            if head.version <= entry.run.version or not await self._grown(entry):
+                entry.differences = differences(head, head_row(entry.run))
+                return entry
+
+    async def _grown(self, entry: Entry) -> bool:
+        """Whether events were committed since the run was read."""
+        return bool(await self._ledger.events(entry.run.tenant, entry.run.id, entry.run.version, 1))
 
     async def load(self, tenant: str, run: str, version: int = 0) -> Entry:
         """Fold a run from its committed events, up to a version if one is given.

@@ -36,6 +36,7 @@ from bailiwick.service.assigning import Assigning
 from bailiwick.service.catalogue import Catalogue
 from bailiwick.service.changes import Record
 from bailiwick.service.claiming import Claiming
+from bailiwick.service.comparing import Comparing
 from bailiwick.service.control import Control
 from bailiwick.service.finishing import Finishing
 from bailiwick.service.gate import Gate
@@ -154,6 +155,7 @@ class Platform:
         )
         self.control = Control(runs=self.runs)
         self.reading = Reading(runs=self.runs, ledger=stores.ledger, views=stores.views)
+        self.comparing = Comparing(runs=self.runs, views=stores.views)
         self.transcribing = Transcribing(
             runs=self.runs, ledger=stores.ledger, views=stores.views, blobs=stores.blobs
         )

@@ -119,6 +119,8 @@ def waiting_for(run: Run) -> str:
         case Status.WAITING_FOR_APPROVAL:
             held = [call for call in run.calls.values() if call.state is CallState.HELD]
             return "; ".join(f"approval {call.approval} of {call.capability}" for call in held)
+        case Status.BLOCKED if run.quarantine:
+            return run.quarantine
         case Status.BLOCKED:
             blocked = [step for step in run.steps.values() if step.status is StepStatus.BLOCKED]
             return "; ".join(f"{step.name}: {step.reason}" for step in blocked)

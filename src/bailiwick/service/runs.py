@@ -6,19 +6,24 @@ from collections import ChainMap
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
+import structlog
+
 from bailiwick.base import Json, Refusal, canonical, parse_canonical
 from bailiwick.plan import Plan
 from bailiwick.policy import Bundle, Verdict
 from bailiwick.ports import Blobs, Ledger, StaleVersion, Views, World
-from bailiwick.run import ContentNeeded, Created, Event, Offer, Run, Sight, Start, create, decide
+from bailiwick.run import ContentNeeded, Created, Event, Offer, Quarantine, Run, Sight, Start, create, decide
 from bailiwick.service.accompanying import accompany
 from bailiwick.service.catalogue import Catalogue
 from bailiwick.service.changes import Change, Changer, Extra, Record
 from bailiwick.service.memory import Entry, Memory
+from bailiwick.service.rows import differences, head_row
 from bailiwick.service.starting import start_of
 from bailiwick.service.units import Decided, unit_of
 
 MAX_DECISIONS = 8
+MAX_TOLD = 400
+log = structlog.get_logger("bailiwick.runs")
 
 Announcement = Callable[[Run | None, Run, tuple[Event, ...], Record], None]
 
@@ -42,7 +47,7 @@ class Runs:
         self.world = world
         self.catalogue = catalogue
         self.bundle = bundle
-        self.memory = Memory(ledger=ledger, blobs=blobs)
+        self.memory = Memory(ledger=ledger, views=views, blobs=blobs)
         self.on_commit: Announcement | None = None
         self._locks: dict[str, asyncio.Lock] = {}
         self._waiting: dict[str, int] = {}
@@ -110,7 +115,7 @@ class Runs:
 
     async def _change(self, tenant: str, run: str, changer: Changer) -> tuple[Run, Run]:
         for attempt in range(MAX_DECISIONS):
-            entry = await self.entry(tenant, run)
+            entry = await self._sound(tenant, run)
             before = entry.run
             try:
                 change = await changer(before, entry.plan)
@@ -122,6 +127,42 @@ class Runs:
                 if attempt + 1 == MAX_DECISIONS or not await self._overtaken(before):
                     raise
         raise AssertionError("the loop returns or raises")
+
+    async def compare(self, tenant: str, run: str) -> bool:
+        """Compare a run's stored projection with its log; whether they differed, and the run is in quarantine now.
+
+        Raises:
+            NotFound: The tenant has none of this id.
+        """
+        async with self._alone(run):
+            known = self.memory.known(run)
+            head = await self.views.run(tenant, run)
+            if known is not None and head is not None and not differences(head, head_row(known.run)):
+                return False
+            entry = await self.memory.compared(tenant, run)
+            if not entry.differences:
+                return False
+            if entry.run.closed is None:
+                await self._quarantined(entry)
+            return True
+
+    async def _sound(self, tenant: str, run: str) -> Entry:
+        """Load a run to change it; one whose projection is not what its log says goes into quarantine first."""
+        entry = await self.entry(tenant, run)
+        if entry.differences and entry.run.closed is None:
+            await self._quarantined(entry)
+        return entry
+
+    async def _quarantined(self, entry: Entry) -> None:
+        """Let a run stand still: the unit writes its projection anew, and keeps what was wrong with it."""
+        told = "; ".join(entry.differences)[:MAX_TOLD]
+        reason = (
+            f"divergence: log and projection disagree: {told}. The projection was written anew from the log; "
+            f"find out who changed it, then: bailiwick runs resume {entry.run.id}"
+        )
+        log.error("run.diverged", run_id=entry.run.id, differences=told)
+        await self._committed(entry, Change(Quarantine(reason), Record("platform:comparer")))
+        entry.differences = []
 
     async def _overtaken(self, run: Run) -> bool:
         """Whether a refusal rests on an old state: another process has changed the run; then it is read anew."""

@@ -99,6 +99,7 @@ class Embedded:
             Duty("time-out", recovering.time_out, 1.0),
             Duty("deadlines", recovering.pass_deadlines, 1.0),
             Duty("approvals", recovering.expire_approvals, 2.0),
+            Duty("compare", self.platform.comparing.compare, 4.0),
             Duty("relay", sequencing.place, 0.2),
             Duty("sequence", sequencing.integrate, 0.5),
             Duty("witness", self.platform.witnessing.show, WITNESS_SECONDS),
