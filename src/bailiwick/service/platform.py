@@ -52,8 +52,8 @@ from bailiwick.service.sessions import Sessions
 from bailiwick.service.settling import Settling
 from bailiwick.service.streams import Streams
 from bailiwick.service.submitting import Submitting
-from bailiwick.service.witnessing import Witnessing
 from bailiwick.service.transcript import Transcribing
+from bailiwick.service.witnessing import Witnessing
 
 log = structlog.get_logger("bailiwick.run")
 
