@@ -11,7 +11,7 @@ import msgspec
 from bailiwick.base import Instant, mint_id
 from bailiwick.budget import Price, PriceRow, PriceTable
 from bailiwick.plan import builtin_rules
-from bailiwick.policy import Bundle, Principal, PrincipalKind, Role
+from bailiwick.policy import Bundle, Principal, PrincipalKind, Role, version_of
 from bailiwick.ports import (
     Approval,
     Assignment,
@@ -27,11 +27,22 @@ from bailiwick.ports import (
     Report,
     Session,
     Stop,
+    Violation,
 )
 from bailiwick.run import Call, Event, Run, Status
 from bailiwick.sandbox import HostProcesses
-from bailiwick.service import Catalogue, IntentRequest, Platform, Stores, keys_of
-from bailiwick.stores import SqliteStore, open_store
+from bailiwick.service import (
+    Catalogue,
+    Inspecting,
+    IntentRequest,
+    Platform,
+    Replayed,
+    Stores,
+    Transcript,
+    keys_of,
+    replay,
+)
+from bailiwick.stores import SqliteStore, open_inspector, open_store
 from bailiwick.tools import (
     Credentials,
     FileTools,
@@ -166,6 +177,7 @@ class System:
         self._working: list[asyncio.Task[None]] = []
         self.workers: list[Worker] = []
         self._changed = asyncio.Event()
+        self.tampered = False  # a test that edits the ledger says so
         self.store: SqliteStore
 
     @property
@@ -230,7 +242,38 @@ class System:
             task.cancel()
         await asyncio.gather(*self._working, return_exceptions=True)
         self._working.clear()
-        self.store.close()
+        try:
+            found = [] if self.tampered else await self.violations()
+            assert not found, found
+            for replayed in [] if self.tampered else await self.replays():
+                assert not replayed.differences, replayed.differences
+        finally:
+            self.store.close()
+
+    async def transcripts(self) -> list[Transcript]:
+        """All runs, as they are taken away."""
+        with open_inspector(self.folder / "data", self.clock) as inspector:
+            heads = await inspector.heads(("", ""), 1000)
+        return [
+            await self.platform.transcribing.transcript(
+                person("auditor", Role.ADMIN, head.tenant), head.id, "this one"
+            )
+            for head in heads
+        ]
+
+    async def replays(self) -> list[Replayed]:
+        """Every run, with each of its decisions taken again."""
+        made = {self.bundle.version: self.bundle}
+        return [
+            replay(transcript, lambda files: made.get(version_of(files)) or Bundle(files))
+            for transcript in await self.transcripts()
+        ]
+
+    async def violations(self) -> list[Violation]:
+        """Ask of the ledger what must hold at every instant; no keeper is at work in a test, so a lease may be old."""
+        with open_inspector(self.folder / "data", self.clock) as inspector:
+            found = await Inspecting(inspector, self.store.blobs).violations()
+        return [each for each in found if each.invariant != "leases_are_live"]
 
     async def crash(self) -> None:
         """Lose everything that is not on disk, and start again."""

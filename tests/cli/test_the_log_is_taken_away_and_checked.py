@@ -1,9 +1,12 @@
 """An export is written by a command and checked by another, which needs no server; one changed byte is named."""
 
+import contextlib
+import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
-from cli_kit import Call
+from cli_kit import Call, Place
 
 
 @pytest.fixture
@@ -57,3 +60,56 @@ def test_an_export_does_not_write_over_anything(call: Call, exported: Path) -> N
     told = call("audit", "export", str(exported))
     assert told.code == 2
     assert "not empty" in told.err
+
+
+def test_the_invariants_of_a_ledger_are_checked_while_its_server_works(
+    call: Call, place: Place, exported: Path
+) -> None:
+    told = call("audit", "invariants", "-o", "json")
+    assert told.code == 0, told.out
+    said = told.json()
+    assert said["ok"]
+    assert said["violations"] == []
+    runs = {each["count"] for each in said["checked"] if each["over"] == "runs"}
+    assert len(said["checked"]) >= 30
+    assert min(runs) > 0
+    assert "steps_are_owned" in call("audit", "invariants", "--data-dir", str(place.folder)).out
+
+
+def test_a_violated_invariant_is_named_and_fails(call: Call, place: Place, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    with contextlib.closing(sqlite3.connect(place.folder / "ledger.db")) as live:
+        folder.mkdir()
+        with contextlib.closing(sqlite3.connect(folder / "ledger.db")) as copy:
+            live.backup(copy)
+            copy.execute("UPDATE runs SET title = 'Another'")
+            copy.commit()
+    for name in ("keys", "blobs"):
+        shutil.copytree(place.folder / name, folder / name)
+    told = call("audit", "invariants", "--data-dir", str(folder))
+    assert told.code == 1
+    assert "title is 'Another'" in told.out
+    assert call("audit", "invariants", "--data-dir", str(tmp_path / "none")).code == 2
+
+
+def test_runs_are_decided_again_by_their_server_s_record_and_without_it(
+    call: Call, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = call("runs", "replay", "--all", "-o", "json")
+    assert told.code == 0, told.out
+    reports = told.json()
+    assert reports
+    assert all(report["decisions"] and not report["differences"] for report in reports)
+    assert any(report["verdicts"] for report in reports)
+    saved = tmp_path / "run.json"
+    assert call("runs", "replay", reports[0]["run"], "--save", str(saved)).code == 0
+    monkeypatch.setenv("BAILIWICK_DATA_DIR", str(tmp_path / "nowhere"))
+    again = call("runs", "replay", "--export", str(saved), "-o", "json")
+    assert again.json() == reports[:1]
+    forged = saved.read_text().replace("hello audit", "hello forge")
+    saved.write_text(forged)
+    told = call("runs", "replay", "--export", str(saved))
+    assert told.code == 1
+    assert "its payload is not the one that it commits to" in told.out
+    assert call("runs", "replay").code == 2
+    assert call("runs", "replay", "--export", str(tmp_path / "none")).code == 2

@@ -206,7 +206,7 @@ ROUTES = [
     "/v1/approvals/{id}:reject", "/v1/halts", "/v1/halts/{id}:lift", "/v1/keys", "/v1/keys/{id}:revoke",
 ]  # fmt: skip
 READS = [
-    "/v1/runs/{id}", "/v1/runs/{id}/events", "/v1/runs/{id}/cost", "/v1/approvals/{id}", "/v1/artifacts/{id}",
+    "/v1/runs/{id}", "/v1/runs/{id}/events", "/v1/runs/{id}/cost", "/v1/runs/{id}/transcript", "/v1/approvals/{id}", "/v1/artifacts/{id}",
     "/v1/audit/proof?event={id}", "/v1/audit/proof?event={id}.1", "/v1/runs?cursor={id}", "/v1/runs?app={id}",
     "/v1/runs/{id}/events?after={id}", "/v1/approvals?run={id}&state={id}", "/{id}",
 ]  # fmt: skip

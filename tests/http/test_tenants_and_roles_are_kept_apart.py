@@ -15,6 +15,7 @@ NEEDS = {
     ("get", "/v1/runs/{id}"): Permission.RUNS_READ,
     ("get", "/v1/runs/{id}/events"): Permission.RUNS_READ,
     ("get", "/v1/runs/{id}/cost"): Permission.COST_READ,
+    ("get", "/v1/runs/{id}/transcript"): Permission.AUDIT_READ,
     ("post", "/v1/runs/{id}:cancel"): Permission.RUNS_CANCEL,
     ("post", "/v1/runs/{id}:resume"): Permission.RUNS_RESUME,
     ("post", "/v1/runs/{id}:resolve"): Permission.RUNS_RESOLVE,
@@ -116,7 +117,7 @@ async def test_a_foreign_id_is_answered_like_an_absent_one_on_every_route(house)
                 headers = {name: value for name, value in answer.headers.items() if name != "traceparent"}
                 answers.append((headers, answer.content.replace(id.encode(), b"ID")))
             assert answers[0] == answers[1], path
-        assert asked == 12
+        assert asked == 13
         listed = [(await client.get(f"/v1/{kind}")).json() for kind in ("runs", "approvals", "halts")]
         assert [next(iter(page.values())) for page in listed] == [[], [], []]
         stream = await client.get(f"/v1/runs/{run}/events", headers={"Accept": "text/event-stream"})

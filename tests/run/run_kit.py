@@ -38,6 +38,7 @@ from bailiwick.run import (
     claimable,
     create,
     decide,
+    decided_again,
     decode_event,
     effect_key,
 )
@@ -199,6 +200,7 @@ class Stage:
         self.events, self.run = create(opening, plan, self.sight(), offer)
         self.numbers = itertools.count(1)
         check_unit(None, None, self.events, self.run, plan)
+        assert decided_again(None, plan, self.events, self.sight()).agrees
 
     def sight(self, payload: Any = None) -> Sight:
         contents = dict(self.contents)
@@ -220,6 +222,9 @@ class Stage:
         finally:
             assert msgspec.json.encode(before) == image, "a state is a value: nothing changes it"
         check_unit(before, command, events, after, self.plan)
+        if events:
+            again = decided_again(before, self.plan, events, replace(self.sight(payload), at=Instant(0)))
+            assert again.agrees, f"{command} is not found again behind {events}, but {again}"
         if payload is not None and events:
             self.contents[before.version + 1] = payload
         self.events = (*self.events, *events)

@@ -6,6 +6,7 @@ from bailiwick.base import Refusal
 from bailiwick.budget import BudgetExhausted, Misbooked
 from bailiwick.run import (
     Call,
+    Cancel,
     Claim,
     Command,
     Fail,
@@ -16,6 +17,7 @@ from bailiwick.run import (
     NotAllowed,
     OutcomeUnknown,
     Park,
+    Quarantine,
     Reconsider,
     Reject,
     Release,
@@ -45,6 +47,8 @@ class Model:
         """List the refusals that fit; () when the command is to be taken."""
         if self.run.closed is not None:
             return (NotAllowed,)
+        if self.run.quarantine:
+            return self._in_quarantine(command)
         match command:
             case Claim():
                 return self._claim(command)
@@ -72,6 +76,15 @@ class Model:
                 )
             case _:
                 return ()
+
+    def _in_quarantine(self, command: Command) -> tuple[type[Refusal], ...]:
+        match command:
+            case Cancel() | Quarantine():
+                return ()
+            case Resume(step=name, add=add):
+                return ((NotAllowed,) if name else ()) + ((Misbooked,) if add < 0 else ())
+            case _:
+                return (NotAllowed,)
 
     def _claim(self, command: Claim) -> tuple[type[Refusal], ...]:
         step = self.run.steps.get(command.step)

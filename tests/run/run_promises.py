@@ -89,6 +89,8 @@ def expected_status(run: Run) -> Status:
     """The table of the house plan, section 3, in its own words."""
     if run.closed is not None:
         return run.closed
+    if run.quarantine:
+        return Status.BLOCKED
     steps = list(run.steps.values())
     if any(step.status is StepStatus.READY or is_held(step) or is_timed(step) for step in steps):
         return active_state(run)

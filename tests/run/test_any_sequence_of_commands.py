@@ -25,6 +25,7 @@ from bailiwick.run import (
     Offer,
     Park,
     PassDeadline,
+    Quarantine,
     Reconsider,
     Reject,
     Release,
@@ -239,11 +240,24 @@ class AnySequence(RuleBasedStateMachine):
         if command is not None:
             self.order(command)
 
+    @precondition(lambda self: len(self.stage.events) > 5 and self.stage.run.closed is None)
+    @rule(really=st.sampled_from([False, False, True]))
+    def find_a_divergence(self, really: bool) -> None:
+        if really:
+            self.order(Quarantine("divergence"))
+
+    @precondition(lambda self: self.stage.run.quarantine)
+    @rule(add=st.sampled_from([0, 500, -1]))
+    def look_into_it(self, add: int) -> None:
+        self.order(Resume("bob", "", add))
+
     def teardown(self) -> None:
         """From wherever it came, a run can be brought to its end, and its stream tells the whole of it."""
         if not hasattr(self, "stage"):
             return
         self.stage.denied = []
+        if self.stage.run.quarantine and self.stage.run.closed is None:
+            self.stage.do(Resume("bob"))
         self.stage.do(Resume("bob", "no step", 1_000_000)) if self.stage.run.closed is None else None
         assert finish(self.stage) in TERMINAL
         again = fold(rebuilt(self.stage.events))

@@ -53,6 +53,7 @@ def ids(mutations: list[Mutation]) -> list[str]:
 
 def write(system: System, sql: str) -> None:
     """Change what is stored, as somebody with the file at hand could, and let nothing stay in memory."""
+    system.tampered = True
     connection = apsw.Connection(str(system.folder / "data" / "ledger.db"))
     connection.execute(sql)
     assert connection.changes() == 1

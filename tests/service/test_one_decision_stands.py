@@ -122,6 +122,7 @@ async def test_a_used_grant_that_is_made_fresh_by_hand_permits_no_second_use(
     hand, id = await asking(system)
     await approve(system, id)
     await done(hand)
+    system.tampered = True
     database = apsw.Connection(str(system.folder / "data" / "ledger.db"))
     database.execute("UPDATE approvals SET state = ?", ("approved" if approved else "pending",))
     database.close()
@@ -137,6 +138,7 @@ async def test_a_used_grant_that_is_made_fresh_by_hand_permits_no_second_use(
 @pytest.mark.parametrize("forged", ["approved", "consumed", "rejected"])
 async def test_a_state_that_was_written_by_hand_is_no_decision(system: System, forged: str) -> None:
     hand, id = await asking(system)
+    system.tampered = True
     database = apsw.Connection(str(system.folder / "data" / "ledger.db"))
     database.execute("UPDATE approvals SET state = ?, decided_by = 'bob'", (forged,))
     database.close()

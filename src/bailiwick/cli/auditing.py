@@ -1,7 +1,10 @@
 """`bailiwick audit`: take the log away, and check an export offline, without any server."""
 
+import asyncio
 import io
 import tarfile
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -10,13 +13,14 @@ import typer
 
 from bailiwick.audit import EXPORT_FILES, Report, verify_export
 from bailiwick.base import Category, Refusal
-from bailiwick.cli.doors import Door, Format, connected
+from bailiwick.cli.doors import Choice, Door, Format, connected
 from bailiwick.cli.exits import ExitCode
 from bailiwick.cli.showing import Output, say, show_json, show_table
 from bailiwick.cli.witnesses import kept_notes, rotate_key, serve_witness, witness
+from bailiwick.ports import Checked, Violation
 
 group = typer.Typer(
-    help="Export the log, verify an export offline, and have it witnessed.",
+    help="Export the log, verify it offline, have it witnessed; check the invariants of a ledger.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -82,6 +86,41 @@ def verify(
         _show(report)
     if not report.ok:
         raise typer.Exit(ExitCode.FAILED)
+
+
+@group.command()
+def invariants(
+    data_dir: Annotated[
+        str, typer.Option(help="The data directory (BAILIWICK_DATA_DIR, ~/.bailiwick).", show_default=False)
+    ] = "",
+    output: Format = Output.TABLE,
+) -> None:
+    """Ask the ledger what must always hold; a server may be at work on it. Exit code 1 when something does not."""
+    from bailiwick.wiring.inspecting import inspect  # noqa: PLC0415 - the other commands open no store
+
+    checked, violations = asyncio.run(inspect(Choice(data_dir=data_dir).folder))
+    if output is Output.JSON:
+        told = {"ok": not violations, "checked": checked, "violations": violations}
+        show_json(msgspec.to_builtins(told))
+    else:
+        _show_invariants(checked, violations)
+    if violations:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _show_invariants(checked: Sequence[Checked], violations: Sequence[Violation]) -> None:
+    broken = Counter(violation.invariant for violation in violations)
+    rows = [
+        (each.invariant, f"{each.count} {each.over}", broken[each.invariant], each.says) for each in checked
+    ]
+    show_table(("INVARIANT", "OVER", "VIOLATED", "SAYS"), rows)
+    if not violations:
+        say(f"ok: {len(checked)} invariants hold", "bold green")
+        return
+    say("")
+    columns = ("INVARIANT", "TENANT", "WHERE", "DETAIL")
+    show_table(columns, [(each.invariant, each.tenant, each.id, each.detail) for each in violations])
+    say(f"{len(violations)} violation(s) of {len(broken)} of {len(checked)} invariants", "bold red")
 
 
 def _show(report: Report) -> None:

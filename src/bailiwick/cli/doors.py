@@ -1,10 +1,12 @@
 """Doors: which server a command speaks to, with which key; found by flags, environment, then the data directory."""
 
+import contextlib
 import inspect
 import os
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Concatenate, ParamSpec
+from typing import Annotated, Any, ClassVar, Concatenate, ParamSpec, Self
 
 import msgspec
 import typer
@@ -64,11 +66,27 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Door:
-    """What a command works with: the client, and how to answer."""
+    """What a command works with: the client, found when it is first asked for, and how to answer."""
 
-    def __init__(self, client: Client, output: Output) -> None:
-        self.client = client
+    def __init__(self, choice: Choice, output: Output) -> None:
+        self._choice = choice
+        self._opened = contextlib.ExitStack()
         self.output = output
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    @cached_property
+    def client(self) -> Client:
+        """The server that the flags, the environment or the data directory name.
+
+        Raises:
+            NoServer, NoKey: See `find_client`.
+        """
+        return self._opened.enter_context(find_client(self._choice))
 
     def show(self, value: Any, table: Callable[[Any], None]) -> None:
         """Answer with the value as JSON, or with what `table` makes of it."""
@@ -172,8 +190,8 @@ def connected(command: Callable[Concatenate[Door, P], None]) -> Callable[..., No
     def run(**given: Any) -> None:
         output = given.pop("door_output")
         choice = Choice(**{name: given.pop(f"door_{name}") for name in Choice.__struct_fields__})
-        with find_client(choice) as client:
-            command(Door(client, output), **given)  # type: ignore[call-arg]
+        with Door(choice, output) as door:
+            command(door, **given)  # type: ignore[call-arg]
 
     named = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
     run.__signature__ = signature.replace(parameters=[*named, *shared])  # type: ignore[attr-defined]

@@ -25,12 +25,16 @@ COMMANDS = {
         "bailiwick.cli.running", "run", "Run an app file and watch it: policy, budget, approval and audit on."
     ),
     "up": Entry("bailiwick.cli.servers", "up", "Run the platform with its API in this terminal."),
-    "runs": Entry("bailiwick.cli.runs", "group", "Submit, list, watch, cancel, resume and resolve runs."),
+    "runs": Entry(
+        "bailiwick.cli.runs", "group", "Submit, list, watch, cancel, resume, resolve and replay runs."
+    ),
     "approvals": Entry("bailiwick.cli.approvals", "group", "See what waits for people, and decide it."),
     "halts": Entry("bailiwick.cli.halts", "group", "The kill switch: set, list and lift halts."),
     "keys": Entry("bailiwick.cli.keys", "group", "Make, list and revoke API keys."),
     "audit": Entry(
-        "bailiwick.cli.auditing", "group", "Export the log, verify it offline, have it witnessed."
+        "bailiwick.cli.auditing",
+        "group",
+        "Export the log, verify it offline, have it witnessed; check the ledger's invariants.",
     ),
     "workflows": Entry("bailiwick.cli.workflows", "group", "Check workflow files."),
     "server": Entry("bailiwick.cli.servers", "server", "Run the platform as a service."),

@@ -1,4 +1,4 @@
-"""`bailiwick runs`: submit, list, get, watch, cancel, resume, resolve, cost, events."""
+"""`bailiwick runs`: submit, list, get, watch, cancel, resume, resolve, cost, events, replay."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +18,9 @@ from bailiwick.cli.watching import watch
 from bailiwick.plan import locate
 
 group = typer.Typer(
-    help="Submit, list, watch, cancel, resume and resolve runs.", no_args_is_help=True, rich_markup_mode=None
+    help="Submit, list, watch, cancel, resume, resolve and replay runs.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 Run = Annotated[str, typer.Argument(help="The run's id.")]
@@ -263,6 +265,23 @@ def _line(line: dict[str, Any]) -> tuple[object, ...]:
     names = ("input_tokens", "output_tokens", "usage_source", "ended")
     first = (line["step"], line["role"], line["capability"], line["cost"]["usd"])
     return *first, *(line[name] for name in names), seconds(line["duration_ms"])
+
+
+@group.command()
+@connected
+def replay(
+    door: Door,
+    run: Annotated[str, typer.Argument(help="The run's id.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="Every run of the tenant.")] = False,
+    export: Annotated[
+        Path | None, typer.Option(help="A transcript that was saved before; no server is asked for it.")
+    ] = None,
+    save: Annotated[Path | None, typer.Option(help="Also keep the run's transcript in this file.")] = None,
+) -> None:
+    """Fold a run's log and decide every recorded decision again. Exit code 1 when anything differs."""
+    from bailiwick.cli.replaying import replay_runs  # noqa: PLC0415 - the other commands need no policy engine
+
+    replay_runs(door, run, export, save, every=every)
 
 
 @group.command()

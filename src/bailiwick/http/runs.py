@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bailiwick.budget import parse_usd
-from bailiwick.http.documenting import answer, answers, needs_idempotency_key, takes
+from bailiwick.http.documenting import answer, answers, answers_bytes, needs_idempotency_key, takes
 from bailiwick.http.intake import Body, Caller, Door, IdempotencyKey, shaped
 from bailiwick.http.shapes import (
     CostView,
@@ -101,6 +101,16 @@ async def cost(door: Door, caller: Caller, id: str) -> Response:
     """Show what a run cost, by role and call by call."""
     lines = await door.reading.cost(caller, id)
     return answer(cost_view(await door.reading.head(caller, id), lines))
+
+
+@router.get(
+    "/v1/runs/{id}/transcript",
+    **answers_bytes("application/json", "The run with all that its decisions rested on."),
+)
+async def transcript(door: Door, caller: Caller, id: str, request: Request) -> Response:
+    """Take a run away, to decide every decision in it again elsewhere."""
+    written = await door.transcribing.transcript(caller, id, request.app.version)
+    return Response(msgspec.json.encode(written), 200, media_type="application/json")
 
 
 @router.post(

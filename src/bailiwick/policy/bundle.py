@@ -9,7 +9,7 @@ from typing import Any
 import cedarpy
 import msgspec
 
-from bailiwick.base import Digest
+from bailiwick.base import Digest, canonical
 from bailiwick.policy.projection import Projection, Question
 from bailiwick.policy.request import ActionRequest
 from bailiwick.policy.rules import Hold, Rule, rules_of
@@ -66,6 +66,7 @@ class Bundle:
     def __init__(self, files: Mapping[str, str], *, memo_entries: int = MEMO_ENTRIES) -> None:
         self._files = MappingProxyType(dict(files))
         self._version = version_of(files)
+        self._body = canonical(dict(files))
         self._schema = cedarpy.Schema.from_str(files[SCHEMA_FILE])
         sources = policy_files(files)
         self._policies = cedarpy.PolicySet.from_str("\n".join(text for _, text in sources))
@@ -85,6 +86,11 @@ class Bundle:
     def files(self) -> Mapping[str, str]:
         """The schema and the policy files, by name."""
         return self._files
+
+    @property
+    def body(self) -> bytes:
+        """The canonical bytes of the files; the version is their digest."""
+        return self._body
 
     @property
     def rules(self) -> Mapping[str, Rule]:

@@ -17,6 +17,7 @@ from bailiwick.ports.calls import (
     ToolUse,
     Usage,
 )
+from bailiwick.ports.inspector import Checked, Inspector, LargePayload, Violation
 from bailiwick.ports.ledger import (
     ApiKey,
     Approval,
@@ -69,6 +70,7 @@ __all__ = [
     "AuditLog",
     "Blobs",
     "CallFailed",
+    "Checked",
     "Dispatch",
     "Draft",
     "FactsNeed",
@@ -79,6 +81,8 @@ __all__ = [
     "GuardFailed",
     "Halt",
     "Hello",
+    "Inspector",
+    "LargePayload",
     "Ledger",
     "Message",
     "ModelHost",
@@ -118,6 +122,7 @@ __all__ = [
     "Unit",
     "Usage",
     "Views",
+    "Violation",
     "Witness",
     "WitnessUnavailable",
     "WorkerPort",

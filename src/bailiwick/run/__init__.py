@@ -1,5 +1,6 @@
 """Floor 3: the run's machine: commands in, events out, the state as their fold."""
 
+from bailiwick.run.again import Again, decided_again
 from bailiwick.run.calls import effect_key
 from bailiwick.run.commands import (
     Cancel,
@@ -10,6 +11,7 @@ from bailiwick.run.commands import (
     Journal,
     Park,
     PassDeadline,
+    Quarantine,
     Reconsider,
     Reject,
     Release,
@@ -28,6 +30,8 @@ from bailiwick.run.events import (
     DeadlinePassed,
     Event,
     Move,
+    Quarantined,
+    QuarantineLifted,
     StepsMoved,
     decode_event,
 )
@@ -69,6 +73,7 @@ __all__ = [
     "SYSTEM_CONTEXT",
     "TERMINAL",
     "UNSETTLED",
+    "Again",
     "AllotmentRaised",
     "Call",
     "CallMoved",
@@ -93,6 +98,9 @@ __all__ = [
     "OutcomeUnknown",
     "Park",
     "PassDeadline",
+    "Quarantine",
+    "QuarantineLifted",
+    "Quarantined",
     "Reconsider",
     "Reject",
     "Release",
@@ -114,6 +122,7 @@ __all__ = [
     "claimable",
     "create",
     "decide",
+    "decided_again",
     "decode_event",
     "doomed",
     "effect_key",

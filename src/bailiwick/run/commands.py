@@ -121,6 +121,12 @@ class Resume(msgspec.Struct, frozen=True):
     add: int = 0
 
 
+class Quarantine(msgspec.Struct, frozen=True):
+    """The log and the projection of the run disagree; nothing of it moves until a person resumes it."""
+
+    reason: str
+
+
 class Resolve(msgspec.Struct, frozen=True):
     """A person says what became of an action whose outcome is unknown: done, or failed (it never happened)."""
 
@@ -146,4 +152,5 @@ Command = (
     | PassDeadline
     | Resume
     | Resolve
+    | Quarantine
 )

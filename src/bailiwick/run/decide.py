@@ -1,5 +1,6 @@
 """`decide`: turn a command into the facts it creates, or refuse it."""
 
+from collections.abc import Collection
 from typing import assert_never
 
 import msgspec
@@ -16,6 +17,7 @@ from bailiwick.run.commands import (
     Journal,
     Park,
     PassDeadline,
+    Quarantine,
     Reconsider,
     Reject,
     Release,
@@ -29,12 +31,13 @@ from bailiwick.run.evolve import apply_move, evolve
 from bailiwick.run.hanging import abandoned, open_calls
 from bailiwick.run.journal import journal
 from bailiwick.run.naming import node_id
+from bailiwick.run.quarantine import lift, quarantine
 from bailiwick.run.refusals import NotAllowed
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import CONTEXT, PLAN, Run, Step
 from bailiwick.run.states import StepStatus
 from bailiwick.run.status import derive_status
-from bailiwick.run.steps import claim, fail, park, release, resume, succeed
+from bailiwick.run.steps import claim, fail, park, release, resume, resumed, succeed
 from bailiwick.run.walk import SYSTEM_CONTEXT, advance
 
 
@@ -42,7 +45,7 @@ class Offer(msgspec.Struct, frozen=True):
     """A session that would take the run's next step at once; `capabilities` are its queue keys."""
 
     session: str
-    capabilities: frozenset[str]
+    capabilities: Collection[str]
 
 
 def create(
@@ -69,6 +72,8 @@ def decide(
     """
     if run.closed is not None:
         raise NotAllowed(command=type(command).__name__, state=run.status, run=run.id)
+    if run.quarantine and not isinstance(command, Cancel | Resume | Quarantine):
+        raise NotAllowed(command=type(command).__name__, state="in quarantine", run=run.id)
     return _follow(run, _facts(run, plan, command, sight), plan, sight, offer)
 
 
@@ -100,10 +105,14 @@ def _facts(run: Run, plan: Plan, command: Command, sight: Sight) -> tuple[Event,
             return (CancelRequested(sight.at, by, reason),)
         case PassDeadline():
             return () if run.expired else (DeadlinePassed(sight.at),)
+        case Resume() if run.quarantine:
+            return lift(run, command, resumed(run, plan, sight), sight)
         case Resume():
             return resume(run, plan, command, sight)
         case Resolve():
             return resolve(run, command, sight)
+        case Quarantine():
+            return quarantine(run, command, sight)
         case _:
             assert_never(command)
 

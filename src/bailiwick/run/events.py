@@ -44,7 +44,9 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.created"):
-    """An intent was accepted. Pins (contracts, prompts, models) are written here once. Payload: {"intent"}."""
+    """An intent was accepted. Pins (contracts, prompts, models) are written here once;
+    `catalogue` is the digest of all contracts of the app. Payload: {"intent"}.
+    """
 
     run: str
     tenant: str
@@ -63,6 +65,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind",
     tree: str = ""
     pins: dict[str, Any] = {}
     environment: dict[str, str] = {}
+    catalogue: str = ""
     moves: tuple[Move, ...] = ()
 
 
@@ -122,7 +125,35 @@ class AllotmentRaised(
     moves: tuple[Move, ...] = ()
 
 
-Event = Created | StepsMoved | CallMoved | CancelRequested | DeadlinePassed | AllotmentRaised | Closed
+class Quarantined(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.quarantined"):
+    """The log and the projection disagreed. With this event the projection was written anew from the log."""
+
+    at: Instant
+    reason: str
+    moves: tuple[Move, ...] = ()
+
+
+class QuarantineLifted(
+    msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.quarantine_lifted"
+):
+    """Somebody has looked into it, and lets the run go on."""
+
+    at: Instant
+    by: str
+    moves: tuple[Move, ...] = ()
+
+
+Event = (
+    Created
+    | StepsMoved
+    | CallMoved
+    | CancelRequested
+    | DeadlinePassed
+    | AllotmentRaised
+    | Quarantined
+    | QuarantineLifted
+    | Closed
+)
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 

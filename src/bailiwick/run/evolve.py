@@ -17,6 +17,8 @@ from bailiwick.run.events import (
     DeadlinePassed,
     Event,
     Move,
+    Quarantined,
+    QuarantineLifted,
     StepsMoved,
 )
 from bailiwick.run.state import CONTEXT, Call, Run, Step
@@ -59,6 +61,7 @@ def _open(event: Created) -> Run:
         team=event.team,
         trace=event.trace,
         environment=event.environment,
+        catalogue=event.catalogue,
         plan=event.plan,
         policy_version=event.policy_version,
         created_at=event.created_at,
@@ -68,11 +71,9 @@ def _open(event: Created) -> Run:
     )
 
 
-def _apply(
-    run: Run, event: StepsMoved | CallMoved | CancelRequested | DeadlinePassed | AllotmentRaised | Closed
-) -> Run:
+def _apply(run: Run, event: Event) -> Run:
     match event:
-        case StepsMoved():
+        case Created() | StepsMoved():
             return run
         case CallMoved(call=call):
             return _journal(run, call)
@@ -83,6 +84,10 @@ def _apply(
         case AllotmentRaised(amount=amount):
             limit, reserved, spent = run.allotment.limit, run.allotment.reserved, run.allotment.spent
             return replace(run, allotment=Allotment(limit + amount, reserved, spent))
+        case Quarantined(reason=reason):
+            return replace(run, quarantine=reason)
+        case QuarantineLifted():
+            return replace(run, quarantine="")
         case Closed(status=status, category=category, reason=reason):
             return replace(run, closed=status, category=category, reason=reason)
         case _:

@@ -13,6 +13,9 @@ from bailiwick.run.state import Run
 from bailiwick.run.states import StepStatus
 from bailiwick.run.values import values_for
 
+ASKED = "a person must decide: "
+CANNOT_FALL_BACK = "; and its fallback cannot begin: "
+
 
 def opened(run: Run, plan: Plan, node: Node, name: str, sight: Sight, *, fallback: bool = False) -> Move:
     """Open a single step; one that cannot begin goes the way of every failure."""
@@ -29,14 +32,14 @@ def routed(run: Run, plan: Plan, node: Node, failed: Move, sight: Sight) -> Move
     second = open_leaf(run, plan, node, failed.step, sight, fallback=True)
     if second.to is StepStatus.READY:
         return replace(second, attempt=failed.attempt, fallback=True, reason=failed.reason)
-    return replace(failed, reason=f"{failed.reason}; and its fallback cannot begin: {second.reason}")
+    return replace(failed, reason=f"{failed.reason}{CANNOT_FALL_BACK}{second.reason}")
 
 
 def asked(node: Node, failed: Move) -> Move:
     """Turn a failure into a question to a person, where the plan says so."""
     if node.on_error is not OnError.HUMAN:
         return failed
-    return replace(failed, to=StepStatus.BLOCKED, reason=f"a person must decide: {failed.reason}")
+    return replace(failed, to=StepStatus.BLOCKED, reason=f"{ASKED}{failed.reason}")
 
 
 def open_leaf(run: Run, plan: Plan, node: Node, name: str, sight: Sight, *, fallback: bool = False) -> Move:

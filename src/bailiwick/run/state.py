@@ -56,7 +56,9 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     instance in call order. `action_seq` and `outcome_seq` are the events whose payloads hold the stored
     bytes. Money in micro-USD; `cost` is the sum over all tries and attempts. `tree` is the workspace after
     the call, "" when it changed nothing; `dispatched_at` the instant of its last dispatch. `approval` is the
-    request to people, "" for none; `terms` the digest of all that an answer to it would cover.
+    request to people, "" for none; `terms` the digest of all that an answer to it would cover. `judged` is the
+    version of the run that policy saw (0: the one before the event); `generated_prompt` what it was told of
+    a model call's instructions.
     """
 
     key: str
@@ -86,6 +88,8 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome_digest: str = ""
     tree: str = ""
     dispatched_at: Instant = Instant(0)
+    judged: int = 0
+    generated_prompt: bool = False
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -105,7 +109,11 @@ class Tally(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One execution of an intent. `version` counts its events; money in micro-USD."""
+    """One execution of an intent. `version` counts its events; money in micro-USD.
+
+    `catalogue` is the digest of the contracts that it met; they are kept under it for a replay;
+    `quarantine` says why nothing of the run moves.
+    """
 
     id: str
     tenant: str
@@ -129,8 +137,10 @@ class Run(msgspec.Struct, frozen=True):
     base_tree: str = ""
     reviewed: tuple[str, ...] = ()
     environment: dict[str, str] = {}
+    catalogue: str = ""
     cancel_requested: str = ""
     expired: bool = False
+    quarantine: str = ""
     closed: Status | None = None
     category: ErrorCategory | None = None
     reason: str = ""

@@ -11,7 +11,7 @@ def derive_status(run: Run) -> Status:
     """Derive the run's state: active while a step is, else blocked, else waiting (docs/concepts.md)."""
     if run.closed is not None:
         return run.closed
-    if not run.tally.active and run.tally.blocked:
+    if run.quarantine or (not run.tally.active and run.tally.blocked):
         return Status.BLOCKED
     if not run.tally.active and run.tally.waiting:
         return Status.WAITING_FOR_APPROVAL

@@ -12,7 +12,7 @@ from bailiwick.run.naming import is_turn, node_id, parent_of
 from bailiwick.run.opening import opened
 from bailiwick.run.refusals import LeaseLost, NotAllowed, OutcomeUnknown
 from bailiwick.run.sight import Sight
-from bailiwick.run.state import Run, Step
+from bailiwick.run.state import CONTEXT, PLAN, Run, Step
 from bailiwick.run.states import CallState, StepStatus, WaitKind
 from bailiwick.run.walk import has_inside, open_node
 
@@ -128,9 +128,20 @@ def resume(run: Run, plan: Plan, command: Resume, sight: Sight) -> tuple[Event, 
     return (StepsMoved(sight.at, tuple(moves)),)
 
 
+def resumed(run: Run, plan: Plan, sight: Sight) -> tuple[Move, ...]:
+    """Let all go on that is blocked, but for what must be resolved first."""
+    unknown = [
+        run.calls[key].step for key in run.tally.open_calls if run.calls[key].state is CallState.UNKNOWN
+    ]
+    blocked = (step for step in run.steps.values() if step.status is StepStatus.BLOCKED)
+    return tuple(
+        move for step in blocked if step.name not in unknown for move in _again(run, plan, step, sight)
+    )
+
+
 def _again(run: Run, plan: Plan, step: Step, sight: Sight) -> list[Move]:
     """Begin again what was blocked or failed, with what inside it did not pass."""
-    if step.epoch > 0:
+    if step.epoch > 0 or step.name in (CONTEXT, PLAN):
         attempt = step.attempt if step.category is None else step.attempt + 1
         return [goes_on(run, step, "resumed", attempt=attempt)]
     node = plan.node(node_id(step.name))

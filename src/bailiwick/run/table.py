@@ -18,6 +18,7 @@ from bailiwick.run.commands import (
     Journal,
     Park,
     PassDeadline,
+    Quarantine,
     Reconsider,
     Reject,
     Release,
@@ -45,6 +46,7 @@ _COMMANDS = (
     Reconsider,
     Resolve,
     Resume,
+    Quarantine,
     Cancel,
     PassDeadline,
 )
@@ -197,11 +199,11 @@ def _kind(run: Run) -> tuple[object, ...]:
     calls = tuple(
         (call.state, call.attempt, call.epoch == run.steps[call.step].epoch) for call in run.calls.values()
     )
-    return (run.status, run.ending, bool(run.cancel_requested), steps, calls)
+    return (run.status, run.ending, bool(run.quarantine), bool(run.cancel_requested), steps, calls)
 
 
 def _commands(run: Run) -> Iterator[Command]:
-    yield from (Cancel("ann"), PassDeadline(), Resume("ann"))
+    yield from (Cancel("ann"), PassDeadline(), Resume("ann"), Quarantine("divergence"))
     for step in run.steps.values():
         yield from _of_step(step)
     if "step" in run.steps:
@@ -222,8 +224,8 @@ def _of_action(step: Step, call: Call) -> Iterator[Command]:
         yield Journal(replace(call, state=state, epoch=step.epoch))
         yield Settle("key", step.epoch, state)
         yield Resolve("key", "ann", state)
+    yield Grant("key", "bob")
+    yield Reject("key", "bob", "no")
     for state in (CallState.HELD, CallState.GRANTED, CallState.REFUSED):
         asked = "" if state is CallState.GRANTED else "approval"
         yield Reconsider(replace(call, state=state, approval=asked))
-    yield Grant("key", "bob")
-    yield Reject("key", "bob", "no")

@@ -41,6 +41,8 @@ def advance(run: Run, plan: Plan, sight: Sight) -> tuple[tuple[Move, ...], Close
 def _next(run: Run, plan: Plan, sight: Sight) -> Move | None:
     if doomed(run, plan):
         return _wind_down(run, "")
+    if run.quarantine:
+        return None
     context = run.steps.get(CONTEXT)
     if context is None:
         return _open_context(plan)

@@ -3,6 +3,7 @@
 from bailiwick.service.approving import ApprovalView, Approving
 from bailiwick.service.catalogue import Catalogue, model_contract
 from bailiwick.service.claiming import keys_of
+from bailiwick.service.inspecting import Inspecting
 from bailiwick.service.intents import IntentRequest, parse_intent
 from bailiwick.service.keyring import Keyring
 from bailiwick.service.planned import Planned, check_planned
@@ -22,8 +23,10 @@ from bailiwick.service.refusals import (
     Unauthenticated,
 )
 from bailiwick.service.rendering import Shown, shown_of
+from bailiwick.service.replaying import Difference, Replayed, replay
 from bailiwick.service.sequencing import Signer
 from bailiwick.service.streams import Watcher
+from bailiwick.service.transcript import Transcript
 
 __all__ = [
     "AlreadyDecided",
@@ -32,7 +35,9 @@ __all__ = [
     "Approving",
     "Catalogue",
     "DeadlineExpired",
+    "Difference",
     "GrantMismatch",
+    "Inspecting",
     "IntentRequest",
     "InvalidIntent",
     "InvalidOutcome",
@@ -42,11 +47,13 @@ __all__ = [
     "Planned",
     "Platform",
     "PolicyDenied",
+    "Replayed",
     "RunDetail",
     "SessionLost",
     "Shown",
     "Signer",
     "Stores",
+    "Transcript",
     "Unauthenticated",
     "Watcher",
     "check_planned",
@@ -54,5 +61,6 @@ __all__ = [
     "keys_of",
     "model_contract",
     "parse_intent",
+    "replay",
     "shown_of",
 ]

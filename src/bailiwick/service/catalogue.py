@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
 from bailiwick.app import AgentDefinition, App
-from bailiwick.base import Digest
+from bailiwick.base import Digest, canonical, digest_of, parse_canonical
 from bailiwick.contract import (
     CapabilityRef,
     Contract,
@@ -59,12 +60,17 @@ def _model_digest(name: str) -> Digest:
 
 
 class Contracts(dict[str, Contract]):
-    """Contracts by exact name; a name that is gone is served by a later minor or patch version of it."""
+    """Contracts by exact name; a name that is gone is served by a later minor or patch version of it.
+
+    `body` are their canonical bytes, `digest` names these: a run cites them, so that they are kept for a replay.
+    """
 
     def __init__(self, contracts: Iterable[Contract]) -> None:
         super().__init__({contract.ref: contract for contract in contracts})
         self.digests = {ref: contract_digest(contract) for ref, contract in self.items()}
         self.versions: dict[str, dict[str, Contract]] = {}
+        self.body = canonical([_content(contract) for _, contract in sorted(self.items())])
+        self.digest = digest_of(self.body)
         for contract in self.values():
             self.versions.setdefault(contract.name, {})[contract.version] = contract
 
@@ -81,6 +87,18 @@ class Contracts(dict[str, Contract]):
         """Name the exact version that serves a capability; what nobody offers names itself."""
         name = ref.partition("@")[0]
         return self[ref].ref if name in self.versions else ref
+
+
+def _content(contract: Contract) -> dict[str, Any]:
+    """Write a contract without the fingerprint of its code, which is no part of what it promises."""
+    content: dict[str, Any] = msgspec.to_builtins(contract)
+    content.pop("code", None)
+    return content
+
+
+def contracts_of(body: bytes) -> Contracts:
+    """Read back the contracts that were kept as `Contracts.body`."""
+    return Contracts(msgspec.convert(parse_canonical(body), list[Contract]))
 
 
 class AppEntry(msgspec.Struct, frozen=True):

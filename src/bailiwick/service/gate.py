@@ -142,7 +142,9 @@ class Gate:
         before = run.calls.get(action.key)
         dispatch = dispatch_of(run, step, action, (before.tries if before is not None else 0) + 1)
         if action.contract.effect is EffectClass.READ_ONLY and action.estimate == 0:
-            self._free.setdefault((run.id, step.name), {})[action.key] = Free(call, action.body)
+            self._free.setdefault((run.id, step.name), {})[action.key] = Free(
+                replace(call, judged=run.version), action.body
+            )
             return Turn(dispatch)
         short = budget_fault(run, before, action.estimate)
         if short:
@@ -205,6 +207,7 @@ class Gate:
             subject=action.subject,
             reserved=action.estimate,
             epoch=step.epoch,
+            generated_prompt=action.generated_prompt,
         )
 
 

@@ -4,9 +4,10 @@ from collections import OrderedDict
 
 from bailiwick.base import Digest, Json, parse_canonical
 from bailiwick.plan import Plan, parse_plan, plan_bytes, plan_digest
-from bailiwick.ports import Blobs, Ledger
+from bailiwick.ports import Blobs, Ledger, Views
 from bailiwick.run import Run, decode_event, evolve
 from bailiwick.service.refusals import NotFound
+from bailiwick.service.rows import differences, head_row
 
 REMEMBERED_RUNS = 512  # a few KB each; a run that is not here is folded from its events again
 REMEMBERED_PLANS = 256
@@ -15,12 +16,16 @@ _PAGE = 500
 
 
 class Entry:
-    """A run in memory: its state, its plan, and the payloads read of late, as they parse from their bytes."""
+    """A run in memory: its state, its plan, and the payloads read of late, as they parse from their bytes.
+
+    `differences` say where the stored projection was not what the log says when the run was read.
+    """
 
     def __init__(self, run: Run, plan: Plan) -> None:
         self.run = run
         self.plan = plan
         self.contents: OrderedDict[int, Json] = OrderedDict()
+        self.differences: list[str] = []
 
     def remember(self, seq: int, payload: Json) -> None:
         """Keep a payload; the oldest goes when there are many."""
@@ -32,11 +37,13 @@ class Entry:
 class Memory:
     """Reads runs from the ledger and keeps those that were used last."""
 
-    def __init__(self, *, ledger: Ledger, blobs: Blobs) -> None:
+    def __init__(self, *, ledger: Ledger, views: Views, blobs: Blobs) -> None:
         self._ledger = ledger
+        self._views = views
         self._blobs = blobs
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._plans: OrderedDict[str, Plan] = OrderedDict()
+        self._laws: dict[tuple[str, str], None] = {}
 
     async def entry(self, tenant: str, run: str) -> Entry:
         """Load a run of a tenant.
@@ -45,7 +52,7 @@ class Memory:
             NotFound: The tenant has none of this id.
         """
         entry = self._entries.get(run)
-        entry = self.keep(entry if entry is not None else await self._load(tenant, run))
+        entry = self.keep(entry if entry is not None else await self.compared(tenant, run))
         if entry.run.tenant != tenant:
             raise NotFound("run", run)
         return entry
@@ -108,6 +115,13 @@ class Memory:
             self._remember_plan(f"{tenant}/{digest}", plan)
         return digest
 
+    async def keep_law(self, tenant: str, *laws: tuple[str, bytes]) -> None:
+        """Store what decisions of a tenant rest on (policies, contracts), by digest, before the first is committed."""
+        for digest, body in laws:
+            if (tenant, digest) not in self._laws:
+                await self._blobs.put(tenant, body)
+                self._laws[tenant, digest] = None
+
     async def _plan(self, tenant: str, digest: Digest) -> Plan:
         plan = self._plans.get(f"{tenant}/{digest}")
         if plan is None:
@@ -124,12 +138,42 @@ class Memory:
         if len(self._plans) > REMEMBERED_PLANS:
             self._plans.popitem(last=False)
 
-    async def _load(self, tenant: str, run: str) -> Entry:
+    def remembered(self) -> list[Run]:
+        """List the runs in memory that have not ended."""
+        return [entry.run for entry in self._entries.values() if entry.run.closed is None]
+
+    async def compared(self, tenant: str, run: str) -> Entry:
+        """Fold a run from its committed events, and compare the stored projection with it.
+
+        Raises:
+            NotFound: The tenant has none of this id, or not its plan.
+        """
+        while True:
+            entry = await self.load(tenant, run)
+            head = await self._views.run(tenant, run)
+            if head is None:
+                entry.differences = ["the run has no projection"]
+                return entry
+            if head.version <= entry.run.version or not await self._grown(entry):
+                entry.differences = differences(head, head_row(entry.run))
+                return entry
+
+    async def _grown(self, entry: Entry) -> bool:
+        """Whether events were committed since the run was read."""
+        return bool(await self._ledger.events(entry.run.tenant, entry.run.id, entry.run.version, 1))
+
+    async def load(self, tenant: str, run: str, version: int = 0) -> Entry:
+        """Fold a run from its committed events, up to a version if one is given.
+
+        Raises:
+            NotFound: The tenant has none of this id, or not its plan.
+        """
         state: Run | None = None
         after = 0
         contents: OrderedDict[int, bytes] = OrderedDict()
         while True:
-            page = await self._ledger.events(tenant, run, after, _PAGE)
+            room = min(_PAGE, version - after) if version else _PAGE
+            page = await self._ledger.events(tenant, run, after, room) if room else ()
             for stored in page:
                 state = evolve(state, decode_event(stored.header))
                 if stored.payload is not None:

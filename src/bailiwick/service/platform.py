@@ -37,6 +37,7 @@ from bailiwick.service.assigning import Assigning
 from bailiwick.service.catalogue import Catalogue
 from bailiwick.service.changes import Record
 from bailiwick.service.claiming import Claiming
+from bailiwick.service.comparing import Comparing
 from bailiwick.service.control import Control
 from bailiwick.service.finishing import Finishing
 from bailiwick.service.gate import Gate
@@ -53,6 +54,7 @@ from bailiwick.service.sessions import Sessions
 from bailiwick.service.settling import Settling
 from bailiwick.service.streams import Streams
 from bailiwick.service.submitting import Submitting
+from bailiwick.service.transcript import Transcribing
 from bailiwick.service.witnessing import Witnessing
 
 log = structlog.get_logger("bailiwick.run")
@@ -158,6 +160,10 @@ class Platform:
             runs=self.runs, ledger=stores.ledger, blobs=stores.blobs, halts=self.halts, world=world
         )
         self.reading = Reading(runs=self.runs, ledger=stores.ledger, views=stores.views)
+        self.comparing = Comparing(runs=self.runs, views=stores.views)
+        self.transcribing = Transcribing(
+            runs=self.runs, ledger=stores.ledger, views=stores.views, blobs=stores.blobs
+        )
         self.keyring = Keyring(ledger=stores.ledger, views=stores.views, world=world, pepper=pepper)
 
     @property

@@ -119,8 +119,19 @@ def waiting_for(run: Run) -> str:
         case Status.WAITING_FOR_APPROVAL:
             held = [call for call in run.calls.values() if call.state is CallState.HELD]
             return "; ".join(f"approval {call.approval} of {call.capability}" for call in held)
+        case Status.BLOCKED if run.quarantine:
+            return run.quarantine
         case Status.BLOCKED:
             blocked = [step for step in run.steps.values() if step.status is StepStatus.BLOCKED]
             return "; ".join(f"{step.name}: {step.reason}" for step in blocked)
         case _:
             return run.reason
+
+
+def differences(stored: RunHead, derived: RunHead) -> list[str]:
+    """Say where a projection is not what the log says, column by column; empty when it is."""
+    return [
+        f"{name} is {getattr(stored, name)!r}, the log says {getattr(derived, name)!r}"
+        for name in RunHead.__struct_fields__
+        if getattr(stored, name) != getattr(derived, name)
+    ]

@@ -6,18 +6,24 @@ from collections import ChainMap
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
+import structlog
+
 from bailiwick.base import Json, Refusal, canonical, parse_canonical
 from bailiwick.plan import Plan
-from bailiwick.policy import ActionKind, ActionRequest, Bundle, Principal, PrincipalKind, Verdict
+from bailiwick.policy import Bundle, Verdict
 from bailiwick.ports import Blobs, Ledger, StaleVersion, Views, World
-from bailiwick.run import ContentNeeded, Created, Event, Offer, Run, Sight, Start, create, decide
+from bailiwick.run import ContentNeeded, Created, Event, Offer, Quarantine, Run, Sight, Start, create, decide
 from bailiwick.service.accompanying import accompany
 from bailiwick.service.catalogue import Catalogue
 from bailiwick.service.changes import Change, Changer, Extra, Record
 from bailiwick.service.memory import Entry, Memory
+from bailiwick.service.rows import differences, head_row
+from bailiwick.service.starting import start_of
 from bailiwick.service.units import Decided, unit_of
 
 MAX_DECISIONS = 8
+MAX_TOLD = 400
+log = structlog.get_logger("bailiwick.runs")
 
 Announcement = Callable[[Run | None, Run, tuple[Event, ...], Record], None]
 
@@ -41,7 +47,7 @@ class Runs:
         self.world = world
         self.catalogue = catalogue
         self.bundle = bundle
-        self.memory = Memory(ledger=ledger, blobs=blobs)
+        self.memory = Memory(ledger=ledger, views=views, blobs=blobs)
         self.on_commit: Announcement | None = None
         self._locks: dict[str, asyncio.Lock] = {}
         self._waiting: dict[str, int] = {}
@@ -64,6 +70,7 @@ class Runs:
     ) -> Run:
         """Create a run: its first events, its tasks and its head in one unit."""
         await self.memory.keep_plan(opening.tenant, plan)
+        await self._keep_law(opening.tenant, opening.app)
         body, payload = _bytes_of(extra.payload)
         events, run = create(opening, plan, self.sight_of(opening, {1: payload}), offer)
         decided = Decided(None, run, plan, events)
@@ -108,7 +115,7 @@ class Runs:
 
     async def _change(self, tenant: str, run: str, changer: Changer) -> tuple[Run, Run]:
         for attempt in range(MAX_DECISIONS):
-            entry = await self.entry(tenant, run)
+            entry = await self._sound(tenant, run)
             before = entry.run
             try:
                 change = await changer(before, entry.plan)
@@ -120,6 +127,42 @@ class Runs:
                 if attempt + 1 == MAX_DECISIONS or not await self._overtaken(before):
                     raise
         raise AssertionError("the loop returns or raises")
+
+    async def compare(self, tenant: str, run: str) -> bool:
+        """Compare a run's stored projection with its log; whether they differed, and the run is in quarantine now.
+
+        Raises:
+            NotFound: The tenant has none of this id.
+        """
+        async with self._alone(run):
+            known = self.memory.known(run)
+            head = await self.views.run(tenant, run)
+            if known is not None and head is not None and not differences(head, head_row(known.run)):
+                return False
+            entry = await self.memory.compared(tenant, run)
+            if not entry.differences:
+                return False
+            if entry.run.closed is None:
+                await self._quarantined(entry)
+            return True
+
+    async def _sound(self, tenant: str, run: str) -> Entry:
+        """Load a run to change it; one whose projection is not what its log says goes into quarantine first."""
+        entry = await self.entry(tenant, run)
+        if entry.differences and entry.run.closed is None:
+            await self._quarantined(entry)
+        return entry
+
+    async def _quarantined(self, entry: Entry) -> None:
+        """Let a run stand still: the unit writes its projection anew, and keeps what was wrong with it."""
+        told = "; ".join(entry.differences)[:MAX_TOLD]
+        reason = (
+            f"divergence: log and projection disagree: {told}. The projection was written anew from the log; "
+            f"find out who changed it, then: bailiwick runs resume {entry.run.id}"
+        )
+        log.error("run.diverged", run_id=entry.run.id, differences=told)
+        await self._committed(entry, Change(Quarantine(reason), Record("platform:comparer")))
+        entry.differences = []
 
     async def _overtaken(self, run: Run) -> bool:
         """Whether a refusal rests on an old state: another process has changed the run; then it is read anew."""
@@ -137,10 +180,13 @@ class Runs:
         if not events:
             return before
         decided = Decided(before, after, entry.plan, events)
+        await self._keep_law(before.tenant, before.app)
         extra = await accompany(decided, change.extra, self.views, self.world)
         try:
             canceled = await _to_its_end(
-                self.ledger.commit(unit_of(decided, extra, change.record, body, self.world))
+                self.ledger.commit(
+                    unit_of(decided, extra, change.record, body, self.world, self._law(before))
+                )
             )
         except BaseException:
             self.memory.forget(before.id)
@@ -156,6 +202,18 @@ class Runs:
             raise asyncio.CancelledError
         return after
 
+    async def _keep_law(self, tenant: str, app: str) -> None:
+        """Keep what this process decides by, so that every decision can be taken again."""
+        contracts, policies = self.catalogue.contracts(app), self.bundle
+        await self.memory.keep_law(
+            tenant, (contracts.digest, contracts.body), (policies.version, policies.body)
+        )
+
+    def _law(self, run: Run) -> str:
+        """Name the contracts that decide now, where they are others than those that the run began with."""
+        digest = self.catalogue.contracts(run.app).digest
+        return "" if digest == run.catalogue else digest
+
     async def _decide(self, entry: Entry, change: Change, payload: Json) -> tuple[tuple[Event, ...], Run]:
         fresh: dict[int, Json] = {}
         if change.extra.payload is not None:
@@ -170,23 +228,9 @@ class Runs:
     def sight_of(self, run: Run | Created, contents: Mapping[int, Json]) -> Sight:
         """Make what decisions may see: the time, contents, contracts, and policy's judgement of starts."""
         tenant, app, by = run.tenant, run.app, run.requested_by
-        principal = Principal(by, by, PrincipalKind.USER, tenant)
 
         def judge(start: Start) -> Verdict:
-            contract = start.contract
-            return self.bundle.decide(
-                ActionRequest(
-                    principal=principal,
-                    action=ActionKind.STEP_START,
-                    capability=contract.name,
-                    version=contract.version,
-                    kind=contract.kind,
-                    effect=contract.effect,
-                    tenant=tenant,
-                    app=app,
-                    declared=True,
-                )
-            )
+            return self.bundle.decide(start_of(start.contract, tenant=tenant, app=app, by=by))
 
         return Sight(self.world.now(), contents, self.catalogue.contracts(run.app), judge)
 

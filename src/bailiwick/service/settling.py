@@ -64,6 +64,7 @@ class Settling:
             reason=outcome.reason,
             tree=outcome.tree,
             outcome_digest=_digest(outcome),
+            judged=0 if free.call.judged == run.version else free.call.judged,
         )
         payload = {"action": parse_canonical(free.body), **_payload(run.allotment, outcome, 0)}
         return Change(Journal(settled), Record(f"worker:{session}"), Extra(payload=payload))

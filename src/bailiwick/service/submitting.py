@@ -142,6 +142,7 @@ class Submitting:
             trace=traceparent or self._new_trace(),
             pins=pins_of(plan, app),
             environment=intent.environment,
+            catalogue=app.contracts.digest,
         )
 
     def _deadline(self, intent: IntentRequest, now: Instant) -> Instant:

@@ -23,15 +23,26 @@ class Decided(msgspec.Struct, frozen=True):
     events: tuple[Event, ...]
 
 
-def unit_of(decided: Decided, extra: Extra, record: Record, body: bytes | None, world: World) -> Unit:
-    """Put together what is committed; `body` is the canonical payload of the first event."""
+def unit_of(
+    decided: Decided, extra: Extra, record: Record, body: bytes | None, world: World, law: str = ""
+) -> Unit:
+    """Put together what is committed.
+
+    Args:
+        decided: What was decided.
+        extra: What goes beside the events.
+        record: Who and what caused it.
+        body: The canonical payload of the first event.
+        world: Where salts come from.
+        law: The digest of the contracts that decided, where they are not those that the run began with.
+    """
     before, after = decided.before, decided.after
     new, moved = task_rows(before, after, decided.plan)
     return Unit(
         tenant=after.tenant,
         run=after.id,
         expected=before.version if before is not None else 0,
-        drafts=_drafts(decided, record, body, world),
+        drafts=_drafts(decided, record, body, world, law),
         others=extra.others,
         head=head_row(after),
         new_tasks=new,
@@ -43,7 +54,9 @@ def unit_of(decided: Decided, extra: Extra, record: Record, body: bytes | None, 
     )
 
 
-def _drafts(decided: Decided, record: Record, body: bytes | None, world: World) -> tuple[Draft, ...]:
+def _drafts(
+    decided: Decided, record: Record, body: bytes | None, world: World, law: str
+) -> tuple[Draft, ...]:
     drafts: list[Draft] = []
     before = decided.before
     for at, event in enumerate(decided.events):
@@ -53,6 +66,8 @@ def _drafts(decided: Decided, record: Record, body: bytes | None, world: World) 
             fields["cause"] = record.cause
         if at == len(decided.events) - 1:
             fields["status"] = decided.after.status.value
+            if law:
+                fields["law"] = law
         if before is not None and isinstance(event, CallMoved) and event.call.effect in _WRITES:
             fields["evidence"] = evidence_of(before)
         own = body if at == 0 else None

@@ -14,7 +14,14 @@ from bailiwick.stores.refusals import (
     StoreClosed,
     StoreFull,
 )
-from bailiwick.stores.sqlite import DirectoryLock, SqliteStore, open_store
+from bailiwick.stores.sqlite import (
+    DirectoryLock,
+    NoLedger,
+    SqliteInspector,
+    SqliteStore,
+    open_inspector,
+    open_store,
+)
 
 __all__ = [
     "BlobDamaged",
@@ -24,12 +31,15 @@ __all__ = [
     "DiskBlobs",
     "EventDamaged",
     "LibraryTooOld",
+    "NoLedger",
     "PayloadDamaged",
     "SchemaTooNew",
+    "SqliteInspector",
     "SqliteStore",
     "StoreBroken",
     "StoreBusy",
     "StoreClosed",
     "StoreFull",
+    "open_inspector",
     "open_store",
 ]

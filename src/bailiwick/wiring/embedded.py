@@ -102,6 +102,7 @@ class Embedded:
             Duty("approvals", recovering.expire_approvals, 2.0),
             Duty("policies", activating.follow, 2.0),
             Duty("re-decide", redeciding.redecide, 2.0),
+            Duty("compare", self.platform.comparing.compare, 4.0),
             Duty("relay", sequencing.place, 0.2),
             Duty("sequence", sequencing.integrate, 0.5),
             Duty("witness", self.platform.witnessing.show, WITNESS_SECONDS),

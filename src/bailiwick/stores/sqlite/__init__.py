@@ -1,8 +1,19 @@
 """The embedded store: SQLite in one data directory, one process, one writing connection."""
 
 from bailiwick.stores.sqlite.connect import Clock, require_library
+from bailiwick.stores.sqlite.inspector import NoLedger, SqliteInspector, open_inspector
 from bailiwick.stores.sqlite.lock import DirectoryLock
 from bailiwick.stores.sqlite.store import SqliteStore, open_store
 from bailiwick.stores.sqlite.writer import Writer
 
-__all__ = ["Clock", "DirectoryLock", "SqliteStore", "Writer", "open_store", "require_library"]
+__all__ = [
+    "Clock",
+    "DirectoryLock",
+    "NoLedger",
+    "SqliteInspector",
+    "SqliteStore",
+    "Writer",
+    "open_inspector",
+    "open_store",
+    "require_library",
+]

@@ -1,0 +1,211 @@
+"""Deciding again: from a unit's recorded events back to a command, which must lead to exactly these events."""
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec.structs import replace
+
+from bailiwick.base import Refusal
+from bailiwick.contract import ErrorCategory
+from bailiwick.plan import Plan
+from bailiwick.run.commands import (
+    Cancel,
+    Claim,
+    Command,
+    Fail,
+    Grant,
+    Journal,
+    Park,
+    PassDeadline,
+    Quarantine,
+    Reconsider,
+    Reject,
+    Release,
+    Resolve,
+    Resume,
+    Settle,
+    Succeed,
+)
+from bailiwick.run.decide import Offer, create, decide, queue_key
+from bailiwick.run.events import (
+    AllotmentRaised,
+    CallMoved,
+    CancelRequested,
+    Created,
+    DeadlinePassed,
+    Event,
+    Move,
+    Quarantined,
+    QuarantineLifted,
+    StepsMoved,
+)
+from bailiwick.run.opening import ASKED, CANNOT_FALL_BACK
+from bailiwick.run.sight import ContentNeeded, Sight
+from bailiwick.run.state import Run, Step
+from bailiwick.run.states import CallState, StepStatus
+
+_MICROSECONDS = 1_000_000
+_LEFT = (CallState.LOST, CallState.UNKNOWN)
+
+
+class Again(msgspec.Struct, frozen=True):
+    """What came of deciding again. `events`: what the command leads to; of none that does, the nearest one."""
+
+    agrees: bool
+    command: Command | None
+    events: tuple[Event, ...] = ()
+
+
+def decided_again(before: Run | None, plan: Plan, events: tuple[Event, ...], sight: Sight) -> Again:
+    """Look for the command behind a unit's events and decide it again in the state before them.
+
+    Chance enters a command only as the moment of a retry; whether that lies where the step's policy allows is
+    checked too. What was read or judged is looked up in `sight` again.
+
+    Args:
+        before: The state before the unit; None if it opens the run.
+        plan: The run's plan.
+        events: All events of one unit, as recorded.
+        sight: Recorded contents, contracts and policy as they were; its time is taken from the events.
+
+    Raises:
+        ContentNeeded: A payload that is needed was not handed in.
+    """
+    first = events[0]
+    offers = _offers(events)
+    if isinstance(first, Created):
+        if before is not None:
+            return Again(agrees=False, command=None)
+        nearest = Again(agrees=False, command=None)
+        for offer in offers:
+            made, _ = create(replace(first, moves=()), plan, sight, offer)
+            nearest = Again(made == events, None, made)
+            if nearest.agrees:
+                break
+        return nearest
+    if before is None:
+        return Again(agrees=False, command=None)
+    sight = replace(sight, at=first.at)
+    return _decided(before, plan, events, sight, offers)
+
+
+def _decided(
+    before: Run, plan: Plan, events: tuple[Event, ...], sight: Sight, offers: tuple[Offer | None, ...]
+) -> Again:
+    nearest = Again(agrees=False, command=None)
+    needed: ContentNeeded | None = None
+    for command in _commands(before, events):
+        for offer in offers:
+            try:
+                made, _ = decide(before, plan, command, sight, offer)
+            except Refusal:
+                continue
+            except ContentNeeded as lacking:
+                needed = lacking  # of this command; another may need nothing
+                continue
+            if made == events:
+                return Again(agrees=True, command=command, events=made)
+            if not nearest.events:
+                nearest = Again(agrees=False, command=command, events=made)
+    if needed is not None:
+        raise needed
+    return nearest
+
+
+def _offers(events: tuple[Event, ...]) -> tuple[Offer | None, ...]:
+    """Name the session that took a further step in the same unit, if the last move looks like that."""
+    last = next((event.moves[-1] for event in reversed(events) if event.moves), None)
+    if last is None or last.to is not StepStatus.RUNNING or not last.session:
+        return (None,)
+    return (None, Offer(last.session, (queue_key(last.served),)))
+
+
+def _commands(before: Run, events: tuple[Event, ...]) -> Iterator[Command]:
+    """List the commands that could have led to these events."""
+    first = events[0]
+    match first:
+        case CancelRequested(by=by, reason=reason):
+            yield Cancel(by, reason)
+        case DeadlinePassed():
+            yield PassDeadline()
+        case AllotmentRaised(by=by, amount=amount, moves=moves):
+            # Money may come for all steps, for one, or for one that is not blocked, such as none of this name.
+            for step in ("", *(move.step for move in moves), "?"):
+                yield Resume(by, step, amount)
+        case Quarantined(reason=reason):
+            yield Quarantine(reason)
+        case QuarantineLifted(by=by):
+            raised = events[1] if len(events) > 1 else None
+            yield Resume(by, "", raised.amount if isinstance(raised, AllotmentRaised) else 0)
+        case StepsMoved(moves=moves) if moves:
+            yield from _of_step(before, moves[0], first)
+        case CallMoved():
+            moved = next((event for event in events if isinstance(event, StepsMoved)), None)
+            if first.call.state in _LEFT and moved is not None and moved.moves:
+                yield from _of_step(before, moved.moves[0], moved)
+            yield from _of_call(before, first)
+        case _:
+            return
+
+
+def _of_step(before: Run, move: Move, event: StepsMoved) -> Iterator[Command]:
+    step = before.steps.get(move.step)
+    if step is None:
+        return
+    if step.status is StepStatus.RUNNING:
+        if move.to in (StepStatus.SUCCEEDED, StepStatus.BLOCKED):
+            yield Succeed(step.name, step.epoch, move.output_digest, move.attests, move.rules)
+        yield Release(step.name, step.epoch, move.reason)
+        yield Park(step.name, step.epoch, move.reason)
+        yield from _failures(step, move, event)
+    elif step.status is StepStatus.BLOCKED:
+        yield Resume("", "")
+        yield Resume("", step.name)
+    else:
+        yield Claim(step.name, step.epoch + 1, move.session, move.served)
+
+
+def _failures(step: Step, move: Move, event: StepsMoved) -> Iterator[Command]:
+    """List the failures that a move can stand for; a fallback and a question hide their category."""
+    told = move.reason.removeprefix(ASKED)
+    reasons = dict.fromkeys((move.reason, told, told.partition(CANNOT_FALL_BACK)[0]))
+    asked: float | None = None
+    if move.wait is not None and move.wait.until:
+        # Half a microsecond more, for the way through a double ends below.
+        asked = (move.wait.until - event.at + 0.5) / _MICROSECONDS
+    for category in (move.category,) if move.category is not None else tuple(ErrorCategory):
+        for reason in reasons:
+            yield Fail(
+                step.name,
+                step.epoch,
+                category,
+                reason,
+                retry_after=asked,
+                rules=move.rules,
+                findings=move.findings,
+            )
+
+
+def _of_call(before: Run, event: CallMoved) -> Iterator[Command]:
+    call = event.call
+    known = before.calls.get(call.key)
+    yield Journal(call)
+    if known is None:
+        return
+    reason = event.moves[0].reason if event.moves else ""
+    by = reason.partition(" by ")[2]
+    yield Settle(
+        key=call.key,
+        epoch=call.epoch,
+        state=call.state,
+        outcome_digest=call.outcome_digest,
+        cost=call.cost - known.cost,
+        estimated=call.estimated,
+        tree=call.tree,
+        category=call.category,
+        reason=call.reason,
+    )
+    yield Reconsider(call)
+    yield Grant(call.key, by)
+    yield Reject(call.key, by, call.reason)
+    yield Resolve(call.key, by, call.state, call.outcome_digest, call.reason)

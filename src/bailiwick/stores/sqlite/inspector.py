@@ -1,0 +1,120 @@
+"""The inspector on SQLite: the invariants, asked of the tables over a connection that cannot write."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self
+
+import apsw
+
+from bailiwick.audit import commitment, leaf_hash
+from bailiwick.base import Category, Refusal
+from bailiwick.ports import Checked, LargePayload, RunHead, StoredEvent, Violation
+from bailiwick.stores.sqlite.connect import Clock, open_reader
+from bailiwick.stores.sqlite.rows import to_run
+from bailiwick.stores.sqlite.statements import INVARIANTS, SQL
+
+_TABLES: Final = tuple(sorted({invariant.over for invariant in INVARIANTS.values()}))
+
+
+class NoLedger(Refusal):
+    """A data directory holds no ledger."""
+
+    code: ClassVar[str] = "no_ledger"
+    category: ClassVar[Category] = Category.ABSENT
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"there is no ledger in {path}",
+            remedy="name the data directory of a server with --data-dir",
+            data_dir=str(path),
+        )
+
+
+class SqliteInspector:
+    """Implements `ports.Inspector`. One transaction sees one state, so a writer beside it makes no difference.
+
+    Args:
+        connection: A connection of its own; `open_inspector` opens one.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        connection.create_scalar_function("leaf_of", _leaf_of, 1, deterministic=True)
+        connection.create_scalar_function("commitment_of", _commitment_of, 2, deterministic=True)
+
+    def __enter__(self) -> Self:
+        self._connection.execute("BEGIN")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.execute("ROLLBACK")
+        self._connection.close()
+
+    async def violations(self) -> Sequence[Violation]:
+        """Ask every invariant that the tables alone can answer; empty when all hold."""
+        return [
+            Violation(name, str(tenant), str(id), str(detail))
+            for name, invariant in INVARIANTS.items()
+            for tenant, id, detail in self._connection.execute(invariant.sql)
+        ]
+
+    async def checked(self) -> Sequence[Checked]:
+        """Name these invariants, with how many rows each is asked over."""
+        counts = await self.tables()
+        return [
+            Checked(name, invariant.says, invariant.over, counts[invariant.over])
+            for name, invariant in INVARIANTS.items()
+        ]
+
+    async def heads(self, after: tuple[str, str], limit: int) -> Sequence[RunHead]:
+        """List the heads of all tenants' runs whose (tenant, id) follows `after`."""
+        return [to_run(row) for row in self._connection.execute(SQL["select_heads"], (*after, limit))]
+
+    async def events(self, tenant: str, stream: str, after: int, limit: int) -> Sequence[StoredEvent]:
+        """Read a stream as it lies there; payloads that lie in the blobs are left out."""
+        rows = self._connection.execute(SQL["select_events"], (tenant, stream, after, limit))
+        return [
+            StoredEvent(stream, seq, header, leaf, body, salt if salt is not None else b"", position)
+            for seq, header, leaf, salt, body, _, position in rows
+        ]
+
+    async def large_payloads(self, after: int, limit: int) -> Sequence[LargePayload]:
+        """List the payloads that lie in the blobs, with position > `after`."""
+        rows = self._connection.execute(SQL["select_large_payloads"], (after, limit))
+        return [LargePayload(*row) for row in rows]
+
+    async def tables(self) -> Mapping[str, int]:
+        """Count the rows of each table that an invariant is asked over."""
+        return {
+            table: int(self._connection.execute(f"SELECT count(*) FROM {table}").get)  # noqa: S608 - our own names
+            for table in _TABLES
+        }
+
+
+def open_inspector(data_dir: Path, clock: Clock | None = None) -> SqliteInspector:
+    """Look at the ledger in a data directory, whoever works on it; use it inside a `with`.
+
+    Raises:
+        NoLedger: There is none.
+    """
+    path = data_dir / "ledger.db"
+    if not path.is_file():
+        raise NoLedger(data_dir)
+    return SqliteInspector(open_reader(path, clock or _machine_clock))
+
+
+def _leaf_of(*values: Any) -> bytes:
+    return leaf_hash(values[0])
+
+
+def _commitment_of(*values: Any) -> str:
+    salt, body = values
+    try:
+        return commitment(salt, body)
+    except ValueError:
+        return ""  # no salt of ours: it commits to nothing
+
+
+def _machine_clock() -> int:
+    return time.time_ns() // 1_000

@@ -1,0 +1,16 @@
+-- Spent and reserved are never negative, and within the budget unless one call cost more than its reservation.
+-- over: runs    in: nothing    out: tenant, id, detail
+-- locks: nothing
+SELECT r.tenant, r.id, r.spent_micro_usd || ' spent and ' || r.reserved_micro_usd || ' reserved of ' || r.allotment_micro_usd
+FROM runs AS r
+WHERE r.spent_micro_usd < 0 OR r.reserved_micro_usd < 0
+    OR (r.status IN ('completed', 'failed', 'canceled', 'rolled-back') AND r.reserved_micro_usd <> 0)
+    OR (
+        r.spent_micro_usd + r.reserved_micro_usd > r.allotment_micro_usd
+        AND NOT EXISTS (
+            SELECT 1 FROM streams AS s JOIN events AS e ON e.stream = s.id
+            WHERE s.tenant = r.tenant AND s.name = r.id
+                AND coalesce(CAST(e.header AS TEXT) ->> '$.call.cost', 0)
+                    > coalesce(CAST(e.header AS TEXT) ->> '$.call.reserved', 0) * max(coalesce(CAST(e.header AS TEXT) ->> '$.call.tries', 1), 1)
+        )
+    );
