@@ -32,6 +32,8 @@ class Permission(StrEnum):
     HALTS_READ = "halts.read"
     HALTS_SET = "halts.set"
     HALTS_LIFT = "halts.lift"
+    BUDGETS_READ = "budgets.read"
+    BUDGETS_SET = "budgets.set"
     KEYS_MANAGE = "keys.manage"
     AUDIT_READ = "audit.read"
     ARTIFACTS_READ = "artifacts.read"

@@ -1,6 +1,7 @@
 """Floor 5: one module per use case: load, fold, decide, commit; and the gate."""
 
 from bailiwick.service.approving import ApprovalView, Approving
+from bailiwick.service.budgets import Budgets, InvalidScope, ScopeExhausted, taken_on
 from bailiwick.service.catalogue import Catalogue, model_contract
 from bailiwick.service.claiming import keys_of
 from bailiwick.service.inspecting import Inspecting
@@ -30,6 +31,7 @@ __all__ = [
     "AlreadyDecided",
     "ApprovalView",
     "Approving",
+    "Budgets",
     "Catalogue",
     "DeadlineExpired",
     "Difference",
@@ -38,6 +40,7 @@ __all__ = [
     "IntentRequest",
     "InvalidIntent",
     "InvalidOutcome",
+    "InvalidScope",
     "KeyReused",
     "Keyring",
     "NotFound",
@@ -46,6 +49,7 @@ __all__ = [
     "PolicyDenied",
     "Replayed",
     "RunDetail",
+    "ScopeExhausted",
     "SessionLost",
     "Signer",
     "Stores",
@@ -58,4 +62,5 @@ __all__ = [
     "model_contract",
     "parse_intent",
     "replay",
+    "taken_on",
 ]

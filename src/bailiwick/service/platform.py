@@ -33,6 +33,7 @@ from bailiwick.run import Event, Run
 from bailiwick.service.actions import Actions
 from bailiwick.service.approving import Approving
 from bailiwick.service.assigning import Assigning
+from bailiwick.service.budgets import Budgets
 from bailiwick.service.catalogue import Catalogue
 from bailiwick.service.changes import Record
 from bailiwick.service.claiming import Claiming
@@ -142,6 +143,7 @@ class Platform:
 
     def _serve_people(self, stores: Stores, world: World, pepper: bytes) -> None:
         """Put together what people ask for through the doors."""
+        self.budgets = Budgets(ledger=stores.ledger, views=stores.views, world=world)
         self.lifting = Lifting(runs=self.runs, views=stores.views, halts=self.halts)
         self.halts.on_set = self.sessions.tell_halted
         self.halts.on_lift = self.lifting.release
@@ -151,9 +153,10 @@ class Platform:
             catalogue=self.catalogue,
             sessions=self.sessions,
             halts=self.halts,
+            budgets=self.budgets,
             world=world,
         )
-        self.control = Control(runs=self.runs)
+        self.control = Control(runs=self.runs, budgets=self.budgets)
         self.reading = Reading(runs=self.runs, ledger=stores.ledger, views=stores.views)
         self.comparing = Comparing(runs=self.runs, views=stores.views)
         self.transcribing = Transcribing(

@@ -84,6 +84,7 @@ class Settling:
             tree=outcome.tree,
             category=outcome.category,
             reason=outcome.reason or late,
+            tokens=usage.input_tokens + usage.output_tokens if (usage := outcome.usage) else 0,
         )
         posting = posting_of(self._runs.world, run, plan, call, outcome, cost)
         payload = _payload(run.allotment, outcome, cost)
