@@ -11,7 +11,7 @@ from bailiwick.contract import EffectClass, ErrorCategory, Kind
 from bailiwick.plan import Plan
 from bailiwick.policy import Verdict, VerdictKind
 from bailiwick.ports import Dispatch, Parked, Proposal, Recorded
-from bailiwick.run import Call, CallState, Journal, Park, Run, Step, doomed, recorded
+from bailiwick.run import Call, CallState, Journal, Park, Run, Step, doomed, recorded, stalled
 from bailiwick.service.acting import agent_of
 from bailiwick.service.actions import Action, Actions
 from bailiwick.service.changes import Change, Extra, Record
@@ -101,6 +101,10 @@ class Gate:
         verdict = self._runs.bundle.decide(request_of(run, plan, step, action, contracts))
         before = run.calls.get(action.key)
         call = self._call(run, step, action, verdict)
+        reads = len(self.reading(run.id, step.name))
+        stuck = stalled(run, plan, step, call, self._runs.world.now(), unjournaled=reads)
+        if stuck:
+            return _parked(step, stuck)
         if before is not None and before.state is CallState.INTENDED:
             return self._again(run, step, action, replace(call, approval=before.approval), before, verdict)
         match verdict.effect:
