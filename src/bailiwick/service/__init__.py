@@ -5,6 +5,7 @@ from bailiwick.service.budgets import Budgets, InvalidScope, ScopeExhausted, tak
 from bailiwick.service.catalogue import Catalogue, model_contract
 from bailiwick.service.claiming import keys_of
 from bailiwick.service.inspecting import Inspecting
+from bailiwick.service.halts import Halts, HaltsUnconfirmed, Sharing
 from bailiwick.service.intents import IntentRequest, parse_intent
 from bailiwick.service.keyring import Keyring
 from bailiwick.service.planned import Planned, check_planned
@@ -37,6 +38,8 @@ __all__ = [
     "Difference",
     "GrantMismatch",
     "Inspecting",
+    "Halts",
+    "HaltsUnconfirmed",
     "IntentRequest",
     "InvalidIntent",
     "InvalidOutcome",
@@ -51,6 +54,7 @@ __all__ = [
     "RunDetail",
     "ScopeExhausted",
     "SessionLost",
+    "Sharing",
     "Signer",
     "Stores",
     "Transcript",

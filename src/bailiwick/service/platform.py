@@ -42,7 +42,7 @@ from bailiwick.service.control import Control
 from bailiwick.service.finishing import Finishing
 from bailiwick.service.gate import Gate
 from bailiwick.service.granting import Granting
-from bailiwick.service.halts import Halts
+from bailiwick.service.halts import Halts, Sharing
 from bailiwick.service.keyring import Keyring
 from bailiwick.service.lifting import Lifting
 from bailiwick.service.reading import Reading
@@ -88,12 +88,13 @@ class Platform:
         signer: Signer,
         pepper: bytes,
         witnesses: tuple[Witness, ...] = (),
+        sharing: Sharing | None = None,
     ) -> None:
         self.catalogue = catalogue
         self.bundle = bundle
         self.streams = Streams()
         self.observers: list[Observer] = []
-        self.halts = Halts(ledger=stores.ledger, views=stores.views, world=world)
+        self.halts = Halts(ledger=stores.ledger, views=stores.views, world=world, sharing=sharing)
         self.runs = Runs(
             ledger=stores.ledger,
             views=stores.views,

@@ -230,7 +230,7 @@ class Sessions:
         calls = (run.calls[key] for key in run.tally.open_calls)
         going = [call.capability for call in calls if call.step == held.step and call.epoch == held.epoch]
         for capability in (agent, *going, *self._gate.reading(held.run, held.step)):
-            reason = self._halts.stopping(run, agent, capability)
+            reason = self._halts.known(run, agent, capability)
             if reason is not None:
                 return reason
         return None
