@@ -40,6 +40,7 @@ class Line:
         self.cut = False
         self.reading = asyncio.Event()
         self.hold: asyncio.Event | None = None
+        self.slow: Ticks | None = None
         self.then: Callable[[], Awaitable[None]] | None = None
 
     async def commit(self, unit: Unit) -> None:
@@ -61,6 +62,8 @@ class Line:
         if self.cut:
             raise StoreBusy("the line is cut")
         found = await self._ledger.halts()
+        if self.slow is not None:
+            self.slow.now += 0.6
         self.reading.set()
         if self.hold is not None:
             await self.hold.wait()
@@ -134,6 +137,16 @@ async def test_who_cannot_read_the_halts_lets_nothing_start(pair: Pair) -> None:
     assert (await pair.system.refolded(pair.run)).version == before
     pair.line.cut = False
     assert isinstance(await pair.hand.act("quote", "it answers again"), Dispatch)
+
+
+async def test_a_view_that_was_old_when_it_came_lets_nothing_start(pair: Pair) -> None:
+    """Its age counts from when it was asked for: the answer may be older than the reply."""
+    pair.line.slow = pair.ticks
+    pair.ticks.now += 1.0
+    with pytest.raises(HaltsUnconfirmed):
+        await pair.hand.act("quote")
+    pair.line.slow = None
+    assert isinstance(await pair.hand.act("quote"), Dispatch)
 
 
 @pytest.mark.parametrize("tool", ["read", "quote", "write", "mail"])

@@ -1,6 +1,7 @@
 """The kill switch under load, at every scope: nothing starts after it is acknowledged, and what is on its way ends in time."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -61,12 +62,21 @@ class Watched(JsonPort):
     def __init__(self, system: System) -> None:
         super().__init__(system.platform)
         self.let: list[tuple[str, str]] = []
+        self.more = asyncio.Event()
 
     async def act(self, session: str, proposal: Proposal) -> Any:
         answer = await super().act(session, proposal)
         if isinstance(answer, Dispatch):
             self.let.append((answer.run, answer.capability.partition("@")[0]))
+            self.more.set()
         return answer
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until the dispatches so far are as asked."""
+        async with asyncio.timeout(PATIENCE):
+            while not holds():
+                self.more.clear()
+                await self.more.wait()
 
 
 async def lane(ctx: Any, number: int) -> None:
@@ -96,11 +106,12 @@ async def loaded(open_system: Any, models: Endless) -> tuple[System, Watched, st
     system.work()
     mine = await system.submit(budget_usd="1000")
     theirs = await system.submit("trade", who=MALLORY, app="market", budget_usd="1000")
-    async with asyncio.timeout(PATIENCE):
-        while (
-            models.running < 2 or min(sum(run == each for run, _ in port.let) for each in (mine, theirs)) < 30
-        ):
-            await asyncio.sleep(0.001)
+    await port.until(
+        lambda: (
+            models.running == 2
+            and min(sum(run == each for run, _ in port.let) for each in (mine, theirs)) >= 30
+        )
+    )
     return system, port, mine, theirs
 
 
@@ -149,6 +160,4 @@ async def test_nothing_starts_after_the_acknowledgement_and_others_go_on(
         assert after == []
         return
     mark = len(port.let)
-    async with asyncio.timeout(PATIENCE):
-        while sum(run == theirs for run, _ in port.let[mark:]) < 20:
-            await asyncio.sleep(0.001)
+    await port.until(lambda: sum(run == theirs for run, _ in port.let[mark:]) >= 20)
