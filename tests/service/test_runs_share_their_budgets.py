@@ -68,8 +68,11 @@ async def test_a_closed_run_gives_back_what_it_did_not_spend(system: System) -> 
     assert await taken(system) == [500_000]
 
 
-async def test_one_key_takes_once(system: System) -> None:
-    await set_to(system, "1.00")
+@pytest.mark.parametrize("limit", ["1.00", "0.40"])
+async def test_one_key_takes_once_and_is_never_refused_for_what_it_took_itself(
+    system: System, limit: str
+) -> None:
+    await set_to(system, limit)
     first = [system.submit(budget_usd="0.40", key="same") for _ in range(16)]
     assert len(set(await asyncio.gather(*first))) == 1
     assert await taken(system) == [400_000]

@@ -77,29 +77,33 @@ class Submitting:
         extra = Extra(payload={"intent": self._recorded(intent)}, submission=submission)
         record = Record(f"user:{principal.name}", cause=f"key:{key}" if key else "")
         for attempt in range(_MAX_TAKES):
-            funded = await self._funded(principal, intent, opening)
+            try:
+                funded = await self._funded(opening)
+            except ScopeExhausted as exhausted:
+                # The same key may have taken what was left: then that run is the answer.
+                earlier = await self._earlier(principal.tenant, key, fingerprint) if key else None
+                if earlier is not None:
+                    return earlier
+                names = ("scope", "name", "period", "left", "asked")
+                facts = {name: exhausted.facts[name] for name in names}
+                await self._refuse(principal, intent, {"code": exhausted.code, **facts})
+                raise
             try:
                 return await self._open(funded, plan, extra, record)
             except GuardFailed as failed:
+                earlier = await self._earlier(principal.tenant, key, fingerprint) if key else None
+                if earlier is not None:
+                    return earlier
                 # Another run was faster: what is left of the budget has to be looked at again.
-                if failed.facts["guard"] != "budget":
-                    break
-                if attempt + 1 == _MAX_TAKES:
+                if failed.facts["guard"] != "budget" or attempt + 1 == _MAX_TAKES:
                     raise
-        found = await self._earlier(principal.tenant, key, fingerprint)
-        assert found is not None, "the guard that failed is the key's"
-        return found
+        raise AssertionError("the loop returns or raises")
 
-    async def _funded(self, principal: Principal, intent: IntentRequest, opening: Created) -> Created:
-        """Name the shared budgets that the run takes its allotment from; a refusal is an event of the tenant."""
-        try:
-            funds = await self._budgets.funds(
-                opening.tenant, app=opening.app, feature=opening.feature, amount=opening.allotment
-            )
-        except ScopeExhausted as exhausted:
-            facts = {key: exhausted.facts[key] for key in ("scope", "name", "period", "left", "asked")}
-            await self._refuse(principal, intent, {"code": exhausted.code, **facts})
-            raise
+    async def _funded(self, opening: Created) -> Created:
+        """Name the shared budgets that the run takes its allotment from."""
+        funds = await self._budgets.funds(
+            opening.tenant, app=opening.app, feature=opening.feature, amount=opening.allotment
+        )
         return msgspec.structs.replace(opening, funds=funds)
 
     async def _open(self, opening: Created, plan: Plan, extra: Extra, record: Record) -> Run:
