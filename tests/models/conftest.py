@@ -64,7 +64,7 @@ PLAYED = Recording(
         Rule("half pairs", ReplyTemplate(text="ok 😀 \0"), When(contains="emoji")),
         Rule(
             "schema in the prompt",
-            ReplyTemplate(json={"seen": "{{title}}"}),
+            ReplyTemplate(json={"passed": True, "findings": ["{{title}}"]}),
             When(system_contains="JSON object"),
             {"title": Capture(r'"(findings)"', "system")},
         ),
