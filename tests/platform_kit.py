@@ -38,14 +38,13 @@ from bailiwick.service import (
     IntentRequest,
     Platform,
     Replayed,
+    Sharing,
     Stores,
     Transcript,
     keys_of,
     replay,
 )
 from bailiwick.stores import SqliteStore, open_inspector, open_store
-from bailiwick.service import Catalogue, IntentRequest, Platform, Sharing, Stores, keys_of
-from bailiwick.stores import SqliteStore, open_store
 from bailiwick.tools import (
     Credentials,
     FileTools,

@@ -4,8 +4,8 @@ from bailiwick.service.approving import ApprovalView, Approving
 from bailiwick.service.budgets import Budgets, InvalidScope, ScopeExhausted, taken_on
 from bailiwick.service.catalogue import Catalogue, model_contract
 from bailiwick.service.claiming import keys_of
-from bailiwick.service.inspecting import Inspecting
 from bailiwick.service.halts import Halts, HaltsUnconfirmed, Sharing
+from bailiwick.service.inspecting import Inspecting
 from bailiwick.service.intents import IntentRequest, parse_intent
 from bailiwick.service.keyring import Keyring
 from bailiwick.service.planned import Planned, check_planned
@@ -37,9 +37,9 @@ __all__ = [
     "DeadlineExpired",
     "Difference",
     "GrantMismatch",
-    "Inspecting",
     "Halts",
     "HaltsUnconfirmed",
+    "Inspecting",
     "IntentRequest",
     "InvalidIntent",
     "InvalidOutcome",
