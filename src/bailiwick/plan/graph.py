@@ -90,7 +90,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     reviews: str = ""
     approval: str = ""
     reason: str = ""
-    limits: Limits | None = None
+    limits: Limits | msgspec.UnsetType = msgspec.UNSET
 
 
 class ContextItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
