@@ -18,6 +18,7 @@ from bailiwick.ports import (
     Dispatch,
     Frame,
     Hello,
+    Ledger,
     ModelHost,
     Notice,
     Outcome,
@@ -37,6 +38,7 @@ from bailiwick.service import (
     IntentRequest,
     Platform,
     Replayed,
+    Sharing,
     Stores,
     Transcript,
     keys_of,
@@ -213,11 +215,23 @@ class System:
             for rule in shop.app.rules:
                 book = book.with_rule(rule)
             self.books[shop.app.name] = book
+        self.platform = self.make_platform(Sharing(operators="acme"))
+        self.platform.observers.append(self._observe)
+        self.port = JsonPort(self.platform)
+        await self.store.queue.end_sessions()
+        await self.platform.start()
+        while await self.platform.recovering.reap():
+            pass
+
+    def make_platform(self, sharing: Sharing, ledger: Ledger | None = None) -> Platform:
+        """Put a platform together over the open store; more than one is what a cluster has."""
+        keys = DeploymentKeys(self.folder / "keys")
         apps = [shop.app for shop in self.shops]
         price = PriceRow("scripted:*", Instant(0), input=1_000_000, output=2_000_000)
         store = self.store
-        self.platform = Platform(
-            stores=Stores(store.ledger, store.queue, store.views, store.feed, store.audit, blobs),
+        units = ledger if ledger is not None else store.ledger
+        return Platform(
+            stores=Stores(units, store.queue, store.views, store.feed, store.audit, store.blobs),
             world=self.world,
             catalogue=Catalogue(self.tools.contracts(), apps, self.books),
             bundle=self.bundle,
@@ -225,13 +239,8 @@ class System:
             prices=PriceTable((price,), Price(10_000_000, 10_000_000, 10_000_000)),
             signer=keys.signer("test"),
             pepper=keys.pepper,
+            sharing=sharing,
         )
-        self.platform.observers.append(self._observe)
-        self.port = JsonPort(self.platform)
-        await store.queue.end_sessions()
-        await self.platform.start()
-        while await self.platform.recovering.reap():
-            pass
 
     def _observe(self, _before: Run | None, _after: Run, _events: tuple[Event, ...]) -> None:
         self._changed.set()

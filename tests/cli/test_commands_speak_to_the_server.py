@@ -56,6 +56,30 @@ def test_a_blocked_run_says_what_to_type_and_goes_on_when_it_is_typed(call: Call
     assert call("runs", "cost", run, "-o", "json").json()["budget"]["limit"]["usd"] == "1.25"
 
 
+def test_a_shared_budget_is_set_shown_and_refuses_with_what_to_type(call: Call) -> None:
+    made = call(
+        "budgets", "set", "feature", "letters", "--per", "total", "--limit-usd", "0.30", "-o", "json"
+    ).json()
+    assert (made["id"], made["left"]["usd"]) == ("feature:letters/total", "0.30")
+    refused = call(
+        "runs",
+        "submit",
+        "--app",
+        "post",
+        "--workflow",
+        "greet",
+        "--budget-usd",
+        "0.31",
+        "--label",
+        "feature=letters",
+    )
+    assert refused.code != 0
+    assert "budget_exhausted" in refused.err
+    assert "bailiwick budgets set feature letters --per total --limit-usd AMOUNT" in refused.err
+    assert "feature:letters/total" in call("budgets", "show").out
+    assert call("budgets", "set", "feature", "letters", "--per", "week", "--limit-usd", "1").code == 2
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -65,6 +89,7 @@ def test_a_blocked_run_says_what_to_type_and_goes_on_when_it_is_typed(call: Call
         ("runs", "events", "RUN"),
         ("approvals", "list", "--state", "all"),
         ("halts", "list"),
+        ("budgets", "show"),
         ("keys", "list"),
     ],
     ids=" ".join,

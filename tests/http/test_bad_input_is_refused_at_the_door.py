@@ -196,7 +196,7 @@ VALUES = st.recursive(
 )
 FIELDS = ["app", "workflow", "title", "input", "constraints", "budget_usd", "deadline", "deadline_seconds",
           "labels", "scope", "target", "reason", "digest", "key", "done", "output", "step", "add_usd", "name",
-          "role", "groups"]  # fmt: skip
+          "role", "groups", "limit_usd", "period"]  # fmt: skip
 LIKELY = st.sampled_from(
     ["shop", "note", "1.00", "app", "run", "viewer", "ship", {"text": "x"}, ["x"], True, -1]
 )
@@ -204,6 +204,7 @@ HOSTILE = st.dictionaries(st.sampled_from(FIELDS) | TEXTS, LIKELY | VALUES, max_
 ROUTES = [
     "/v1/runs", "/v1/runs/{id}:cancel", "/v1/runs/{id}:resume", "/v1/runs/{id}:resolve", "/v1/approvals/{id}:approve",
     "/v1/approvals/{id}:reject", "/v1/halts", "/v1/halts/{id}:lift", "/v1/keys", "/v1/keys/{id}:revoke",
+    "/v1/budgets",
 ]  # fmt: skip
 READS = [
     "/v1/runs/{id}", "/v1/runs/{id}/events", "/v1/runs/{id}/cost", "/v1/runs/{id}/transcript", "/v1/approvals/{id}", "/v1/artifacts/{id}",

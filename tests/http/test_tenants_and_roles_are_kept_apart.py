@@ -26,6 +26,8 @@ NEEDS = {
     ("get", "/v1/halts"): Permission.HALTS_READ,
     ("post", "/v1/halts"): Permission.HALTS_SET,
     ("post", "/v1/halts/{id}:lift"): Permission.HALTS_LIFT,
+    ("get", "/v1/budgets"): Permission.BUDGETS_READ,
+    ("post", "/v1/budgets"): Permission.BUDGETS_SET,
     ("get", "/v1/keys"): Permission.KEYS_MANAGE,
     ("post", "/v1/keys"): Permission.KEYS_MANAGE,
     ("post", "/v1/keys/{id}:revoke"): Permission.KEYS_MANAGE,
@@ -39,6 +41,7 @@ BODIES = {
     "/v1/runs": {"app": "shop", "workflow": "note", "input": {"text": "x"}},
     "/v1/runs/{id}:resolve": {"key": "k", "done": False},
     "/v1/halts": {"scope": "app", "target": "elsewhere", "reason": "drill"},
+    "/v1/budgets": {"scope": "tenant", "limit_usd": "1000000"},
     "/v1/keys": {"name": "new", "role": "viewer"},
 }
 OPEN = ("/healthz", "/readyz", "/version", "/metrics")

@@ -49,6 +49,11 @@ PLAYED = Recording(
             ReplyTemplate(text="Certainly! " + "word " * 400, tokens_per_second=200),
             When(contains="drift"),
         ),
+        Rule(
+            "wandering",
+            ReplyTemplate(text='{"opinion": "' + "word " * 400, tokens_per_second=200),
+            When(contains="wandering"),
+        ),
         Rule("endless", ReplyTemplate(text="word" * 4000, tokens_per_second=400), When(contains="endless")),
         Rule("silent", ReplyTemplate(text="x", fault=Fault.STALL), When(contains="silent")),
         Rule(
@@ -59,7 +64,7 @@ PLAYED = Recording(
         Rule("half pairs", ReplyTemplate(text="ok 😀 \0"), When(contains="emoji")),
         Rule(
             "schema in the prompt",
-            ReplyTemplate(json={"seen": "{{title}}"}),
+            ReplyTemplate(json={"passed": True, "findings": ["{{title}}"]}),
             When(system_contains="JSON object"),
             {"title": Capture(r'"(findings)"', "system")},
         ),

@@ -94,7 +94,7 @@ async def test_a_structured_answer_is_asked_for_with_its_schema(make_host, ask):
 async def test_a_provider_without_schemas_gets_the_schema_in_its_prompt(make_host, ask):
     host = make_host(structured_output=StructuredOutput.PROMPTED)
     reply = await host.stream(ask("played", output_schema=SCHEMA), lambda frame: None, Stop())
-    assert orjson.loads(reply.message.text) == {"seen": "findings"}
+    assert orjson.loads(reply.message.text) == {"passed": True, "findings": ["findings"]}
 
 
 async def test_broken_json_reaches_the_caller_as_it_is(make_host, ask):

@@ -191,6 +191,23 @@ async def test_a_free_read_on_its_way_is_told_of_a_halt_too(system: System, star
     assert await notices(started) == [(f"{started.assignment.run}/work", "halt")]
 
 
+async def test_a_call_on_its_way_hears_of_a_halt_that_its_neighbour_met_first(
+    system: System, started: Hand
+) -> None:
+    """The neighbour parks the step before the halt is told round; then nobody holds the step any more."""
+    await started.dispatched("quote", "going")
+    tell = system.platform.halts.on_set
+    assert tell is not None
+
+    async def later() -> object:
+        assert isinstance(await started.act("read"), Parked)
+        return await tell()
+
+    system.platform.halts.on_set = later
+    await system.platform.halts.set(ALICE, "app", "shop", "stop")
+    assert await notices(started) == [(f"{started.assignment.run}/work", "halt")]
+
+
 async def test_a_halt_elsewhere_concerns_nobody_here(system: System, started: Hand) -> None:
     for scope, target in [("app", "other"), ("run", "run_x"), ("agent", "other"), ("model", "read")]:
         await system.platform.halts.set(ALICE, scope, target, "not you")

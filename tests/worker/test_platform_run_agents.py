@@ -33,6 +33,16 @@ RECORDINGS = (
         (Answer("always the same", ReplyTemplate(json={"objective": "Greet"})),),
     ),
     Recording(
+        "drifting",
+        (
+            Answer("second", ReplyTemplate(json=BRIEF), SECOND),
+            Answer(
+                "first",
+                ReplyTemplate(text='{"opinion": "' + "word " * 2000 + '"}', tokens_per_second=2000),
+            ),
+        ),
+    ),
+    Recording(
         "teachable",
         (
             Answer("second", ReplyTemplate(json=BRIEF), SECOND),
@@ -130,6 +140,29 @@ async def test_a_planner_is_shown_its_errors_once_and_then_goes_on(
     assert (await system.ended(run)).status is Status.COMPLETED
     assert (await system.platform.reading.output(ALICE, run, "work"))["brief"] == BRIEF
     assert len((await system.run(run)).calls) == 2
+
+
+async def test_a_drifting_answer_is_cut_off_recorded_charged_and_asked_for_again_with_the_reason(
+    shop: Shop, open_system, models: OpenAIHost
+) -> None:
+    planned(shop, "drifting")
+    system = await open_system(shop, models=models)
+    system.work()
+    run = await system.submit(budget_usd="0.1")
+    assert (await system.ended(run)).status is Status.COMPLETED, (await system.run(run)).reason
+    first, second = (await system.run(run)).calls.values()
+    assert (first.state, first.category, first.estimated) == ("failed", ErrorCategory.INVALID_OUTPUT, True)
+    assert "none of: " in first.reason
+    assert 0 < first.cost < first.reserved
+    assert second.state == "done"
+    lines = await system.store.views.postings("acme", run)
+    assert [(line.interruptions, line.ended) for line in lines] == [(1, "failed"), (0, "completed")]
+    assert lines[0].output_tokens < 500, "of more than 2000"
+    repaired = [
+        event["payload"] for event in await system.events(run) if "was not accepted" in str(event["payload"])
+    ]
+    assert repaired, "the model was told why"
+    await system.spent(run)
 
 
 async def test_a_planner_that_does_not_learn_fails_with_the_reason(

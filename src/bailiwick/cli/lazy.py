@@ -30,6 +30,7 @@ COMMANDS = {
     ),
     "approvals": Entry("bailiwick.cli.approvals", "group", "See what waits for people, and decide it."),
     "halts": Entry("bailiwick.cli.halts", "group", "The kill switch: set, list and lift halts."),
+    "budgets": Entry("bailiwick.cli.budgets", "group", "Limits that runs share: set and show."),
     "keys": Entry("bailiwick.cli.keys", "group", "Make, list and revoke API keys."),
     "audit": Entry(
         "bailiwick.cli.auditing",

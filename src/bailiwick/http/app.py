@@ -4,14 +4,25 @@ from collections.abc import Callable
 
 from fastapi import FastAPI
 
-from bailiwick.http import approvals, audit, documenting, events, halts, keys, operating, problems, runs
+from bailiwick.http import (
+    approvals,
+    audit,
+    budgets,
+    documenting,
+    events,
+    halts,
+    keys,
+    operating,
+    problems,
+    runs,
+)
 from bailiwick.http.edge import Edge
 from bailiwick.http.limits import Limits
 from bailiwick.http.meter import Meter
 from bailiwick.http.sse import OpenStreams
 from bailiwick.service import Platform
 
-_ROOMS = (runs, approvals, halts, keys, audit, operating)
+_ROOMS = (runs, approvals, halts, budgets, keys, audit, operating)
 
 
 def create_app(

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 
 from bailiwick.http.shapes import Money, instant, money
-from bailiwick.ports import ApiKey, Approval, Halt, RunHead
-from bailiwick.service import ApprovalView
+from bailiwick.ports import ApiKey, Approval, Budget, Halt, RunHead
+from bailiwick.service import ApprovalView, taken_on
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -102,6 +102,26 @@ class HaltPage(msgspec.Struct, frozen=True):
     halts: list[HaltView]
 
 
+class BudgetView(msgspec.Struct, frozen=True):
+    """A limit that runs share, what they have taken of it today or in all, and what is left."""
+
+    id: str
+    scope: str
+    name: str
+    period: str
+    limit: Money
+    taken: Money
+    left: Money
+    set_by: str
+    set_at: str
+
+
+class BudgetPage(msgspec.Struct, frozen=True):
+    """The tenant's shared budgets."""
+
+    budgets: list[BudgetView]
+
+
 class KeyView(msgspec.Struct, frozen=True):
     """An API key, without its secret."""
 
@@ -189,6 +209,22 @@ def halt_view(halt: Halt) -> HaltView:
         set_at=instant(halt.set_at),
         lifted_by=halt.lifted_by,
         lifted_at=instant(halt.lifted_at),
+    )
+
+
+def budget_view(budget: Budget, today: int) -> BudgetView:
+    """Show a shared budget as it stands on a UTC day."""
+    taken = taken_on(budget, today if budget.period == "day" else 0)
+    return BudgetView(
+        id=budget.id,
+        scope=budget.scope,
+        name=budget.name,
+        period=budget.period,
+        limit=money(budget.limit_micro_usd),
+        taken=money(taken),
+        left=money(max(budget.limit_micro_usd - taken, 0)),
+        set_by=budget.set_by,
+        set_at=instant(budget.set_at),
     )
 
 

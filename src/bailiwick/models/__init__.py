@@ -9,6 +9,7 @@ from bailiwick.models.monitor import (
     MonitorRules,
     ResponseMonitor,
 )
+from bailiwick.models.prefix import Misfit, SchemaPrefix
 from bailiwick.models.prices import catalogue_price
 
 __all__ = [
@@ -16,10 +17,12 @@ __all__ = [
     "Interrupted",
     "Interruption",
     "KeyResolver",
+    "Misfit",
     "MonitorRules",
     "OpenAIHost",
     "ProviderConfig",
     "ResponseMonitor",
+    "SchemaPrefix",
     "StructuredOutput",
     "catalogue_price",
 ]

@@ -120,6 +120,7 @@ class OpenAIHost:
             input_token_bound(request.texts()),
             self._rules,
             must_open_with="{" if native and not plain else "",
+            structured=native or not request.tools,
         )
 
 

@@ -8,6 +8,7 @@ import re2  # type: ignore[import-untyped]
 
 from bailiwick.budget import Price, cost_micro_usd, token_bound
 from bailiwick.contract import ErrorCategory
+from bailiwick.models.prefix import Misfit, SchemaPrefix
 from bailiwick.ports import ModelRequest, Usage
 
 MAX_ANSWER_BYTES = 8 * 1_048_576
@@ -82,6 +83,7 @@ class ResponseMonitor:
         input_tokens: The bound of the request's input, as it was reserved.
         rules: What no answer may hold, and how long it may be silent.
         must_open_with: What a structured answer begins with (`{`); empty where anything may come.
+        structured: Whether a text that opens like an object is the answer that the request's schema asks for.
     """
 
     def __init__(
@@ -91,6 +93,8 @@ class ResponseMonitor:
         input_tokens: int,
         rules: MonitorRules,
         must_open_with: str = "",
+        *,
+        structured: bool = False,
     ) -> None:
         self._limit = request.spend_limit_micro_usd
         self._output_limit = request.max_output_tokens
@@ -99,6 +103,9 @@ class ResponseMonitor:
         self._forbidden = rules.forbidden
         self.stall_seconds = rules.stall_seconds
         self._must_open_with = must_open_with
+        schema = request.output_schema if structured else None
+        self._prefix = SchemaPrefix(schema) if schema is not None else None
+        self._opened = False
         self._channels: dict[str, list[str]] = {}
         self._tails: dict[str, str] = {}
         self._bytes = 0
@@ -155,6 +162,16 @@ class ResponseMonitor:
             if not opening.startswith(self._must_open_with):
                 raise Interrupted(Interruption.DRIFT, "it is no JSON object, which its schema asks for")
             self._must_open_with = ""
+        if self._prefix is None or not (opening or self._opened):
+            return
+        if not self._opened and not opening.startswith("{"):
+            self._prefix = None
+            return
+        self._opened = True
+        try:
+            self._prefix.feed(delta)
+        except Misfit as misfit:
+            raise Interrupted(Interruption.DRIFT, f"it cannot fit its schema: {misfit}") from misfit
 
     def _refuse_overspending(self) -> None:
         """Compare the *likely* cost with the limit: the bound would cut off answers that are within it."""

@@ -14,6 +14,7 @@ from bailiwick.plan.conditions import (
 from bailiwick.plan.findings import Finding, InvalidWorkflow, NotYet, PlanRefused
 from bailiwick.plan.graph import (
     ContextItem,
+    Limits,
     Node,
     NodeKind,
     OnError,
@@ -55,6 +56,7 @@ __all__ = [
     "InvalidCondition",
     "InvalidTemplate",
     "InvalidWorkflow",
+    "Limits",
     "Located",
     "Node",
     "NodeKind",

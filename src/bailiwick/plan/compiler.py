@@ -147,4 +147,5 @@ def _node(at: int, order: Order, resolution: Resolution) -> Node:
         repeat=Repeat(repeat.until, repeat.max) if repeat and repeat.max else None,
         reviews=step.reviews,
         reason=step.reason,
+        limits=step.limits if step.limits is not None else msgspec.UNSET,
     )

@@ -50,6 +50,20 @@ class Repeat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max: int
 
 
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where one step instance is stopped, over all of its attempts, until a person lets it go on.
+
+    `repeats` is how often an action may come again in the same state with nothing new learned; `seconds` is
+    time in a worker's hands; `tokens` counts input and output of its model calls.
+    """
+
+    repeats: int = 3
+    model_turns: int = 100
+    calls: int = 1000
+    tokens: int = 10_000_000
+    seconds: int = 86_400
+
+
 class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One node of the graph; its id is unique in the whole plan.
 
@@ -76,6 +90,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     reviews: str = ""
     approval: str = ""
     reason: str = ""
+    limits: Limits | msgspec.UnsetType = msgspec.UNSET
 
 
 class ContextItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

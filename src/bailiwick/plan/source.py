@@ -16,7 +16,7 @@ from bailiwick.contract import (
     validator_for,
 )
 from bailiwick.plan.findings import InvalidWorkflow, NotYet
-from bailiwick.plan.graph import OnError, Retry
+from bailiwick.plan.graph import Limits, OnError, Retry
 from bailiwick.plan.reader import Reader, child, number, record, text, whole
 
 MAX_STEPS = 200
@@ -52,8 +52,16 @@ _STEP = (
     "repeat",
     "reviews",
     "reason",
+    "limits",
 )
-_LEAF_ONLY = ("input", "retry", "timeout", "fallback", "reviews")
+_LEAF_ONLY = ("input", "retry", "timeout", "fallback", "reviews", "limits")
+_LIMITS = {
+    "repeats": 1000,
+    "model_turns": 10_000,
+    "calls": 100_000,
+    "tokens": 1_000_000_000,
+    "seconds": 30 * 86_400,
+}
 _WORKFLOW = ("name", "version", "summary", "input", "context", "planner", "constraints", "steps")
 _RETRYABLE = tuple(
     category
@@ -87,6 +95,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     repeat: RepeatSource | None = None
     reviews: str = ""
     reason: str = ""
+    limits: Limits | None = None
 
 
 class ContextSource(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,6 +204,7 @@ def _step(reader: Reader, value: Json, pointer: str, depth: int) -> Step:
         repeat=_repeat(reader, members["repeat"], child(pointer, "repeat")) if "repeat" in members else None,
         reviews=reader.value(members, pointer, "reviews", text(500, 1), ""),
         reason=reader.value(members, pointer, "reason", text(500, 1), ""),
+        limits=_limits(reader, members["limits"], child(pointer, "limits")) if "limits" in members else None,
     )
 
 
@@ -234,6 +244,16 @@ def _retry(reader: Reader, value: Json, pointer: str) -> Retry:
         backoff_seconds=float(reader.value(members, pointer, "backoff_seconds", number(0, 3600), 1.0)),
         factor=float(reader.value(members, pointer, "factor", number(1, 10), 2.0)),
         max_seconds=float(reader.value(members, pointer, "max_seconds", number(0, 86_400), 60.0)),
+    )
+
+
+def _limits(reader: Reader, value: Json, pointer: str) -> Limits:
+    members = reader.members(value, pointer, tuple(_LIMITS))
+    return Limits(
+        **{
+            name: reader.value(members, pointer, name, whole(1, most), getattr(Limits(), name))
+            for name, most in _LIMITS.items()
+        }
     )
 
 

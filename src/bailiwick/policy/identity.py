@@ -34,6 +34,8 @@ class Permission(StrEnum):
     HALTS_SET = "halts.set"
     HALTS_LIFT = "halts.lift"
     POLICIES_ACTIVATE = "policies.activate"
+    BUDGETS_READ = "budgets.read"
+    BUDGETS_SET = "budgets.set"
     KEYS_MANAGE = "keys.manage"
     AUDIT_READ = "audit.read"
     ARTIFACTS_READ = "artifacts.read"

@@ -227,6 +227,34 @@ class Halt(msgspec.Struct, frozen=True):
     lifted_at: Instant = Instant(0)
 
 
+class Budget(msgspec.Struct, frozen=True):
+    """A limit that runs share. scope: tenant (no name), app or feature; period: day (UTC) or total.
+
+    `id` is unique in the tenant. `taken_micro_usd` is what runs have taken on `day` (days since 1970; 0 for a
+    total), less what they gave back.
+    """
+
+    id: str
+    tenant: str
+    scope: str
+    name: str
+    period: str
+    limit_micro_usd: int
+    set_by: str
+    set_at: Instant
+    day: int = 0
+    taken_micro_usd: int = 0
+
+
+class Taking(msgspec.Struct, frozen=True):
+    """An amount that a run takes from a shared budget, or gives back to it; `day` as in `Budget`."""
+
+    tenant: str
+    budget: str
+    day: int
+    micro_usd: int
+
+
 class ApiKey(msgspec.Struct, frozen=True):
     """A key of a person or program; `mac` is HMAC-SHA-256 of the secret under the deployment's pepper, hex."""
 
@@ -243,7 +271,8 @@ class ApiKey(msgspec.Struct, frozen=True):
 class Unit(msgspec.Struct, frozen=True):
     """What is committed together. `run` and `expected` guard the run's stream (expected 0 opens it).
 
-    `others` are events for streams without expected version (`tenant:ID`, `platform`), in order.
+    `others` are events for streams without expected version (`tenant:ID`, `platform`), in order. What is
+    `taken` must be there, or the unit fails with guard `budget`; what is `returned` is booked in any case.
     """
 
     tenant: str
@@ -260,6 +289,9 @@ class Unit(msgspec.Struct, frozen=True):
     submission: Submission | None = None
     halts: tuple[Halt, ...] = ()
     keys: tuple[ApiKey, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    taken: tuple[Taking, ...] = ()
+    returned: tuple[Taking, ...] = ()
 
 
 class StoredEvent(msgspec.Struct, frozen=True):
@@ -285,7 +317,7 @@ class Ledger(Protocol):
         Raises:
             StaleVersion: The run is not at `expected`.
             Fenced: A moved task is no longer in that state and epoch.
-            GuardFailed: An approval, submission or id was taken by another.
+            GuardFailed: An approval, submission or id was taken by another, or a shared budget holds too little.
         """
         ...
 
@@ -367,6 +399,10 @@ class Views(Protocol):
 
     async def postings(self, tenant: str, run: str) -> Sequence[Posting]:
         """List the cost ledger of a run, oldest first."""
+        ...
+
+    async def budgets(self, tenant: str) -> Sequence[Budget]:
+        """List a tenant's shared budgets, by id."""
         ...
 
     async def keys(self, tenant: str) -> Sequence[ApiKey]:

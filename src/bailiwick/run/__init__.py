@@ -40,9 +40,10 @@ from bailiwick.run.journal import held_step, recorded
 from bailiwick.run.lease import HEARTBEAT_SECONDS, LEASE_SECONDS, MAX_CLAIMS
 from bailiwick.run.naming import node_id
 from bailiwick.run.opening import input_of
+from bailiwick.run.progress import LIMIT, NO_PROGRESS, stalled
 from bailiwick.run.refusals import LeaseLost, NoSuchAction, NotAllowed, OutcomeUnknown
 from bailiwick.run.sight import ContentNeeded, Sight, Start
-from bailiwick.run.state import CONTEXT, PLAN, Call, Run, Step, Wait
+from bailiwick.run.state import CONTEXT, PLAN, Call, Fund, Run, Step, Wait
 from bailiwick.run.states import (
     ANSWERED,
     ENDED,
@@ -67,7 +68,9 @@ __all__ = [
     "HEARTBEAT_SECONDS",
     "INTENT_SEQ",
     "LEASE_SECONDS",
+    "LIMIT",
     "MAX_CLAIMS",
+    "NO_PROGRESS",
     "PASSED",
     "PLAN",
     "SYSTEM_CONTEXT",
@@ -88,6 +91,7 @@ __all__ = [
     "DeadlinePassed",
     "Event",
     "Fail",
+    "Fund",
     "Grant",
     "Journal",
     "LeaseLost",
@@ -135,6 +139,7 @@ __all__ = [
     "output_of",
     "queue_key",
     "recorded",
+    "stalled",
     "state_table",
     "unsettled",
     "values_for",

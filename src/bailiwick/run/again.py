@@ -128,15 +128,18 @@ def _commands(before: Run, events: tuple[Event, ...]) -> Iterator[Command]:
             yield Cancel(by, reason)
         case DeadlinePassed():
             yield PassDeadline()
-        case AllotmentRaised(by=by, amount=amount, moves=moves):
+        case AllotmentRaised(by=by, amount=amount, moves=moves, funds=funds):
             # Money may come for all steps, for one, or for one that is not blocked, such as none of this name.
             for step in ("", *(move.step for move in moves), "?"):
-                yield Resume(by, step, amount)
+                yield Resume(by, step, amount, funds)
         case Quarantined(reason=reason):
             yield Quarantine(reason)
         case QuarantineLifted(by=by):
             raised = events[1] if len(events) > 1 else None
-            yield Resume(by, "", raised.amount if isinstance(raised, AllotmentRaised) else 0)
+            if isinstance(raised, AllotmentRaised):
+                yield Resume(by, "", raised.amount, raised.funds)
+            else:
+                yield Resume(by, "", 0)
         case StepsMoved(moves=moves) if moves:
             yield from _of_step(before, moves[0], first)
         case CallMoved():
@@ -204,6 +207,7 @@ def _of_call(before: Run, event: CallMoved) -> Iterator[Command]:
         tree=call.tree,
         category=call.category,
         reason=call.reason,
+        tokens=call.tokens,
     )
     yield Reconsider(call)
     yield Grant(call.key, by)

@@ -56,6 +56,7 @@ def settle(run: Run, command: Settle, sight: Sight) -> tuple[Event, ...]:
         tree=command.tree if command.state in ANSWERED else "",
         category=command.category,
         reason=command.reason,
+        tokens=command.tokens,
     )
     if command.state is CallState.UNKNOWN:
         return (CallMoved(sight.at, settled, (blocked_unknown(step),)),)

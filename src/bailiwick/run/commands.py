@@ -3,7 +3,7 @@
 import msgspec
 
 from bailiwick.contract import ErrorCategory
-from bailiwick.run.state import Call
+from bailiwick.run.state import Call, Fund
 from bailiwick.run.states import CallState
 
 
@@ -68,7 +68,7 @@ class Journal(msgspec.Struct, frozen=True):
 
 
 class Settle(msgspec.Struct, frozen=True):
-    """The holder reports the outcome of a dispatched action. Money in micro-USD."""
+    """The holder reports the outcome of a dispatched action. Money in micro-USD; `tokens` of a model, all in all."""
 
     key: str
     epoch: int
@@ -79,6 +79,7 @@ class Settle(msgspec.Struct, frozen=True):
     tree: str = ""
     category: ErrorCategory | None = None
     reason: str = ""
+    tokens: int = 0
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -114,11 +115,15 @@ class PassDeadline(msgspec.Struct, frozen=True):
 
 
 class Resume(msgspec.Struct, frozen=True):
-    """A person lets a blocked step (or all of them, when empty) go on, with more money if given (micro-USD)."""
+    """A person lets a blocked step (or all of them, when empty) go on, with more money if given (micro-USD).
+
+    `funds` are the shared budgets that the money is taken from.
+    """
 
     by: str
     step: str = ""
     add: int = 0
+    funds: tuple[Fund, ...] = ()
 
 
 class Quarantine(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ import msgspec
 
 from bailiwick.base import Digest, Instant
 from bailiwick.contract import ErrorCategory
-from bailiwick.run.state import Call, Wait
+from bailiwick.run.state import Call, Fund, Wait
 from bailiwick.run.states import Status, StepStatus
 
 
@@ -67,6 +67,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind",
     environment: dict[str, str] = {}
     catalogue: str = ""
     moves: tuple[Move, ...] = ()
+    funds: tuple[Fund, ...] = ()
 
 
 class StepsMoved(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="steps.moved"):
@@ -123,6 +124,7 @@ class AllotmentRaised(
     by: str
     amount: int
     moves: tuple[Move, ...] = ()
+    funds: tuple[Fund, ...] = ()
 
 
 class Quarantined(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.quarantined"):

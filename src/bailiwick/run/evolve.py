@@ -21,7 +21,8 @@ from bailiwick.run.events import (
     QuarantineLifted,
     StepsMoved,
 )
-from bailiwick.run.state import CONTEXT, Call, Run, Step
+from bailiwick.run.progress import continued, stepped
+from bailiwick.run.state import CONTEXT, Call, Fund, Run, Step
 from bailiwick.run.states import ANSWERED, ENDED, OPEN, UNSETTLED, CallState, StepStatus
 from bailiwick.run.status import counted, derive_status
 
@@ -68,6 +69,7 @@ def _open(event: Created) -> Run:
         deadline=event.deadline,
         allotment=Allotment(limit=event.allotment, reserved=0, spent=0),
         tree=event.tree,
+        funds=event.funds,
     )
 
 
@@ -81,15 +83,17 @@ def _apply(run: Run, event: Event) -> Run:
             return replace(run, cancel_requested=by)
         case DeadlinePassed():
             return replace(run, expired=True)
-        case AllotmentRaised(amount=amount):
+        case AllotmentRaised(amount=amount, funds=funds):
             limit, reserved, spent = run.allotment.limit, run.allotment.reserved, run.allotment.spent
-            return replace(run, allotment=Allotment(limit + amount, reserved, spent))
+            return replace(
+                run, allotment=Allotment(limit + amount, reserved, spent), funds=(*run.funds, *funds)
+            )
         case Quarantined(reason=reason):
             return replace(run, quarantine=reason)
         case QuarantineLifted():
             return replace(run, quarantine="")
         case Closed(status=status, category=category, reason=reason):
-            return replace(run, closed=status, category=category, reason=reason)
+            return replace(run, closed=status, category=category, reason=reason, funds=_given_back(run))
         case _:
             assert_never(event)
 
@@ -98,7 +102,8 @@ def _journal(run: Run, call: Call) -> Run:
     steps = run.steps
     step = steps.get(call.step)
     if step is not None and call.state in (*ANSWERED, CallState.HELD):
-        step = replace(step, claims=0, tree_after=call.tree or step.tree_after)
+        trail = stepped(step.trail, call, run.tree) if call.state in ANSWERED else step.trail
+        step = replace(step, claims=0, tree_after=call.tree or step.tree_after, trail=trail)
         steps = {**steps, step.name: step}
     before = run.calls.get(call.key)
     still_open = tuple(key for key in run.tally.open_calls if key != call.key)
@@ -123,6 +128,19 @@ def _booked(allotment: Allotment, before: Call | None, call: Call) -> Allotment:
         return Allotment(allotment.limit, allotment.reserved - held + call.reserved, allotment.spent)
     cost = call.cost - (before.cost if before is not None else 0)
     return Allotment(allotment.limit, allotment.reserved - held, allotment.spent + cost)
+
+
+def _given_back(run: Run) -> tuple[Fund, ...]:
+    """Give back to the shared budgets what the run did not need; the latest top-up is given back first."""
+    left = run.allotment.limit - run.allotment.spent
+    funds: list[Fund] = []
+    budgets = [fund.budget for fund in run.funds]
+    for at, fund in enumerate(run.funds):
+        later = sum(other.taken for other in run.funds[at + 1 :] if other.budget == fund.budget)
+        overspent = left < 0 and fund.budget not in budgets[:at]
+        back = left if overspent else max(min(left - later, fund.taken), 0)
+        funds.append(replace(fund, returned=back))
+    return tuple(funds)
 
 
 def apply_move(run: Run, move: Move, at: Instant) -> Run:
@@ -154,6 +172,7 @@ def apply_move(run: Run, move: Move, at: Instant) -> Run:
         since=at,
         call=move.call,
         feedback=_feedback(before, move) if new_attempt else before.feedback,
+        trail=continued(before, move.to, at),
     )
     over = move.to in ENDED or step.fallback != before.fallback
     reviewed = (*run.reviewed, move.attests) if move.attests else run.reviewed

@@ -44,4 +44,8 @@ def lift(run: Run, command: Resume, moves: tuple[Move, ...], sight: Sight) -> tu
     if command.add:
         run.allotment.top_up(command.add)
     lifted = QuarantineLifted(sight.at, command.by, moves)
-    return (lifted, AllotmentRaised(sight.at, command.by, command.add)) if command.add else (lifted,)
+    return (
+        (lifted, AllotmentRaised(sight.at, command.by, command.add, (), command.funds))
+        if command.add
+        else (lifted,)
+    )

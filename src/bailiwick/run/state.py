@@ -19,6 +19,22 @@ class Wait(msgspec.Struct, frozen=True, omit_defaults=True):
     ref: str = ""
 
 
+class Trail(msgspec.Struct, frozen=True):
+    """What a step instance has done and learned, over all of its attempts, since a person last let it go on.
+
+    `seen` holds marks of outcomes and of writes, `stale` counts (workspace, action) pairs since something new
+    was seen; `turns` and `tokens` are its models', `calls` all other answered actions, `worked` microseconds
+    in workers' hands.
+    """
+
+    seen: tuple[str, ...] = ()
+    stale: dict[str, int] = {}
+    turns: int = 0
+    tokens: int = 0
+    calls: int = 0
+    worked: int = 0
+
+
 class Step(msgspec.Struct, frozen=True):
     """One step instance.
 
@@ -47,6 +63,7 @@ class Step(msgspec.Struct, frozen=True):
     since: Instant = Instant(0)
     call: str = ""
     feedback: str = ""
+    trail: Trail = Trail()
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,6 +76,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     request to people, "" for none; `terms` the digest of all that an answer to it would cover. `judged` is the
     version of the run that policy saw (0: the one before the event); `generated_prompt` what it was told of
     a model call's instructions.
+    `tokens` is what a model used in its last try.
     """
 
     key: str
@@ -90,6 +108,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     dispatched_at: Instant = Instant(0)
     judged: int = 0
     generated_prompt: bool = False
+    tokens: int = 0
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -106,6 +125,18 @@ class Tally(msgspec.Struct, frozen=True):
     unfinished: int = 0
     failed: str = ""
     open_calls: tuple[str, ...] = ()
+
+
+class Fund(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a run took from a shared budget on a UTC day (days since 1970; 0: a total), and gave back; micro-USD.
+
+    Below zero, `returned` is what the run cost beyond its allotment.
+    """
+
+    budget: str
+    day: int
+    taken: int
+    returned: int = 0
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -146,6 +177,7 @@ class Run(msgspec.Struct, frozen=True):
     reason: str = ""
     updated_at: Instant = Instant(0)
     tally: Tally = Tally()
+    funds: tuple[Fund, ...] = ()
 
     @property
     def ending(self) -> bool:

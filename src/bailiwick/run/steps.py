@@ -124,7 +124,7 @@ def resume(run: Run, plan: Plan, command: Resume, sight: Sight) -> tuple[Event, 
                 raise OutcomeUnknown(run=run.id, step=step.name, key=call.key, capability=call.capability)
         moves.extend(_again(run, plan, step, sight))
     if command.add:
-        return (AllotmentRaised(sight.at, command.by, command.add, tuple(moves)),)
+        return (AllotmentRaised(sight.at, command.by, command.add, tuple(moves), command.funds),)
     return (StepsMoved(sight.at, tuple(moves)),)
 
 

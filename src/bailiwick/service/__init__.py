@@ -1,8 +1,10 @@
 """Floor 5: one module per use case: load, fold, decide, commit; and the gate."""
 
 from bailiwick.service.approving import ApprovalView, Approving
+from bailiwick.service.budgets import Budgets, InvalidScope, ScopeExhausted, taken_on
 from bailiwick.service.catalogue import Catalogue, model_contract
 from bailiwick.service.claiming import keys_of
+from bailiwick.service.halts import Halts, HaltsUnconfirmed, Sharing
 from bailiwick.service.inspecting import Inspecting
 from bailiwick.service.intents import IntentRequest, parse_intent
 from bailiwick.service.keyring import Keyring
@@ -33,14 +35,18 @@ __all__ = [
     "ApprovalAltered",
     "ApprovalView",
     "Approving",
+    "Budgets",
     "Catalogue",
     "DeadlineExpired",
     "Difference",
     "GrantMismatch",
+    "Halts",
+    "HaltsUnconfirmed",
     "Inspecting",
     "IntentRequest",
     "InvalidIntent",
     "InvalidOutcome",
+    "InvalidScope",
     "KeyReused",
     "Keyring",
     "NotFound",
@@ -49,7 +55,9 @@ __all__ = [
     "PolicyDenied",
     "Replayed",
     "RunDetail",
+    "ScopeExhausted",
     "SessionLost",
+    "Sharing",
     "Shown",
     "Signer",
     "Stores",
@@ -63,4 +71,5 @@ __all__ = [
     "parse_intent",
     "replay",
     "shown_of",
+    "taken_on",
 ]

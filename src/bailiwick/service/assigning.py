@@ -74,6 +74,7 @@ class Assigning:
         if doomed(run, entry.plan):
             session.tell(Notice(task, step.epoch, "cancel", "the run is ending"))
         wanted = capability_of(run, entry.plan, step)
+        await self._halts.confirm()
         halt = self._halts.stopping(run, wanted, wanted)
         if halt is not None:
             await self._park(held, session, halt)

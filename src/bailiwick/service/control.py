@@ -3,16 +3,21 @@
 from bailiwick.base import Json, canonical, digest_of
 from bailiwick.plan import Plan
 from bailiwick.policy import Permission, Principal, require
+from bailiwick.ports import GuardFailed
 from bailiwick.run import CallState, Cancel, Resolve, Resume, Run
+from bailiwick.service.budgets import Budgets
 from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.runs import Runs
+
+_MAX_TAKES = 4
 
 
 class Control:
     """Named acts on a run."""
 
-    def __init__(self, *, runs: Runs) -> None:
+    def __init__(self, *, runs: Runs, budgets: Budgets) -> None:
         self._runs = runs
+        self._budgets = budgets
 
     async def cancel(self, principal: Principal, run: str, reason: str = "") -> Run:
         """Ask a run to end; it is canceled once nothing of it runs.
@@ -29,9 +34,22 @@ class Control:
         Raises:
             NotAllowed: Nothing is blocked.
             OutcomeUnknown: An action's outcome must be resolved first.
+            ScopeExhausted: A shared budget holds less than is to be added.
         """
         require(principal, Permission.RUNS_RESUME)
-        return await self._act(principal, run, Resume(principal.name, step, add_micro_usd))
+        if add_micro_usd <= 0:
+            return await self._act(principal, run, Resume(principal.name, step, add_micro_usd))
+        for attempt in range(_MAX_TAKES):
+            state = (await self._runs.entry(principal.tenant, run)).run
+            funds = await self._budgets.funds(
+                state.tenant, app=state.app, feature=state.feature, amount=add_micro_usd
+            )
+            try:
+                return await self._act(principal, run, Resume(principal.name, step, add_micro_usd, funds))
+            except GuardFailed as failed:
+                if failed.facts["guard"] != "budget" or attempt + 1 == _MAX_TAKES:
+                    raise
+        raise AssertionError("the loop returns or raises")
 
     async def resolve(
         self, principal: Principal, run: str, key: str, *, done: bool, output: Json = None, reason: str = ""

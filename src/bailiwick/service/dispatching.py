@@ -47,7 +47,8 @@ def budget_fault(run: Run, before: Call | None, estimate: int) -> str:
     try:
         replace(run.allotment, reserved=run.allotment.reserved - aside).reserve(estimate)
     except BudgetExhausted as exhausted:
-        return f"budget exhausted: {exhausted.message}; raise it: bailiwick runs resume {run.id} --add-usd AMOUNT"
+        remedy = f"an operator may raise it: bailiwick runs resume {run.id} --add-usd AMOUNT"
+        return f"budget exhausted: {exhausted.message}; {remedy}"
     return ""
 
 

@@ -22,7 +22,7 @@ from bailiwick.run import (
 from bailiwick.service.assigning import Assigning
 from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.dispatching import held
-from bailiwick.service.halts import Halts
+from bailiwick.service.halts import Halts, HaltsUnconfirmed
 from bailiwick.service.planned import check_planned
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Sessions, WorkerSession, actor_of
@@ -88,7 +88,10 @@ class Finishing:
                     continue
                 if step.session == session.id and step.status is StepStatus.RUNNING:
                     session.extend(after.id)
-                    return await self._assigning.assign(after, step, session)
+                    try:
+                        return await self._assigning.assign(after, step, session)
+                    except HaltsUnconfirmed:
+                        self._sessions.abandon(session, after.id, name)
         return None
 
     def _offer(self, session: WorkerSession, run: Run) -> Offer:

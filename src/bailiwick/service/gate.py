@@ -11,7 +11,7 @@ from bailiwick.contract import EffectClass, ErrorCategory, Kind
 from bailiwick.plan import Plan
 from bailiwick.policy import Verdict, VerdictKind
 from bailiwick.ports import Dispatch, Parked, Proposal, Recorded
-from bailiwick.run import Call, CallState, Journal, Park, Run, Step, doomed, recorded
+from bailiwick.run import Call, CallState, Journal, Park, Run, Settle, Step, doomed, recorded, stalled
 from bailiwick.service.acting import agent_of
 from bailiwick.service.actions import Action, Actions
 from bailiwick.service.changes import Change, Extra, Record
@@ -49,6 +49,7 @@ class Gate:
         self._actions = actions
         self._halts = halts
         self._free: dict[tuple[str, str], dict[str, Free]] = {}
+        self._withheld: set[str] = set()
 
     async def act(self, proposal: Proposal, session: str) -> Answer:
         """Bring a proposed action before the gate.
@@ -58,6 +59,7 @@ class Gate:
 
         Raises:
             LeaseLost: The step is no longer the caller's.
+            HaltsUnconfirmed: Nobody knows whether a halt stands; ask again.
         """
         turn = Turn()
 
@@ -68,11 +70,28 @@ class Gate:
 
         while True:
             with self._halts.passing():
+                await self._halts.confirm()
                 await self._runs.change(proposal.tenant, proposal.run, consider)
-                if turn.answer is not None:
+                if turn.answer is not None and await self._may_go(turn.answer):
                     return turn.answer
-            assert turn.wait is not None, "without an answer there is something to wait for"
-            await turn.wait.wait()
+            if turn.wait is not None:
+                await turn.wait.wait()
+
+    async def _may_go(self, answer: Answer) -> bool:
+        """Look at the halts of a shared store once more after the commit, however long that took.
+
+        A dispatch that may not go is withheld: nobody has seen it, so what becomes of it is decided anew.
+        """
+        if not self._halts.shared or not isinstance(answer, Dispatch):
+            return True
+        self._withheld.add(answer.key)
+        await self._halts.confirm()
+        entry = await self._runs.entry(answer.tenant, answer.run)
+        agent = agent_of(entry.plan, entry.run.steps[answer.step])
+        if self._halts.known(entry.run, agent, answer.capability) is not None:
+            return False
+        self._withheld.discard(answer.key)
+        return True
 
     async def _consider(self, run: Run, plan: Plan, proposal: Proposal, session: str) -> Turn:
         step = held(run, proposal.step, proposal.epoch, session)
@@ -86,6 +105,8 @@ class Gate:
             return Turn(await self.answer(run, known))
         before = run.calls.get(action.key)
         if before is not None and before.state is CallState.INTENDED and before.epoch == step.epoch:
+            if action.key in self._withheld:
+                return self._withheld_one(run, plan, step, action, before)
             # The same effect is on its way in the same hands: whoever asks again gets that outcome.
             return Turn(wait=self._runs.stirring(run.id))
         turn = self._decide(run, plan, step, action)
@@ -101,6 +122,10 @@ class Gate:
         verdict = self._runs.bundle.decide(request_of(run, plan, step, action, contracts))
         before = run.calls.get(action.key)
         call = self._call(run, step, action, verdict)
+        reads = len(self.reading(run.id, step.name))
+        stuck = stalled(run, plan, step, call, self._runs.world.now(), unjournaled=reads)
+        if stuck:
+            return _parked(step, stuck)
         if before is not None and before.state is CallState.INTENDED:
             return self._again(
                 run,
@@ -124,6 +149,15 @@ class Gate:
                 return self._let(run, step, action, call)
             case _:
                 assert_never(verdict.effect)
+
+    def _withheld_one(self, run: Run, plan: Plan, step: Step, action: Action, before: Call) -> Turn:
+        """A dispatch that nobody has seen goes out now, or is closed as lost, at no cost: it was never sent."""
+        halt = self._halts.stopping(run, agent_of(plan, step), action.contract.ref)
+        if halt is None:
+            return Turn(dispatch_of(run, step, action, before.tries))
+        self._withheld.discard(action.key)
+        lost = Settle(before.key, step.epoch, CallState.LOST, reason=f"never sent: {halt}")
+        return Turn(change=Change(lost, Record("platform:gate"), Extra(payload={"outcome": None})))
 
     def _again(
         self, run: Run, step: Step, action: Action, call: Call, before: Call, verdict: Verdict

@@ -6,7 +6,7 @@ from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
 from bailiwick.policy import Verdict, VerdictKind
 from bailiwick.ports import Approval, ApprovalState, Dispatch, GuardFailed, MoveApproval
-from bailiwick.run import Call, CallState, Journal, Park, Release, Run, Step, doomed
+from bailiwick.run import Call, CallState, Journal, Park, Release, Run, Settle, Step, doomed
 from bailiwick.service.acting import agent_of
 from bailiwick.service.actions import Action, Actions
 from bailiwick.service.changes import Change, Extra, Record
@@ -53,7 +53,26 @@ class Granting:
         except GuardFailed:
             await self._overtaken(tenant, run_id, step_name, epoch, session)
             return None
+        if dispatch is not None and self._halts.shared:
+            return await self._still(dispatch)
         return dispatch
+
+    async def _still(self, dispatch: Dispatch) -> Dispatch | None:
+        """Look at the halts of a shared store once more after the commit; what may not go was never sent."""
+        await self._halts.confirm()
+        halt: str | None = None
+
+        async def consider(run: Run, plan: Plan) -> Change | None:
+            nonlocal halt
+            step = run.steps[dispatch.step]
+            halt = self._halts.known(run, agent_of(plan, step), dispatch.capability)
+            if halt is None:
+                return None
+            lost = Settle(dispatch.key, dispatch.epoch, CallState.LOST, reason=f"never sent: {halt}")
+            return Change(lost, _RECORD, Extra(payload={"outcome": None}))
+
+        await self._runs.change(dispatch.tenant, dispatch.run, consider)
+        return dispatch if halt is None else None
 
     async def _decide(self, run: Run, plan: Plan, step: Step) -> Change:
         if doomed(run, plan):

@@ -1,9 +1,11 @@
 """The kill switch: what is halted, who is stopped by it, and how a halt is set and lifted."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
+import msgspec
 import structlog
 from msgspec.structs import replace
 
@@ -16,6 +18,7 @@ from bailiwick.service.refusals import NotFound
 
 log = structlog.get_logger("bailiwick.halts")
 HALTED = "halted: "
+MAX_AGE_SECONDS = 0.5
 SCOPES = ("platform", "tenant", "app", "workflow", "agent", "tool", "model", "run")
 
 
@@ -34,13 +37,59 @@ class InvalidHalt(Refusal):
         )
 
 
-class Halts:
-    """The halts in force, in memory; every change goes through here and is committed before it is acknowledged.
+class NotTheOperator(Refusal):
+    """The platform belongs to the deployment: an admin of another tenant cannot stop everybody."""
 
+    code: ClassVar[str] = "not_the_operator"
+    category: ClassVar[Category] = Category.FORBIDDEN
+
+    def __init__(self, principal: Principal) -> None:
+        super().__init__(
+            f"{principal.name} is no admin of the tenant that operates this deployment",
+            remedy="halt your own tenant: bailiwick halts set tenant; or ask the deployment's operators",
+            principal=principal.id,
+        )
+
+
+class HaltsUnconfirmed(Refusal):
+    """Nobody knows whether a halt was set elsewhere: the view of the halts is too old, so nothing starts."""
+
+    code: ClassVar[str] = "halts_unconfirmed"
+    category: ClassVar[Category] = Category.UNAVAILABLE
+
+    def __init__(self, age: float) -> None:
+        super().__init__(
+            f"the halts were last read {age:.1f} s ago, which is too long to let anything start",
+            remedy="repeat; it works again as soon as the database answers",
+            age_ms=round(age * 1000),
+        )
+
+
+class Sharing(msgspec.Struct, frozen=True):
+    """How a deployment shares its store and its kill switch.
+
+    `operators` is the tenant whose admins speak for the whole deployment (empty: nobody does); `shared` says
+    that other processes change the store too; `ticks` is a monotonic clock in seconds, the event loop's when None.
+    """
+
+    operators: str = ""
+    shared: bool = False
+    ticks: Callable[[], float] | None = None
+
+
+class Halts:
+    """The halts in force, in memory; a change is committed before it is acknowledged.
+
+    Where one process owns the store every change goes through here. Where the store is shared, `refresh` reads
+    the changes of others, and nothing starts while what was read is older than `MAX_AGE_SECONDS`.
     `on_set` and `on_lift` are awaited before a change is acknowledged: they stop and resume what it concerns.
     """
 
-    def __init__(self, *, ledger: Ledger, views: Views, world: World) -> None:
+    def __init__(self, *, ledger: Ledger, views: Views, world: World, sharing: Sharing | None = None) -> None:
+        self._sharing = sharing if sharing is not None else Sharing()
+        self._confirmed = float("-inf")
+        self._setting: dict[str, Halt] = {}
+        self._edition = 0
         self._ledger = ledger
         self.views = views
         self._world = world
@@ -63,18 +112,81 @@ class Halts:
 
     async def load(self) -> None:
         """Read the halts in force from the ledger."""
-        self._active = {halt.id: halt for halt in await self._ledger.halts()}
+        while True:
+            asked_at, edition = self._ticks(), self._edition
+            found = {halt.id: halt for halt in await self._ledger.halts()}
+            if edition == self._edition:  # what was changed here meanwhile may not be in what was read
+                break
+        self._active = found | self._setting
+        self._confirmed = max(self._confirmed, asked_at)
+
+    async def refresh(self) -> int:
+        """Read what other processes have set and lifted, and act on it; answer how many changes there were."""
+        before = self._active
+        await self.load()
+        new = [id for id in self._active if id not in before]
+        gone = [halt for id, halt in before.items() if id not in self._active]
+        if new and self.on_set is not None:
+            await self.on_set()
+        for halt in gone:
+            if self.on_lift is not None:
+                await self.on_lift(halt)
+        return len(new) + len(gone)
+
+    async def confirm(self) -> None:
+        """Make sure that the view of the halts is fresh, before something starts.
+
+        Raises:
+            HaltsUnconfirmed: The database does not answer; nothing may start.
+        """
+        if self._age() <= MAX_AGE_SECONDS:
+            return
+        try:
+            await self.refresh()
+        except Refusal as refusal:
+            raise HaltsUnconfirmed(min(self._age(), 1e6)) from refusal
+        self.require_fresh()
+
+    def require_fresh(self) -> None:
+        """Refuse to let anything start on an old view of the halts.
+
+        Raises:
+            HaltsUnconfirmed: The store is shared, and was not read for too long.
+        """
+        age = self._age()
+        if age > MAX_AGE_SECONDS:
+            raise HaltsUnconfirmed(min(age, 1e6))
+
+    def _age(self) -> float:
+        return self._ticks() - self._confirmed if self._sharing.shared else 0.0
+
+    def _ticks(self) -> float:
+        return self._sharing.ticks() if self._sharing.ticks is not None else asyncio.get_running_loop().time()
 
     def any_active(self) -> bool:
-        """Whether any halt is in force."""
-        return bool(self._active)
+        """Whether any halt is in force, as far as is known: an old view may hide one."""
+        return bool(self._active) or self._age() > MAX_AGE_SECONDS
 
     def list(self, tenant: str) -> list[Halt]:
         """List the halts in force that concern a tenant."""
         return [halt for halt in self._active.values() if halt.tenant == tenant or halt.scope == "platform"]
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may set and lift halts."""
+        return self._sharing.shared
+
     def stopping(self, run: Run, agent: str, capability: str) -> str | None:
-        """Say why an action may not start now; None when nothing stops it."""
+        """Say why an action may not start now; None when nothing stops it.
+
+        Raises:
+            HaltsUnconfirmed: Nobody can say.
+        """
+        self.require_fresh()
+        return self.known(run, agent, capability)
+
+    def known(self, run: Run, agent: str, capability: str) -> str | None:
+        """Name the halt that concerns an action, of those that are known here, however old the view is."""
         if not self._active:
             return None
         names = {
@@ -97,7 +209,7 @@ class Halts:
         """Stop everything in a scope. After this returns no action there starts.
 
         Raises:
-            Forbidden: The role does not include it; platform and tenant need an admin.
+            Forbidden: The role does not include it; the platform needs an admin of the deployment's own tenant.
             InvalidHalt: There is no such scope, or the target is missing.
         """
         require(principal, Permission.HALTS_SET)
@@ -105,6 +217,8 @@ class Halts:
             raise InvalidHalt(scope, target)
         if scope == "platform":
             require(principal, Permission.HALTS_LIFT)
+            if principal.tenant != self._sharing.operators:
+                raise NotTheOperator(principal)
         halt = Halt(
             id=self._world.new_id("hlt"),
             tenant=principal.tenant,
@@ -114,8 +228,13 @@ class Halts:
             set_by=principal.name,
             set_at=self._world.now(),
         )
-        self._active[halt.id] = halt  # first in memory: from here on nothing passes the gate
-        await self._write(halt, "halt.set", principal)
+        # First in memory: from here on nothing passes the gate, also if the store is read before it is written.
+        self._setting[halt.id] = self._active[halt.id] = halt
+        try:
+            await self._write(halt, "halt.set", principal)
+        finally:
+            self._setting.pop(halt.id, None)
+            self._edition += 1
         await self.settle()
         log.warning("halt.set", halt=halt.id, scope=scope, target=target, by=principal.name)
         if self.on_set is not None:
@@ -135,6 +254,7 @@ class Halts:
         lifted = replace(halt, lifted_by=principal.name, lifted_at=Instant(self._world.now()))
         await self._write(lifted, "halt.lifted", principal)
         self._active.pop(id, None)
+        self._edition += 1
         log.warning("halt.lifted", halt=id, by=principal.name)
         if self.on_lift is not None:
             await self.on_lift(lifted)

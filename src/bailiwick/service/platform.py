@@ -34,6 +34,7 @@ from bailiwick.service.actions import Actions
 from bailiwick.service.activating import Activating
 from bailiwick.service.approving import Approving
 from bailiwick.service.assigning import Assigning
+from bailiwick.service.budgets import Budgets
 from bailiwick.service.catalogue import Catalogue
 from bailiwick.service.changes import Record
 from bailiwick.service.claiming import Claiming
@@ -42,7 +43,7 @@ from bailiwick.service.control import Control
 from bailiwick.service.finishing import Finishing
 from bailiwick.service.gate import Gate
 from bailiwick.service.granting import Granting
-from bailiwick.service.halts import Halts
+from bailiwick.service.halts import Halts, Sharing
 from bailiwick.service.keyring import Keyring
 from bailiwick.service.lifting import Lifting
 from bailiwick.service.reading import Reading
@@ -89,11 +90,12 @@ class Platform:
         signer: Signer,
         pepper: bytes,
         witnesses: tuple[Witness, ...] = (),
+        sharing: Sharing | None = None,
     ) -> None:
         self.catalogue = catalogue
         self.streams = Streams()
         self.observers: list[Observer] = []
-        self.halts = Halts(ledger=stores.ledger, views=stores.views, world=world)
+        self.halts = Halts(ledger=stores.ledger, views=stores.views, world=world, sharing=sharing)
         self.runs = Runs(
             ledger=stores.ledger,
             views=stores.views,
@@ -144,6 +146,7 @@ class Platform:
 
     def _serve_people(self, stores: Stores, world: World, pepper: bytes) -> None:
         """Put together what people ask for through the doors."""
+        self.budgets = Budgets(ledger=stores.ledger, views=stores.views, world=world)
         self.lifting = Lifting(runs=self.runs, views=stores.views, halts=self.halts)
         self.halts.on_set = self.sessions.tell_halted
         self.halts.on_lift = self.lifting.release
@@ -153,9 +156,10 @@ class Platform:
             catalogue=self.catalogue,
             sessions=self.sessions,
             halts=self.halts,
+            budgets=self.budgets,
             world=world,
         )
-        self.control = Control(runs=self.runs)
+        self.control = Control(runs=self.runs, budgets=self.budgets)
         self.activating = Activating(
             runs=self.runs, ledger=stores.ledger, blobs=stores.blobs, halts=self.halts, world=world
         )

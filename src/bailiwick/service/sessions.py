@@ -9,7 +9,7 @@ from bailiwick.ports import Frame, Hello, Notice, Queue, Session, World
 from bailiwick.run import HEARTBEAT_SECONDS, LEASE_SECONDS, Run, Step, StepStatus, capability_of, doomed
 from bailiwick.service.changes import Record
 from bailiwick.service.gate import Gate
-from bailiwick.service.halts import Halts
+from bailiwick.service.halts import HALTED, Halts
 from bailiwick.service.refusals import SessionLost
 from bailiwick.service.rows import task_id
 from bailiwick.service.runs import Runs
@@ -207,6 +207,9 @@ class Sessions:
         if record.actor != actor_of(session.id):
             what = "timeout" if now.category is ErrorCategory.TIMEOUT else "lost"
             session.tell(Notice(task, old.epoch, what, now.reason or f"the step is {now.status}"))
+        elif now.status is StepStatus.BLOCKED and now.reason.startswith(HALTED):
+            # One call met the halt at the gate; its neighbours that are on their way must hear of it too.
+            session.tell(Notice(task, old.epoch, "halt", now.reason))
 
     def _tell_run(self, run: Run, reason: str) -> None:
         for session in self._open.values():
@@ -230,7 +233,7 @@ class Sessions:
         calls = (run.calls[key] for key in run.tally.open_calls)
         going = [call.capability for call in calls if call.step == held.step and call.epoch == held.epoch]
         for capability in (agent, *going, *self._gate.reading(held.run, held.step)):
-            reason = self._halts.stopping(run, agent, capability)
+            reason = self._halts.known(run, agent, capability)
             if reason is not None:
                 return reason
         return None

@@ -84,6 +84,7 @@ class Settling:
             tree=outcome.tree,
             category=outcome.category,
             reason=outcome.reason or late,
+            tokens=usage.input_tokens + usage.output_tokens if (usage := outcome.usage) else 0,
         )
         posting = posting_of(self._runs.world, run, plan, call, outcome, cost)
         payload = _payload(run.allotment, outcome, cost)
@@ -97,6 +98,10 @@ class Settling:
         if outcome.state == CallState.UNKNOWN:
             return 0, False
         unsent = outcome.state != CallState.DONE and outcome.tries == 0
+        used = outcome.usage
+        silent = used is not None and outcome.tries > 0 and used.input_tokens + used.output_tokens <= 0
+        if call.model and silent and outcome.state != CallState.FAILED:
+            return call.reserved, True  # it was answered or cut off: no provider did that for nothing
         if call.model and outcome.usage is not None:
             price = self._prices.price(call.model, self._runs.world.now(), outcome.usage.input_tokens)
             guessed = outcome.usage.source != "reported" or price.estimated

@@ -11,6 +11,7 @@ from bailiwick.plan import Plan, compile_workflow, plan_digest
 from bailiwick.policy import ActionKind, ActionRequest, Permission, Principal, VerdictKind, require
 from bailiwick.ports import Draft, GuardFailed, Ledger, Submission, Unit, World
 from bailiwick.run import Created, Offer, Run, StepStatus
+from bailiwick.service.budgets import Budgets, ScopeExhausted
 from bailiwick.service.catalogue import AppEntry, Catalogue
 from bailiwick.service.changes import Extra, Record
 from bailiwick.service.halts import Halts
@@ -24,6 +25,7 @@ MAX_DEADLINE_SECONDS = 90 * 86_400
 ENVIRONMENT = ("region", "scope")
 MAX_ENVIRONMENT_LABEL = 64
 _MICROSECONDS = 1_000_000
+_MAX_TAKES = 4
 
 
 class Submitting:
@@ -37,9 +39,11 @@ class Submitting:
         catalogue: Catalogue,
         sessions: Sessions,
         halts: Halts,
+        budgets: Budgets,
         world: World,
     ) -> None:
         self._runs = runs
+        self._budgets = budgets
         self._sessions = sessions
         self._halts = halts
         self._ledger = ledger
@@ -56,6 +60,7 @@ class Submitting:
             InvalidIntent, InvalidBudget, DeadlineExpired, PlanRefused, UnknownConstraint, NotFound,
             PolicyDenied: The intent is refused; nothing but the refusal was written.
             KeyReused: The key came with another request before.
+            ScopeExhausted: A shared budget holds less than the intent asks for.
         """
         require(principal, Permission.RUNS_SUBMIT)
         fingerprint = digest_of(canonical(msgspec.to_builtins(intent)))
@@ -71,13 +76,35 @@ class Submitting:
         submission = Submission(principal.tenant, key, fingerprint, opening.run) if key else None
         extra = Extra(payload={"intent": self._recorded(intent)}, submission=submission)
         record = Record(f"user:{principal.name}", cause=f"key:{key}" if key else "")
-        try:
-            return await self._open(opening, plan, extra, record)
-        except GuardFailed:
-            found = await self._earlier(principal.tenant, key, fingerprint)
-            if found is None:
+        for attempt in range(_MAX_TAKES):
+            try:
+                funded = await self._funded(opening)
+            except ScopeExhausted as exhausted:
+                # The same key may have taken what was left: then that run is the answer.
+                earlier = await self._earlier(principal.tenant, key, fingerprint) if key else None
+                if earlier is not None:
+                    return earlier
+                names = ("scope", "name", "period", "left", "asked")
+                facts = {name: exhausted.facts[name] for name in names}
+                await self._refuse(principal, intent, {"code": exhausted.code, **facts})
                 raise
-            return found
+            try:
+                return await self._open(funded, plan, extra, record)
+            except GuardFailed as failed:
+                earlier = await self._earlier(principal.tenant, key, fingerprint) if key else None
+                if earlier is not None:
+                    return earlier
+                # Another run was faster: what is left of the budget has to be looked at again.
+                if failed.facts["guard"] != "budget" or attempt + 1 == _MAX_TAKES:
+                    raise
+        raise AssertionError("the loop returns or raises")
+
+    async def _funded(self, opening: Created) -> Created:
+        """Name the shared budgets that the run takes its allotment from."""
+        funds = await self._budgets.funds(
+            opening.tenant, app=opening.app, feature=opening.feature, amount=opening.allotment
+        )
+        return msgspec.structs.replace(opening, funds=funds)
 
     async def _open(self, opening: Created, plan: Plan, extra: Extra, record: Record) -> Run:
         """Create the run; an idle worker of this process takes its first step in the same unit."""
@@ -173,18 +200,22 @@ class Submitting:
         )
         if verdict.effect is VerdictKind.ALLOW:
             return
+        why = {"policies": list(verdict.policies), "policy_version": verdict.version}
+        await self._refuse(principal, intent, why)
+        raise PolicyDenied(verdict.policies, verdict.reasons, verdict.version)
+
+    async def _refuse(self, principal: Principal, intent: IntentRequest, why: dict[str, Any]) -> None:
+        """Record the refusal of an intent that was well-formed."""
         fields = {
             "kind": "intent.refused",
             "at": self._world.now(),
             "actor": f"user:{principal.name}",
             "app": intent.app,
             "workflow": intent.workflow,
-            "policies": list(verdict.policies),
-            "policy_version": verdict.version,
+            **why,
         }
         stream = f"tenant:{principal.tenant}"
         await self._ledger.commit(Unit(tenant=principal.tenant, others=((stream, Draft(fields)),)))
-        raise PolicyDenied(verdict.policies, verdict.reasons, verdict.version)
 
     def _new_trace(self) -> str:
         """Begin a W3C trace (Trace Context level 2: sampled, random id)."""

@@ -6,8 +6,8 @@ import msgspec
 
 from bailiwick.contract import EffectClass
 from bailiwick.plan import Plan
-from bailiwick.ports import Draft, Unit, World
-from bailiwick.run import CallMoved, Event, Run
+from bailiwick.ports import Draft, Taking, Unit, World
+from bailiwick.run import CallMoved, Event, Fund, Run
 from bailiwick.service.changes import Extra, Record
 from bailiwick.service.rows import head_row, task_rows
 
@@ -51,7 +51,21 @@ def unit_of(
         moved_approvals=extra.moved_approvals,
         postings=extra.postings,
         submission=extra.submission,
+        taken=_takings(before, after, taken=True),
+        returned=_takings(before, after, taken=False),
     )
+
+
+def _takings(before: Run | None, after: Run, *, taken: bool) -> tuple[Taking, ...]:
+    """Name what a change takes from shared budgets, or gives back to them."""
+    known = before.funds if before is not None else ()
+    found: list[Taking] = []
+    for at, fund in enumerate(after.funds):
+        earlier = known[at] if at < len(known) else Fund(fund.budget, fund.day, 0)
+        amount = fund.taken - earlier.taken if taken else fund.returned - earlier.returned
+        if amount:
+            found.append(Taking(after.tenant, fund.budget, fund.day, amount))
+    return tuple(found)
 
 
 def _drafts(

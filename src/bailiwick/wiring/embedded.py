@@ -15,7 +15,7 @@ from bailiwick.policy import Role, build_bundle, stacked
 from bailiwick.ports import SandboxStatus, WorkerPort
 from bailiwick.run import SYSTEM_CONTEXT
 from bailiwick.sandbox import BubblewrapSandbox, default_cache_dir
-from bailiwick.service import Catalogue, Platform, Stores, keys_of
+from bailiwick.service import Catalogue, Platform, Sharing, Stores, keys_of
 from bailiwick.stores import SqliteStore, open_store
 from bailiwick.telemetry import MeasuredLedger, MeasuredPort, Metrics
 from bailiwick.wiring.compiler import run_policy_compiler
@@ -95,7 +95,9 @@ class Embedded:
         """List what the keeper looks after."""
         recovering, sequencing = self.platform.recovering, self.platform.sequencing
         activating, redeciding = self.platform.activating, self.platform.redeciding
+        shared = (Duty("halts", self.platform.halts.refresh, 0.2),) if self.platform.halts.shared else ()
         return (
+            *shared,
             Duty("reap", recovering.reap, 2.0),
             Duty("time-out", recovering.time_out, 1.0),
             Duty("deadlines", recovering.pass_deadlines, 1.0),
@@ -139,6 +141,7 @@ def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox) -
             signer=signer,
             pepper=keys.pepper,
             witnesses=tuple(witness_at(place, lambda: signer.vkeys) for place in settings.witnesses),
+            sharing=Sharing(operators=settings.tenant),
         )
     except BaseException:
         store.close()

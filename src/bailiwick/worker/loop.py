@@ -18,6 +18,10 @@ _FINISH = "Most of this run's budget is spent. Begin nothing new: finish what yo
 _LAST_TURN = "This is your last turn: call no more tools, and give your final answer now."
 
 
+class _CutOff(Exception):
+    """The answer was cut off while it streamed: it could not have been accepted any more."""
+
+
 class AgentLoop:
     """Runs one attempt of a platform-run agent; resumed, its recorded calls answer it."""
 
@@ -48,7 +52,11 @@ class AgentLoop:
                 messages.append(Message("user", _FINISH))
             if turn == self._agent.max_turns - 1 and turn > 0:
                 messages.append(Message("user", _LAST_TURN))
-            reply = await self._ask(messages, output_schema)
+            try:
+                reply = await self._ask(messages, output_schema)
+            except _CutOff as cut:
+                messages.append(self._repair(Checked((), (str(cut),))))
+                continue
             messages.append(reply.message)
             if reply.message.tool_uses:
                 for use in reply.message.tool_uses:
@@ -79,6 +87,8 @@ class AgentLoop:
             )
         except CallRefused as refused:
             category = ErrorCategory(refused.category)
+            if category is ErrorCategory.INVALID_OUTPUT:
+                raise _CutOff(refused.reason) from refused
             raise StepFailed(category, f"model {self._agent.model}: {refused.reason}") from refused
 
     async def _call(self, use: ToolUse) -> Message:

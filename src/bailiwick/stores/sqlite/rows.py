@@ -12,6 +12,7 @@ from bailiwick.ports import (
     MoveApproval,
     MoveTask,
     RunHead,
+    Taking,
     Task,
     TaskState,
 )
@@ -97,6 +98,16 @@ def key_row(key: ApiKey) -> Row:
         key.created_at,
         key.revoked_at,
     )
+
+
+def taking_row(taking: Taking) -> Row:
+    """Lay out `take_budget`."""
+    return (taking.day, taking.micro_usd, taking.tenant, taking.budget)
+
+
+def returning_row(taking: Taking) -> Row:
+    """Lay out `return_budget`."""
+    return (taking.micro_usd, taking.tenant, taking.budget, taking.day)
 
 
 def to_task(row: Row) -> Task:

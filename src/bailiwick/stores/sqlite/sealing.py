@@ -239,6 +239,19 @@ def _side_rows(sealed: Sealed, unit: Unit) -> None:
         sealed.add("upsert_halt", [lay.as_row(halt) for halt in unit.halts])
     if unit.keys:
         sealed.add("upsert_key", [lay.key_row(key) for key in unit.keys])
+    _budget_rows(sealed, unit)
+
+
+def _budget_rows(sealed: Sealed, unit: Unit) -> None:
+    for budget in unit.budgets:
+        _own(unit.tenant, budget.tenant)
+        sealed.add("upsert_budget", [lay.as_row(budget)])
+    for taking in unit.taken:
+        _own(unit.tenant, taking.tenant)
+        sealed.add("take_budget", [lay.taking_row(taking)])
+    for taking in unit.returned:
+        _own(unit.tenant, taking.tenant)
+        sealed.add("return_budget", [lay.returning_row(taking)])
 
 
 def _own(tenant: str, row_tenant: str) -> None:

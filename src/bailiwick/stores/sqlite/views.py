@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from bailiwick.ports import ApiKey, Approval, Posting, RunHead
+from bailiwick.ports import ApiKey, Approval, Budget, Posting, RunHead
 from bailiwick.stores.sqlite.reading import Reads
 from bailiwick.stores.sqlite.rows import to_approval, to_key, to_run
 
@@ -54,6 +54,10 @@ class SqliteViews:
     async def postings(self, tenant: str, run: str) -> Sequence[Posting]:
         """List the cost ledger of a run, oldest first."""
         return await self._reads.scan("select_postings", (tenant, run), lambda row: Posting(*row))
+
+    async def budgets(self, tenant: str) -> Sequence[Budget]:
+        """List a tenant's shared budgets, by id."""
+        return [Budget(*row) for row in self._reads.few("select_budgets", (tenant,))]
 
     async def keys(self, tenant: str) -> Sequence[ApiKey]:
         """List API keys, revoked ones too; tenant empty: of all tenants (for the door)."""
