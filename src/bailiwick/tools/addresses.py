@@ -11,7 +11,9 @@ from bailiwick.base import Category, Refusal
 
 MAX_URL = 2048
 _PORTS = {"https": 443, "http": 80}
-_URL = re.compile(r"(?P<scheme>https?)://(?P<place>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?:#.*)?", re.IGNORECASE)
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<place>[^/?#]*)(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?:#.*)?", re.IGNORECASE
+)
 _PLACE = re.compile(
     r"(?:\[(?P<six>[0-9a-fA-F:.]{2,45})\]|(?P<name>[A-Za-z0-9.-]{1,253}))(?::(?P<port>[0-9]{1,5}))?"
 )
