@@ -10,7 +10,7 @@ BODIES = {
     "/v1/halts": {"scope": "app", "target": "elsewhere", "reason": "drill"},
 }
 PLACES = ("id", "digest")
-FREE = ("status", "app", "limit", "cursor", "after", "run", "event", "state")
+FREE = ("status", "app", "limit", "cursor", "after", "run", "event", "state", "old")
 
 
 def absent_like(id: str) -> str:
