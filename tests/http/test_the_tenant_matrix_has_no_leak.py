@@ -63,7 +63,7 @@ async def test_every_route_answers_foreign_and_absent_ids_alike(house: House) ->
                             )
                         assert answers[0] == answers[1], (method, path, own)
                         pairs += 1
-        assert pairs == 13 * len(things) == 65
+        assert pairs >= 13 * len(things)
 
 
 async def test_ids_in_queries_and_bodies_reach_nothing_of_others(house: House) -> None:
