@@ -47,8 +47,10 @@ from bailiwick.service import (
 from bailiwick.stores import SqliteStore, open_inspector, open_store
 from bailiwick.tools import (
     Credentials,
+    Egress,
     FileTools,
     GitTools,
+    HttpTools,
     Redactor,
     Repositories,
     Tools,
@@ -168,6 +170,7 @@ class System:
         *shops: Shop,
         models: ModelHost | None = None,
         repositories: Mapping[str, Path] | None = None,
+        egress: Egress | None = None,
     ) -> None:
         self.folder = folder
         self.bundle = bundle
@@ -176,6 +179,7 @@ class System:
         self.world = TestWorld(self.clock)
         self._models = models if models is not None else NoModels()
         self._repositories = repositories if repositories is not None else {}
+        self._egress = egress if egress is not None else Egress()
         self._working: list[asyncio.Task[None]] = []
         self.workers: list[Worker] = []
         self._changed = asyncio.Event()
@@ -206,7 +210,19 @@ class System:
         ]
         scratch = self.folder / "scratch"
         git = GitTools(Repositories(self._repositories, HostProcesses(), scratch), workspaces, blobs)
-        offered = (*FileTools(workspaces).tools(), *git.tools(), *own)
+        web = [
+            tool
+            for shop in self.shops[:1]
+            for access in shop.app.accesses
+            for tool in HttpTools(
+                access,
+                self._egress,
+                credentials=Credentials({}, redactor),
+                redactor=redactor,
+                blobs=blobs,
+            ).tools()
+        ]
+        offered = (*FileTools(workspaces).tools(), *git.tools(), *web, *own)
         self.tools = Tools(offered, blobs=blobs, redactor=redactor)
         self.trees = WorkspaceTrees(workspaces)
         self.books = {}

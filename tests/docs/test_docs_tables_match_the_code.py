@@ -69,8 +69,10 @@ def test_routes_and_metrics_are_those_of_a_server(served: dict[str, str]) -> Non
 def test_the_default_policies_are_all_explained() -> None:
     bundle = "\n".join(text for name, text in default_files().items() if name.endswith(".cedar"))
     real = re.findall(r'@id\("([^"]+)"\)', bundle)
-    told = re.findall(r"`((?:base|delivery|standing)\.[a-z-]+)`", prose("docs/policies.md"))
-    assert sorted(told) == sorted(set(real) | {"base.cedar", "delivery.cedar", "standing.cedar"})
+    told = re.findall(r"`((?:base|delivery|egress|standing)\.[a-z-]+)`", prose("docs/policies.md"))
+    assert sorted(told) == sorted(
+        set(real) | {"base.cedar", "delivery.cedar", "egress.cedar", "standing.cedar"}
+    )
 
 
 def test_the_example_paths_are_of_the_class_that_is_told() -> None:

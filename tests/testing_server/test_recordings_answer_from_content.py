@@ -204,3 +204,19 @@ def test_a_file_that_is_not_json_is_refused(folder):
     (folder / "broken.json").write_text("{")
     with pytest.raises(InvalidRecording):
         load_recording(folder / "broken.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"model":"a","model":"b","rules":[]}',
+        b"[" * 100_000,
+        b'{"model":NaN}',
+        b'{"model":"\\ud800","rules":[]}',
+    ],
+    ids=["twice", "deep", "nan", "surrogate"],
+)
+def test_a_recording_passes_the_strict_door(folder, text: bytes) -> None:
+    (folder / "odd.json").write_bytes(text)
+    with pytest.raises(InvalidRecording):
+        load_recording(folder / "odd.json")

@@ -1,6 +1,14 @@
 """Floor 4: what an application author writes, and what the code of an agent is handed."""
 
-from bailiwick.app.app import AgentDefinition, App, CodeAgent, FunctionTool, Intent, RepositorySource
+from bailiwick.app.app import (
+    AgentDefinition,
+    App,
+    CodeAgent,
+    FunctionTool,
+    HttpAccess,
+    Intent,
+    RepositorySource,
+)
 from bailiwick.app.context import CallRefused, Context, Parking
 from bailiwick.app.shorthand import object_schema
 
@@ -11,6 +19,7 @@ __all__ = [
     "CodeAgent",
     "Context",
     "FunctionTool",
+    "HttpAccess",
     "Intent",
     "Parking",
     "RepositorySource",

@@ -14,6 +14,8 @@ from bailiwick.base import Json, canonical, digest_of
 from bailiwick.contract import Contract, EffectClass, Kind, parse_contract
 from bailiwick.plan import Rule, Workflow, parse_workflow
 
+_WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
 CodeAgent = Callable[[Context, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
@@ -63,6 +65,21 @@ class RepositorySource(msgspec.Struct, frozen=True):
     seed: dict[str, str] = {}
 
 
+class HttpAccess(msgspec.Struct, frozen=True):
+    """Hosts that an app may speak to, as two tools; see `App.http`."""
+
+    name: str
+    hosts: tuple[str, ...]
+    methods: tuple[str, ...]
+    keys_kept_hours: int | None
+    credential: str
+    header: str
+    prefix: str
+    redirects: int
+    timeout_seconds: int
+    version: str
+
+
 class Intent(msgspec.Struct, frozen=True):
     """What `bailiwick run FILE` submits when the app is run as a program."""
 
@@ -96,6 +113,7 @@ class App:
         self.workflows: dict[str, Workflow] = {}
         self.policies: dict[str, str] = {}
         self.repositories: dict[str, RepositorySource] = {}
+        self.accesses: list[HttpAccess] = []
         self.groups: tuple[str, ...] = ()
         self.intent: Intent | None = None
 
@@ -192,6 +210,46 @@ class App:
         """
         files = _files_below(seed) if isinstance(seed, Path) else seed
         self.repositories[name] = RepositorySource(Path(path) if path else None, files or {})
+
+    def http(
+        self,
+        *hosts: str,
+        name: str = "http",
+        methods: tuple[str, ...] | list[str] = (),
+        keys_kept_hours: int | None = None,
+        credential: str = "",
+        header: str = "Authorization",
+        prefix: str = "Bearer ",
+        redirects: int = 0,
+        timeout_seconds: int = 30,
+        version: str = "1.0.0",
+    ) -> None:
+        """Let agents speak to hosts, with the tools `NAME.get` (reads) and, given methods, `NAME.request` (writes).
+
+        Args:
+            hosts: `host` or `host:port`, over https; a deployment's own may stand behind `http://`.
+            name: Unique among the tools of the deployment.
+            methods: Of POST, PUT, PATCH, DELETE; none means that nothing is written.
+            keys_kept_hours: How long all these hosts remember an Idempotency-Key. Without it a write is an external
+                action: policy must permit it by name, and a lost answer is for a person to settle.
+            credential: `env:NAME` or `file:/path`, sent as `header: prefix + value`; agents never see it.
+            header: The credential's header.
+            prefix: What stands before the credential.
+            redirects: How many a read follows, 3 at most, to these hosts only. At 0 the agent is shown where it
+                leads, so that each address passes the gate.
+            timeout_seconds: Of one call.
+            version: Of both tools; raise it when the declaration changes.
+
+        Raises:
+            ValueError: No host, an unknown method, or more redirects than 3.
+        """
+        if not hosts or not set(methods) <= _WRITING or not 0 <= redirects <= 3:
+            raise ValueError("http needs a host; methods are POST, PUT, PATCH, DELETE; redirects are 0 to 3")
+        access = HttpAccess(
+            name, hosts, tuple(methods), keys_kept_hours, credential, header, prefix, redirects,
+            timeout_seconds, version,
+        )  # fmt: skip
+        self.accesses.append(access)
 
     def on_run(
         self,

@@ -28,6 +28,8 @@ from bailiwick.http.trace import trace_id_of
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
+MAX_QUOTED = 2_000
+MAX_LISTED = 200
 
 # 402, not 429, for what is exhausted: the money is used up, and asking again later changes nothing.
 STATUS_OF_CATEGORY = {
@@ -76,23 +78,38 @@ def status_of(refusal: Refusal) -> int:
 
 def problem_of(refusal: Refusal, scope: Scope) -> Problem:
     """Say a refusal as a problem."""
-    facts = dict(refusal.facts)
+    facts: dict[str, Any] = _bounded(dict(refusal.facts))
     errors = facts.pop("errors", facts.get("findings"))
     if not isinstance(errors, list):
         pointer = facts.get("pointer")
-        errors = [{"pointer": pointer, "detail": refusal.message}] if isinstance(pointer, str) else []
+        errors = (
+            [{"pointer": pointer, "detail": _bounded(refusal.message)}] if isinstance(pointer, str) else []
+        )
     return Problem(
         type=f"urn:bailiwick:problem:{refusal.code}",
         title=refusal.code.replace("_", " ").capitalize(),
         status=status_of(refusal),
-        detail=refusal.message,
-        instance=scope["path"],
+        detail=_bounded(refusal.message),
+        instance=_bounded(scope["path"]),
         code=refusal.code,
         facts=facts,
         remedy=refusal.remedy,
         trace_id=trace_id_of(scope),
         errors=errors,
     )
+
+
+def _bounded(value: Any) -> Any:
+    """Cut what a caller sent and a refusal quotes: an answer is never as long as what it refuses."""
+    match value:
+        case str() if len(value) > MAX_QUOTED:
+            return f"{value[:MAX_QUOTED]}…"
+        case dict():
+            return {_bounded(name): _bounded(child) for name, child in value.items()}
+        case list() | tuple():
+            return [_bounded(child) for child in value[:MAX_LISTED]]
+        case _:
+            return value
 
 
 def refused(refusal: Refusal, scope: Scope) -> Response:

@@ -38,6 +38,9 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True):
         subject: Digest of the artifact that the action is about (of the diff, for `git.apply`), or "".
         reviewed: Digests for which a review passed in this run.
         paths: Files that the action would change, relative to the working tree, from the contract's facts.
+        host: Where a call over the network goes, as its contract lists it in `allowed_apis`; else "".
+        method: Its HTTP method, or "".
+        url_path: The path of its address as it is sent, or "".
         spent_micro_usd: Spent by the run so far.
         remaining_micro_usd: What the run may still spend.
         estimate_micro_usd: What this action may cost at most.
@@ -63,6 +66,9 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True):
     reviewed: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     branch: str = ""
+    host: str = ""
+    method: str = ""
+    url_path: str = ""
     spent_micro_usd: int = 0
     remaining_micro_usd: int = 0
     estimate_micro_usd: int = 0

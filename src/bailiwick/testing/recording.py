@@ -53,10 +53,11 @@ from typing import Any, ClassVar
 import msgspec
 import re2  # type: ignore[import-untyped]
 
-from bailiwick.base import Category, Json, Refusal
+from bailiwick.base import Category, Json, Refusal, parse_strict
 from bailiwick.testing.reply import Fault
 
 PLACE = re.compile(r"\{\{\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*\}\}")
+MAX_BYTES = 4_194_304
 SOURCES = ("all", "first_user", "last", "last_user", "system")
 
 Texts = str | list[str]
@@ -154,9 +155,11 @@ def load_recording(path: Path) -> Recording:
             or a file that is missing or outside.
     """
     try:
-        recording = msgspec.json.decode(path.read_bytes(), type=Recording)
-    except (OSError, msgspec.DecodeError) as error:
+        recording = msgspec.convert(parse_strict(path.read_bytes(), limit=MAX_BYTES), Recording)
+    except (OSError, msgspec.ValidationError) as error:
         raise InvalidRecording(path.name, str(error)) from error
+    except Refusal as refusal:
+        raise InvalidRecording(path.name, refusal.message) from refusal
     rules = tuple(_checked(rule, path) for rule in recording.rules)
     return msgspec.structs.replace(recording, rules=rules)
 

@@ -15,8 +15,10 @@ from bailiwick.sandbox import HostProcesses
 from bailiwick.tools import (
     Checkouts,
     Credentials,
+    Egress,
     FileTools,
     GitTools,
+    HttpTools,
     Redactor,
     Repositories,
     ShellTool,
@@ -84,7 +86,14 @@ def build_hosts(
         for app in apps
         for tool in app.tools
     ]
-    offered = (*FileTools(workspaces).tools(), *git.tools(), *shell.tools(), *own)
+    egress = Egress(internal=settings.egress.internal, ports=settings.egress.ports)
+    web = [
+        tool
+        for app in apps
+        for access in app.accesses
+        for tool in HttpTools(access, egress, credentials=credentials, redactor=redactor, blobs=blobs).tools()
+    ]
+    offered = (*FileTools(workspaces).tools(), *git.tools(), *shell.tools(), *web, *own)
     prices = build_prices(settings)
 
     def price_of(model: str) -> Price:

@@ -35,6 +35,17 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     structured_output: str = "native"
 
 
+class EgressSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where HTTP tools may go beyond what is public.
+
+    `internal` names sites of the deployment's own (`host`, `host:port`, or either behind `http://`), which may lie on
+    private networks; `ports` are open on all others.
+    """
+
+    internal: tuple[str, ...] = ()
+    ports: tuple[int, ...] = (443,)
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a deployment runs.
 
@@ -54,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default_price_usd_per_million: tuple[int, int] = (15, 75)
     groups: tuple[str, ...] = ()
     witnesses: tuple[str, ...] = ()
+    egress: EgressSettings = EgressSettings()
 
     @property
     def folder(self) -> Path:

@@ -92,10 +92,8 @@ class AgentLoop:
             raise StepFailed(category, f"model {self._agent.model}: {refused.reason}") from refused
 
     async def _call(self, use: ToolUse) -> Message:
-        name = self._names.get(use.name)
-        if name is None:
-            known = ", ".join(self._names) or "none"
-            return _told(use, {"error": f"there is no tool {use.name}; there are: {known}"})
+        # A tool that the agent was not given goes to the gate like any other, so that the denial is on record.
+        name = self._names.get(use.name, use.name)
         try:
             arguments = parse_strict(use.arguments.encode() or b"{}")
         except Refusal as refusal:
@@ -105,7 +103,8 @@ class AgentLoop:
         try:
             return _told(use, await self._handle.tool(name, arguments))
         except CallRefused as refused:
-            return _told(use, {"error": refused.reason, "category": refused.category, "state": refused.state})
+            said = {"error": refused.reason, "category": refused.category, "state": refused.state}
+            return _told(use, said if use.name in self._names else {**said, "tools": list(self._names)})
 
     async def _judge(self, reply: ModelReply) -> tuple[dict[str, Any] | None, Checked]:
         try:
