@@ -21,7 +21,7 @@ def plant(name: str) -> None:
         case "blob-not-synced":
             blobs.os = _NoFileSync()  # type: ignore[assignment]
         case "folder-not-synced":
-            blobs._sync = lambda folder: None
+            blobs.sync_folder = lambda folder: None
         case _:
             raise ValueError(name)
 
