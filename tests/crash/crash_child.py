@@ -44,7 +44,7 @@ async def work(folder: Path, bundle: Bundle, say: Say, request: dict[str, Any]) 
     system = System(folder / "system", bundle, crash_shop(folder / "effects"))
     await system.open()
     system.work()
-    ends = asyncio.create_task(_to_rest(system, say))
+    ends = asyncio.create_task(_to_rest(system, say, request.get("first", 0)))
     breaks = asyncio.create_task(broken.wait())
     await asyncio.wait({ends, breaks}, return_when=asyncio.FIRST_COMPLETED)
     if broken.is_set():
@@ -56,9 +56,9 @@ async def work(folder: Path, bundle: Bundle, say: Say, request: dict[str, Any]) 
     say({"done": True})
 
 
-async def _to_rest(system: System, say: Say) -> None:
+async def _to_rest(system: System, say: Say, first: int) -> None:
     runs = []
-    for n in range(RUNS):
+    for n in range(first, first + RUNS):
         run = await _insisting(lambda n=n: submit(system, n), system, say)
         say({"submitted": n, "run": run})
         runs.append(run)
