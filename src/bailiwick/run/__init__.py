@@ -35,7 +35,7 @@ from bailiwick.run.journal import held_step, recorded
 from bailiwick.run.lease import HEARTBEAT_SECONDS, LEASE_SECONDS, MAX_CLAIMS
 from bailiwick.run.naming import node_id
 from bailiwick.run.opening import input_of
-from bailiwick.run.refusals import LeaseLost, NoSuchAction, NotAllowed, OutcomeUnknown
+from bailiwick.run.refusals import InQuarantine, LeaseLost, NoSuchAction, NotAllowed, OutcomeUnknown
 from bailiwick.run.sight import ContentNeeded, Sight, Start
 from bailiwick.run.state import CONTEXT, PLAN, Call, Run, Step, Wait
 from bailiwick.run.states import (
@@ -83,6 +83,7 @@ __all__ = [
     "Event",
     "Fail",
     "Grant",
+    "InQuarantine",
     "Journal",
     "LeaseLost",
     "Move",

@@ -55,7 +55,8 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     `key` = H(tenant, run, step instance, digest, n); `n` counts the digest's occurrences in the step
     instance in call order. `action_seq` and `outcome_seq` are the events whose payloads hold the stored
     bytes. Money in micro-USD; `cost` is the sum over all tries and attempts. `tree` is the workspace after
-    the call, "" when it changed nothing; `dispatched_at` the instant of its last dispatch.
+    the call, "" when it changed nothing; `dispatched_at` the instant of its last dispatch, `quarantine_until`
+    the one from which on a write that was not seen to arrive cannot arrive any more (0: it never was a write).
     """
 
     key: str
@@ -84,6 +85,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome_digest: str = ""
     tree: str = ""
     dispatched_at: Instant = Instant(0)
+    quarantine_until: Instant = Instant(0)
 
 
 class Tally(msgspec.Struct, frozen=True):

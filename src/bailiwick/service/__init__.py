@@ -7,7 +7,7 @@ from bailiwick.service.intents import IntentRequest, parse_intent
 from bailiwick.service.keyring import Keyring
 from bailiwick.service.planned import Planned, check_planned
 from bailiwick.service.platform import Platform, Stores
-from bailiwick.service.reading import RunDetail, event_view
+from bailiwick.service.reading import Question, RunDetail, event_view
 from bailiwick.service.refusals import (
     AlreadyDecided,
     DeadlineExpired,
@@ -39,6 +39,7 @@ __all__ = [
     "Planned",
     "Platform",
     "PolicyDenied",
+    "Question",
     "RunDetail",
     "SessionLost",
     "Signer",

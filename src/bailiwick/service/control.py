@@ -5,6 +5,7 @@ from bailiwick.plan import Plan
 from bailiwick.policy import Permission, Principal, require
 from bailiwick.run import CallState, Cancel, Resolve, Resume, Run
 from bailiwick.service.changes import Change, Extra, Record
+from bailiwick.service.refusals import ReasonMissing
 from bailiwick.service.runs import Runs
 
 
@@ -34,18 +35,42 @@ class Control:
         return await self._act(principal, run, Resume(principal.name, step, add_micro_usd))
 
     async def resolve(
-        self, principal: Principal, run: str, key: str, *, done: bool, output: Json = None, reason: str = ""
+        self,
+        principal: Principal,
+        run: str,
+        key: str,
+        *,
+        done: bool,
+        output: Json = None,
+        reason: str = "",
+        despite_quarantine: bool = False,
     ) -> Run:
         """Say what became of an action whose outcome is unknown; the run goes on with that.
 
+        Of all who say so at once, one is heard. That it happened may be said at any time, that it never did
+        after its quarantine; before, only knowingly (`despite_quarantine`) and with a reason, which is recorded.
+
         Raises:
             NoSuchAction, NotAllowed: There is no such action, or its outcome is known.
+            InQuarantine: It may still happen.
+            ReasonMissing: The quarantine is set aside without a word why.
         """
         require(principal, Permission.RUNS_RESOLVE)
+        if despite_quarantine and not reason.strip():
+            raise ReasonMissing("setting a quarantine aside")
         state = CallState.DONE if done else CallState.FAILED
         outcome = output if output is not None else {}
         said = reason or f"{principal.name} says that it {'happened' if done else 'never happened'}"
-        command = Resolve(key, principal.name, state, digest_of(canonical(outcome)), said)
+        if despite_quarantine:
+            said = f"despite its quarantine: {said}"
+        command = Resolve(
+            key,
+            principal.name,
+            state,
+            digest_of(canonical(outcome)),
+            said,
+            despite=despite_quarantine,
+        )
         return await self._act(principal, run, command, {"outcome": outcome if done else None})
 
     async def _act(

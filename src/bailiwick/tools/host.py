@@ -64,6 +64,7 @@ class UnknownTool(Refusal):
             reason=reason,
         )
 
+
 _SAID = {Category.FORBIDDEN: ErrorCategory.DENIED, Category.UNAVAILABLE: ErrorCategory.TRANSIENT}
 """What a refusal inside a tool is to its caller; a full disk passes, so that a retry may help."""
 
