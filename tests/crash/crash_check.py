@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+from crash_shop import RUNS, EffectFile, crash_shop, submit
 
 from bailiwick.audit import verify_export
 from bailiwick.policy import Bundle
 from bailiwick.run import CallState, Run, Status
-from crash_shop import RUNS, EffectFile, crash_shop, submit
 from platform_kit import ALICE, System
 
 
@@ -36,7 +36,9 @@ async def check(folder: Path, bundle: Bundle, say: Any, request: dict[str, Any])
     await system.close()
     faults += integrity(folder / "system")
     counts = Counter((tool, n) for tool, n, _ in effects.lines())
-    faults += [f"{tool} of run {n} happened {count} times" for (tool, n), count in counts.items() if count > 1]
+    faults += [
+        f"{tool} of run {n} happened {count} times" for (tool, n), count in counts.items() if count > 1
+    ]
     faults += [f"write of run {n} never happened" for n in range(RUNS) if not counts["write", str(n)]]
     say({"faults": faults, "unknown": unknown})
 
@@ -53,7 +55,7 @@ async def _resolved(system: System, run: Run, effects: EffectFile) -> Run:
     done = ["mail", n, "-"] in effects.lines()
     output = {"said": n} if done else None
     await system.platform.control.resolve(
-        ALICE, run.id, key, done=done, output=output, reason="looked"
+        ALICE, run.id, key, done=done, output=output, reason="looked", despite_quarantine=True
     )
     return await system.until(run.id, at_rest)
 

@@ -81,7 +81,7 @@ async def _refused_for_good(system: System, say: Say) -> None:
     """Once a sync has failed nothing is accepted until the process is started again; reading goes on."""
     for n in range(3):
         try:
-            say({"submitted": n, "run": await submit(system, RUNS + n), "after": "a failed sync"})
+            say({"after": "a failed sync", "run": await submit(system, RUNS + n)})
         except StoreBroken as refusal:
             say({"refused": refusal.code, "category": refusal.category})
     await system.platform.reading.runs(ALICE)
@@ -91,10 +91,15 @@ async def _refused_for_good(system: System, say: Say) -> None:
 def main() -> None:
     bundle = build_bundle(stacked(POLICIES), run_policy_compiler)
     configure_logging("error")
-    print(json.dumps({"ready": True}), flush=True)
+    _answer({"ready": True})
     for line in sys.stdin:
         request = json.loads(line)
-        print(json.dumps(serve(request, bundle)), flush=True)
+        _answer(serve(request, bundle))
+
+
+def _answer(what: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
 
 
 def serve(request: dict[str, Any], bundle: Bundle) -> dict[str, Any]:

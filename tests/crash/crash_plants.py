@@ -6,8 +6,8 @@ from typing import Any
 
 import apsw
 
-import bailiwick.stores.blobs as blobs
-import bailiwick.stores.sqlite.store as store
+from bailiwick.stores import blobs
+from bailiwick.stores.sqlite import store
 from bailiwick.stores.sqlite.connect import open_writer
 
 

@@ -232,7 +232,9 @@ def _rename(names: dict[str, _File | None], path: str, file: _File | None, *, go
         names[path] = file
 
 
-def images(acts: list[Act], root: Path, count: int, seed: int) -> Iterator[tuple[Disk, random.Random, list[dict[str, Any]]]]:
+def images(
+    acts: list[Act], root: Path, count: int, seed: int
+) -> Iterator[tuple[Disk, random.Random, list[dict[str, Any]]]]:
     """Cut the power at `count` moments spread over a trace; yield the disk, its throws, and what was said by then."""
     chance = random.Random(seed)
     cuts = sorted(chance.randrange(1, len(acts) + 1) for _ in range(count))

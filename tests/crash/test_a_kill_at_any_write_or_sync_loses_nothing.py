@@ -3,14 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from crash_kit import LONG, CrashServer, Point, spread
+from crash_kit import LONG, CrashServer, Point, spread, tell
 
 EACH = 4
 
 
-def test_a_kill_before_or_after_any_write_or_sync_loses_nothing(
-    server: CrashServer, tmp_path: Path
-) -> None:
+def test_a_kill_before_or_after_any_write_or_sync_loses_nothing(server: CrashServer, tmp_path: Path) -> None:
     points = server.points(tmp_path / "counted")
     assert {"pwrite64", "fdatasync", "fsync", "write"} <= {point.call for point in points}
     assert len(points) >= 700, "the workload got smaller: fewer points than there were"
@@ -31,8 +29,8 @@ def test_a_kill_before_or_after_any_write_or_sync_loses_nothing(
         acknowledged += _commits(said)
         unknown += found["unknown"]
         faults += [f"{point}: {fault}" for fault in found["faults"]]
-    print(
-        f"\n{len(points)} points, {len(chosen)} tried, {kills} kills ({twice} of them in the recovery), "
+    tell(
+        f"{len(points)} points, {len(chosen)} tried, {kills} kills ({twice} of them in the recovery), "
         f"{acknowledged} acknowledged commits, {unknown} outcomes unknown, {len(faults)} faults"
     )
     assert faults == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from crash_check import damaged, integrity, lost
-from crash_kit import LONG, CrashServer
+from crash_kit import LONG, CrashServer, tell
 from crash_shop import crash_shop
 from power_kit import STRACE, Act, images, read_trace
 
@@ -42,8 +42,10 @@ async def test_a_power_cut_at_any_moment_loses_nothing(
     kinds = {act.kind for act in acts}
     assert {"write", "sync", "rename", "unlink", "mkdir", "create", "said"} <= kinds
     found = await judged(acts, tmp_path, bundle, IMAGES)
-    print(f"\n{len(acts)} acts, {found['images']} images ({found['distinct']} distinct), {found['acknowledged']}"
-          f" acknowledged commits looked for, {len(found['faults'])} faults")
+    tell(
+        f"{len(acts)} acts, {found['images']} images ({found['distinct']} distinct), {found['acknowledged']}"
+        f" acknowledged commits looked for, {len(found['faults'])} faults"
+    )
     assert found["faults"] == []
     assert found["acknowledged"] > IMAGES
 
@@ -54,7 +56,7 @@ async def test_what_is_not_synced_is_found(
 ) -> None:
     acts = recorded(server, tmp_path / "work", plant)
     found = await judged(acts, tmp_path, bundle, PLANTED)
-    print(f"\n{plant}: {len(found['faults'])} faults in {found['images']} images, as {found['faults'][:1]}")
+    tell(f"{plant}: {len(found['faults'])} faults in {found['images']} images, as {found['faults'][:1]}")
     assert len(found["faults"]) > 0
 
 
@@ -71,7 +73,9 @@ async def judged(acts: list[Act], folder: Path, bundle: Bundle, count: int) -> d
         seen[_print_of(place)] = True
         acknowledged += sum("stream" in line for line in said)
         newest = {line["stream"]: line for line in said if "stream" in line}
-        faults += [f"image {number}: {fault}" for fault in await _opened(place, bundle, list(newest.values()))]
+        faults += [
+            f"image {number}: {fault}" for fault in await _opened(place, bundle, list(newest.values()))
+        ]
         shutil.rmtree(place)
     return {"images": count, "distinct": len(seen), "acknowledged": acknowledged, "faults": faults}
 
