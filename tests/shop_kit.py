@@ -61,9 +61,11 @@ class Outside:
 class Shop:
     """An app with tools of all four classes, and code agents whose code a test gives."""
 
-    def __init__(self, name: str = "shop", model: str = "scripted:plain") -> None:
+    def __init__(
+        self, name: str = "shop", model: str = "scripted:plain", outside: Outside | None = None
+    ) -> None:
         self.app = App(name, model=model)
-        self.outside = Outside()
+        self.outside = outside if outside is not None else Outside()
         self.scripts: dict[str, Agent] = {}
         self._tools()
         names = ["read", "slow", "quote", "write", "mail", "pay", "sign", "never", "fragile", "wire"]

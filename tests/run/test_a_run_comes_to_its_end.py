@@ -166,7 +166,7 @@ def test_what_waits_to_be_repeated_is_unknown_once_nobody_will_repeat_it(ask: Co
     stage.do(ask)
     assert (stage.call(model).state, stage.call(write).state) == (CallState.LOST, CallState.UNKNOWN)
     assert stage.run.status is Status.BLOCKED
-    stage.do(Resolve(write, "bob", CallState.FAILED))
+    stage.do(Resolve(write, "bob", CallState.FAILED, despite=True))
     assert stage.run.closed is end
 
 

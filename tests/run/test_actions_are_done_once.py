@@ -159,14 +159,14 @@ def test_a_person_resolves_the_unknown_and_the_agent_reads_it_as_the_outcome(
     key = stage.dispatch("a", MAIL)
     stage.do(Release("a", 1, "the session ended"))
     stage.refuses(Resolve(key, "bob", LOST), NotAllowed)
-    stage.do(Resolve(key, "bob", said), {"outcome": {}})
+    stage.do(Resolve(key, "bob", said, despite=True), {"outcome": {}})
     assert stage.run.allotment.reserved == 0
     assert stage.run.allotment.spent == 100
     stage.claim("a")
     found = recorded(stage.run, stage.step("a"), key)
     assert found is not None
     assert found.state is said
-    stage.refuses(Resolve(key, "bob", said), NotAllowed)
+    stage.refuses(Resolve(key, "bob", said, despite=True), NotAllowed)
 
 
 def test_one_of_two_unknown_outcomes_resolved_leaves_the_step_blocked(stage: Stage) -> None:

@@ -193,7 +193,7 @@ class AnySequence(RuleBasedStateMachine):
     @rule(data=st.data(), state=st.sampled_from([CallState.DONE, CallState.FAILED, CallState.LOST]))
     def resolve(self, data: st.DataObject, state: CallState) -> None:
         key = data.draw(st.sampled_from(self.calls(CallState.UNKNOWN))).key
-        self.order(Resolve(key, "bob", state), {"outcome": {}})
+        self.order(Resolve(key, "bob", state, despite=True), {"outcome": {}})
 
     @precondition(lambda self: self.steps(StepStatus.BLOCKED))
     @rule(data=st.data(), everything=st.booleans(), add=st.sampled_from([0, 0, 500, -1]))
@@ -225,7 +225,7 @@ class AnySequence(RuleBasedStateMachine):
             Settle(key, epoch, state),
             Grant(key, "bob"),
             Reject(key, "bob", "no"),
-            Resolve(key, "bob", state),
+            Resolve(key, "bob", state, despite=True),
             Resume("bob", name),
         ]
         self.order(data.draw(st.sampled_from(commands)), {"output": {"ok": True, "objective": "why"}})

@@ -192,7 +192,7 @@ def every_command(stage: Stage) -> list[Command]:
             Park(name, epoch, "halted"),
         ]
     for key, state, epoch in itertools.product([*run.calls, "none"], CallState, range(4)):
-        commands += [Settle(key, epoch, state), Resolve(key, "bob", state)]
+        commands += [Settle(key, epoch, state), Resolve(key, "bob", state, despite=True)]
     for key in (*run.calls, "none"):
         commands += [Grant(key, "bob"), Reject(key, "bob", "no")]
     fresh = (

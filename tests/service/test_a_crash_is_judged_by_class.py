@@ -84,7 +84,13 @@ async def test_a_resolved_outcome_lets_the_run_go_on(system: System, started: Ha
     key = (await started.dispatched("mail")).key
     await system.crash()
     await system.platform.control.resolve(
-        ALICE, run, key, done=done, output={"said": "seen in the outbox"}, reason="looked"
+        ALICE,
+        run,
+        key,
+        done=done,
+        output={"said": "seen in the outbox"},
+        reason="looked",
+        despite_quarantine=True,
     )
     hand = await system.hand("fresh")
     await hand.claim()
@@ -121,7 +127,9 @@ async def test_an_unknown_outcome_keeps_its_reservation_until_it_is_resolved(
     assert answer.state == "unknown"
     assert (await system.refolded(run)).allotment.reserved == 300
     assert await system.spent(run) == 0
-    await system.platform.control.resolve(ALICE, run, dispatch.key, done=done)
+    await system.platform.control.resolve(
+        ALICE, run, dispatch.key, done=done, reason="looked", despite_quarantine=True
+    )
     assert (await system.refolded(run)).allotment.reserved == 0
     assert await system.spent(run) == 300, "what became of it was found out, what it cost was not"
 

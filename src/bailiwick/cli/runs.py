@@ -142,6 +142,14 @@ def _show_run(found: dict[str, Any]) -> None:
     say("")
     rows = [(step["name"], step["status"], step["attempt"], step["reason"]) for step in found["steps"]]
     show_table(("STEP", "STATUS", "ATTEMPT", "REASON"), rows)
+    for question in found["questions"]:
+        say("")
+        say(question["question"], "bold yellow")
+        told = ("key", "digest", "arguments", "dispatched_at", "quarantine_until", "evidence")
+        show_fields({name: question[name] for name in told})
+        say(
+            f"  decide it:   bailiwick runs resolve {run['id']} {question['key']} --done|--failed --reason TEXT"
+        )
     actions = found["actions"]
     if actions:
         say("")
@@ -225,19 +233,37 @@ def resume(
 def resolve(
     door: Door,
     run: Run,
-    action: Annotated[
-        str, typer.Argument(metavar="KEY", help="The key of the action whose outcome is unknown.")
+    done: Annotated[
+        bool,
+        typer.Option("--done/--failed", "--done/--not-done", help="Whether it happened.", show_default=False),
     ],
-    done: Annotated[bool, typer.Option("--done/--not-done", help="Whether it happened.", show_default=False)],
     reason: Annotated[str, typer.Option(help="How you know.")],
+    action: Annotated[
+        str, typer.Argument(metavar="[KEY]", help="The action; may be left out when there is one question.")
+    ] = "",
+    step: Annotated[str, typer.Option(help="Instead of KEY: the step whose action it is.")] = "",
     result: Annotated[str, typer.Option(help="What it answered, as JSON.")] = "",
+    despite_quarantine: Annotated[
+        bool, typer.Option("--despite-quarantine", help="It may still arrive, and you know that.")
+    ] = False,
 ) -> None:
     """Say what became of an action whose outcome is unknown."""
-    body: dict[str, Json] = {"key": action, "done": done, "reason": reason}
+    key = action or _asked(door.client.get(path_of("runs", run))["questions"], step)
+    body: dict[str, Json] = {"key": key, "done": done, "reason": reason}
+    if despite_quarantine:
+        body["despite_quarantine"] = True
     if result:
         body["output"] = parse_at("--result", result)
     answered = door.client.post(path_of("runs", run, ":resolve"), body)
     door.show(answered, _show_head)
+
+
+def _asked(questions: list[dict[str, Any]], step: str) -> str:
+    """Find the one action that is meant."""
+    meant = [question["key"] for question in questions if step in ("", question["step"])]
+    if len(meant) != 1:
+        raise Unusable("KEY", f"{len(meant)} actions have an unknown outcome here", "name one: runs get RUN")
+    return str(meant[0])
 
 
 @group.command()

@@ -1,7 +1,7 @@
 """What a capability promises: its contract, as data that planners, the gate and people read alike."""
 
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -51,12 +51,17 @@ class ErrorCategory(StrEnum):
     INTERNAL = "internal"
 
 
+DEFAULT_IN_FLIGHT_SECONDS: Final = 120
+"""Longer than the systems that we run on resend for a process that is gone; a tool behind queues must say more."""
+
+
 class Contract(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One version of one capability.
 
     `input` and `output` are JSON Schemas (2020-12) of objects. `allowed_apis` names the hosts or
     resources that the provider may reach; `credentials` the references that its host resolves.
     `key_kept_seconds` says how long an idempotent tool remembers a key: None means for ever.
+    `in_flight_seconds` says how long after its timeout a call may still arrive at the other side.
     Money is in micro-USD, durations in seconds.
     """
 
@@ -79,8 +84,14 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     workspace: WorkspaceUse = WorkspaceUse.NONE
     timeout_seconds: int = 60
     key_kept_seconds: int | None = None
+    in_flight_seconds: int = DEFAULT_IN_FLIGHT_SECONDS
     price_micro_usd: int = 0
     code: str = ""
+
+    @property
+    def quarantine_seconds(self) -> int:
+        """How long after its dispatch a call whose outcome is unknown may still take effect."""
+        return self.timeout_seconds + self.in_flight_seconds
 
     @property
     def ref(self) -> str:
@@ -124,6 +135,8 @@ def _fault_of(contract: Contract) -> str:
     """Say what the types let through and a contract must not; empty when there is nothing."""
     if parse_version(contract.version) is None:
         return f"{contract.version[:40]!r} is not MAJOR.MINOR.PATCH"
+    if contract.in_flight_seconds < 0:
+        return "the time that a call may stay in flight is never negative"
     if contract.timeout_seconds < 1 or contract.price_micro_usd < 0 or (contract.key_kept_seconds or 0) < 0:
         return "a timeout is at least 1 s; a price and the time a key is kept are never negative"
     try:

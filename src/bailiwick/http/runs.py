@@ -45,12 +45,16 @@ class ResumeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ResolveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What became of an action whose outcome is unknown; `output` is what it answered, if it happened."""
+    """What became of an action whose outcome is unknown; `output` is what it answered, if it happened.
+
+    `despite_quarantine`: say that it never happened while it may still arrive; a reason is needed.
+    """
 
     key: str
     done: bool
     output: dict[str, Any] | None = None
     reason: str = ""
+    despite_quarantine: bool = False
 
 
 @router.post(
@@ -147,6 +151,12 @@ async def resolve(door: Door, caller: Caller, id: str, body: Body) -> Response:
     """Say what became of an action whose outcome is unknown."""
     given = shaped(body, ResolveBody)
     await door.control.resolve(
-        caller, id, given.key, done=given.done, output=given.output, reason=given.reason
+        caller,
+        id,
+        given.key,
+        done=given.done,
+        output=given.output,
+        reason=given.reason,
+        despite_quarantine=given.despite_quarantine,
     )
     return answer(run_view(await door.reading.head(caller, id)))

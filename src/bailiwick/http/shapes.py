@@ -8,7 +8,7 @@ from bailiwick.base import Instant, Json, format_instant
 from bailiwick.budget import format_usd
 from bailiwick.ports import Posting, RunHead
 from bailiwick.run import Call, Run, Step
-from bailiwick.service import RunDetail
+from bailiwick.service import Question, RunDetail
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -114,6 +114,23 @@ class ActionView(msgspec.Struct, frozen=True):
     tree: str
 
 
+class QuestionView(msgspec.Struct, frozen=True):
+    """An action whose outcome is unknown: what must be found out. `key` is what `:resolve` takes.
+
+    Until `quarantine_until` it may still take effect; `arguments` is null when they were erased.
+    """
+
+    question: str
+    key: str
+    step: str
+    capability: str
+    digest: str
+    arguments: Any
+    dispatched_at: str
+    quarantine_until: str
+    evidence: list[str]
+
+
 class RunDetailView(msgspec.Struct, frozen=True):
     """All that is known of a run. `plan` is the compiled graph, `brief` the accepted one, `output` the last step's."""
 
@@ -131,6 +148,7 @@ class RunDetailView(msgspec.Struct, frozen=True):
     plan: Any
     steps: list[StepView]
     actions: list[ActionView]
+    questions: list[QuestionView]
 
 
 class CostLine(msgspec.Struct, frozen=True):
@@ -255,6 +273,22 @@ def detail_view(detail: RunDetail) -> RunDetailView:
         plan=plan,
         steps=[_step(step) for step in run.steps.values()],
         actions=[_action(call) for call in run.calls.values()],
+        questions=[_question(question) for question in detail.questions],
+    )
+
+
+def _question(question: Question) -> QuestionView:
+    call = question.call
+    return QuestionView(
+        question=question.text,
+        key=call.key,
+        step=call.step,
+        capability=call.capability,
+        digest=call.digest,
+        arguments=question.arguments,
+        dispatched_at=instant(call.dispatched_at),
+        quarantine_until=instant(call.quarantine_until),
+        evidence=list(question.evidence),
     )
 
 

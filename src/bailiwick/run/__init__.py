@@ -41,7 +41,7 @@ from bailiwick.run.lease import HEARTBEAT_SECONDS, LEASE_SECONDS, MAX_CLAIMS
 from bailiwick.run.naming import node_id
 from bailiwick.run.opening import input_of
 from bailiwick.run.progress import LIMIT, NO_PROGRESS, stalled
-from bailiwick.run.refusals import LeaseLost, NoSuchAction, NotAllowed, OutcomeUnknown
+from bailiwick.run.refusals import InQuarantine, LeaseLost, NoSuchAction, NotAllowed, OutcomeUnknown
 from bailiwick.run.sight import ContentNeeded, Sight, Start
 from bailiwick.run.state import CONTEXT, PLAN, Call, Fund, Run, Step, Wait
 from bailiwick.run.states import (
@@ -93,6 +93,7 @@ __all__ = [
     "Fail",
     "Fund",
     "Grant",
+    "InQuarantine",
     "Journal",
     "LeaseLost",
     "Move",

@@ -212,4 +212,5 @@ def _of_call(before: Run, event: CallMoved) -> Iterator[Command]:
     yield Reconsider(call)
     yield Grant(call.key, by)
     yield Reject(call.key, by, call.reason)
-    yield Resolve(call.key, by, call.state, call.outcome_digest, call.reason)
+    for despite in (False, True):
+        yield Resolve(call.key, by, call.state, call.outcome_digest, call.reason, despite)

@@ -11,7 +11,7 @@ from bailiwick.run.commands import Fail, Grant, Reconsider, Reject, Resolve, Set
 from bailiwick.run.events import CallMoved, Event, Move, StepsMoved
 from bailiwick.run.failing import end_attempt
 from bailiwick.run.hanging import blocked_unknown, goes_on
-from bailiwick.run.refusals import LeaseLost, NoSuchAction, NotAllowed
+from bailiwick.run.refusals import InQuarantine, LeaseLost, NoSuchAction, NotAllowed
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Call, Run, Step
 from bailiwick.run.states import ANSWERED, CallState, StepStatus
@@ -129,10 +129,17 @@ def reconsider(run: Run, command: Reconsider, sight: Sight) -> tuple[Event, ...]
 
 
 def resolve(run: Run, command: Resolve, sight: Sight) -> tuple[Event, ...]:
-    """A person says what became of an action; the step goes on with that as its outcome."""
+    """A person says what became of an action; the step goes on with that as its outcome.
+
+    Raises:
+        NotAllowed: Its outcome is known: somebody was faster.
+        InQuarantine: It may still happen, so nobody can know that it never will.
+    """
     call = _found(run, command.key)
     if call.state is not CallState.UNKNOWN or command.state not in (CallState.DONE, CallState.FAILED):
         raise NotAllowed(command="resolve", state=call.state, run=run.id, of=command.key)
+    if command.state is CallState.FAILED and sight.at < call.quarantine_until and not command.despite:
+        raise InQuarantine(run=run.id, key=call.key, until=call.quarantine_until)
     step = run.steps[call.step]
     resolved = replace(
         call,

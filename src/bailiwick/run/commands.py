@@ -133,13 +133,17 @@ class Quarantine(msgspec.Struct, frozen=True):
 
 
 class Resolve(msgspec.Struct, frozen=True):
-    """A person says what became of an action whose outcome is unknown: done, or failed (it never happened)."""
+    """A person says what became of an action whose outcome is unknown: done, or failed (it never happened).
+
+    That it never happened can be known after its quarantine alone; `despite` says so before, knowingly.
+    """
 
     key: str
     by: str
     state: CallState
     outcome_digest: str = ""
     reason: str = ""
+    despite: bool = False
 
 
 Command = (

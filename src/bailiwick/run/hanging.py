@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from bailiwick.base import Instant
 from bailiwick.contract import EffectClass
 from bailiwick.plan import Plan
 from bailiwick.run.events import CallMoved, Event, Move
@@ -90,6 +91,14 @@ def repeatable(call: Call, sight: Sight) -> bool:
     if contract is None or contract.key_kept_seconds is None:
         return True
     return sight.at - call.dispatched_at <= contract.key_kept_seconds * _MICROSECONDS
+
+
+def quarantined(call: Call, sight: Sight) -> Instant:
+    """Tell until when a write that is dispatched now may take effect at the other side."""
+    contract = sight.contracts.get(call.capability)
+    if call.effect not in WRITES or contract is None:
+        return Instant(0)
+    return Instant(sight.at + contract.quarantine_seconds * _MICROSECONDS)
 
 
 def abandoned(run: Run, plan: Plan, sight: Sight) -> tuple[Event, ...]:

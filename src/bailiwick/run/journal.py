@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from bailiwick.contract import EffectClass
 from bailiwick.plan import Plan
 from bailiwick.run.events import CallMoved, Event, Move
-from bailiwick.run.hanging import WRITES, blocked_unknown, goes_on, repeatable
+from bailiwick.run.hanging import WRITES, blocked_unknown, goes_on, quarantined, repeatable
 from bailiwick.run.refusals import LeaseLost, NotAllowed
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Call, Run, Step, Wait
@@ -112,7 +112,13 @@ def _written(run: Run, step: Step, before: Call | None, call: Call, sight: Sight
         case CallState.INTENDED:
             aside = before.reserved if before is not None and before.state is CallState.INTENDED else 0
             replace(run.allotment, reserved=run.allotment.reserved - aside).reserve(call.reserved)
-            sent = replace(call, tries=call.tries + 1, dispatched_at=sight.at, **fresh)
+            sent = replace(
+                call,
+                tries=call.tries + 1,
+                dispatched_at=sight.at,
+                quarantine_until=quarantined(call, sight),
+                **fresh,
+            )
             return (CallMoved(sight.at, sent),)
         case CallState.HELD:
             wait = Wait(WaitKind.APPROVAL, ref=call.approval)

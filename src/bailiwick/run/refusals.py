@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from bailiwick.base import Category, Refusal
+from bailiwick.base import Category, Instant, Refusal, format_instant
 
 
 class NotAllowed(Refusal):
@@ -48,11 +48,27 @@ class OutcomeUnknown(Refusal):
     def __init__(self, *, run: str, step: str, key: str, capability: str) -> None:
         super().__init__(
             f"whether {capability} happened is unknown (step {step})",
-            remedy=f"find out, then: bailiwick runs resolve {run} {key} --done|--not-done",
+            remedy=f"find out, then: bailiwick runs resolve {run} {key} --done|--failed",
             run=run,
             step=step,
             key=key,
             capability=capability,
+        )
+
+
+class InQuarantine(Refusal):
+    """Nobody can know yet that an action never happened: it may still arrive at the other side."""
+
+    code: ClassVar[str] = "in_quarantine"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, *, run: str, key: str, until: Instant) -> None:
+        super().__init__(
+            f"until {format_instant(until)} the action may still take effect",
+            remedy="look again after that instant; or say `despite_quarantine` with a reason, and own a late arrival",
+            run=run,
+            key=key,
+            until=format_instant(until),
         )
 
 

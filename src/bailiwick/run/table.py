@@ -223,7 +223,7 @@ def _of_action(step: Step, call: Call) -> Iterator[Command]:
     for state in CallState:
         yield Journal(replace(call, state=state, epoch=step.epoch))
         yield Settle("key", step.epoch, state)
-        yield Resolve("key", "ann", state)
+        yield Resolve("key", "ann", state, despite=True)
     yield Grant("key", "bob")
     yield Reject("key", "bob", "no")
     for state in (CallState.HELD, CallState.GRANTED, CallState.REFUSED):

@@ -10,7 +10,7 @@ from bailiwick.service.intents import IntentRequest, parse_intent
 from bailiwick.service.keyring import Keyring
 from bailiwick.service.planned import Planned, check_planned
 from bailiwick.service.platform import Platform, Stores
-from bailiwick.service.reading import RunDetail, event_view
+from bailiwick.service.reading import Question, RunDetail, event_view
 from bailiwick.service.refusals import (
     AlreadyDecided,
     ApprovalAltered,
@@ -53,6 +53,7 @@ __all__ = [
     "Planned",
     "Platform",
     "PolicyDenied",
+    "Question",
     "Replayed",
     "RunDetail",
     "ScopeExhausted",

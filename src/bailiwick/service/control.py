@@ -7,6 +7,7 @@ from bailiwick.ports import GuardFailed
 from bailiwick.run import CallState, Cancel, Resolve, Resume, Run
 from bailiwick.service.budgets import Budgets
 from bailiwick.service.changes import Change, Extra, Record
+from bailiwick.service.refusals import ReasonMissing
 from bailiwick.service.runs import Runs
 
 _MAX_TAKES = 4
@@ -52,18 +53,42 @@ class Control:
         raise AssertionError("the loop returns or raises")
 
     async def resolve(
-        self, principal: Principal, run: str, key: str, *, done: bool, output: Json = None, reason: str = ""
+        self,
+        principal: Principal,
+        run: str,
+        key: str,
+        *,
+        done: bool,
+        output: Json = None,
+        reason: str = "",
+        despite_quarantine: bool = False,
     ) -> Run:
         """Say what became of an action whose outcome is unknown; the run goes on with that.
 
+        Of all who say so at once, one is heard. That it happened may be said at any time, that it never did
+        after its quarantine; before, only knowingly (`despite_quarantine`) and with a reason, which is recorded.
+
         Raises:
             NoSuchAction, NotAllowed: There is no such action, or its outcome is known.
+            InQuarantine: It may still happen.
+            ReasonMissing: The quarantine is set aside without a word why.
         """
         require(principal, Permission.RUNS_RESOLVE)
+        if despite_quarantine and not reason.strip():
+            raise ReasonMissing("setting a quarantine aside")
         state = CallState.DONE if done else CallState.FAILED
         outcome = output if output is not None else {}
         said = reason or f"{principal.name} says that it {'happened' if done else 'never happened'}"
-        command = Resolve(key, principal.name, state, digest_of(canonical(outcome)), said)
+        if despite_quarantine:
+            said = f"despite its quarantine: {said}"
+        command = Resolve(
+            key,
+            principal.name,
+            state,
+            digest_of(canonical(outcome)),
+            said,
+            despite=despite_quarantine,
+        )
         return await self._act(principal, run, command, {"outcome": outcome if done else None})
 
     async def _act(

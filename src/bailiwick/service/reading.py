@@ -4,15 +4,28 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.base import Digest, Json, parse_canonical
+from bailiwick.base import Digest, Json, format_instant, parse_canonical
 from bailiwick.plan import Plan
 from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import Ledger, Posting, RunHead, StoredEvent, Views
-from bailiwick.run import Run
+from bailiwick.run import Call, CallState, Run
 from bailiwick.service.refusals import NotFound
 from bailiwick.service.runs import Runs
 
 MAX_PAGE = 500
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What a person must find out: whether an action happened, and what is known of it.
+
+    `arguments` are those of the stored bytes, None when these were erased; before `quarantine_until` only
+    "it happened" can be known. `evidence` are the facts on record, in words.
+    """
+
+    text: str
+    call: Call
+    arguments: Json
+    evidence: tuple[str, ...]
 
 
 class RunDetail(msgspec.Struct, frozen=True):
@@ -24,6 +37,7 @@ class RunDetail(msgspec.Struct, frozen=True):
     intent: Json
     brief: Json
     output: Json
+    questions: tuple[Question, ...] = ()
 
 
 class Reading:
@@ -65,7 +79,20 @@ class Reading:
         brief = await self._output(state, "$plan")
         top = entry.plan.children("")
         output = await self._output(state, top[-1].id) if top else None
-        return RunDetail(head, state, entry.plan, intent["intent"] if intent else None, brief, output)
+        asked = intent["intent"] if intent else None
+        questions = tuple([await self._question(state, call) for call in _unknown(state)])
+        return RunDetail(head, state, entry.plan, asked, brief, output, questions)
+
+    async def _question(self, run: Run, call: Call) -> Question:
+        payload = await self._runs.payload(run.tenant, run.id, call.action_seq)
+        arguments = payload["action"]["arguments"] if payload else None
+        sent = format_instant(call.dispatched_at)
+        text = f"Did {call.capability} of step {call.step}, sent at {sent}, happen?"
+        evidence = (
+            f"dispatched {call.tries} time(s), last at {sent}, action in event {run.id}.{call.action_seq}",
+            call.reason or "no answer was recorded before its worker was lost",
+        )
+        return Question(text, call, arguments, evidence)
 
     async def output(self, principal: Principal, run: str, step: str) -> Json:
         """Read a step's recorded output; None when it has none."""
@@ -119,6 +146,11 @@ class Reading:
         if body is None:
             raise NotFound("artifact", digest)
         return body
+
+
+def _unknown(run: Run) -> list[Call]:
+    calls = (run.calls[key] for key in run.tally.open_calls)
+    return [call for call in calls if call.state is CallState.UNKNOWN]
 
 
 def event_view(event: StoredEvent) -> dict[str, Any]:

@@ -141,6 +141,16 @@ class InvalidOutcome(Refusal):
         )
 
 
+class ReasonMissing(Refusal):
+    """An act that somebody will ask about comes without a reason."""
+
+    code: ClassVar[str] = "reason_missing"
+    category: ClassVar[Category] = Category.INVALID
+
+    def __init__(self, act: str) -> None:
+        super().__init__(f"{act} needs a reason", remedy="say why; it is recorded with your name", act=act)
+
+
 class SessionLost(Refusal):
     """The worker's session has expired or was ended; all its tasks are gone."""
 

@@ -1,6 +1,7 @@
 """Floor 6: the stores, all SQL and all migrations, and the blobs on disk."""
 
 from bailiwick.stores.blobs import DiskBlobs
+from bailiwick.stores.folders import make_folder, sync_folder
 from bailiwick.stores.refusals import (
     BlobDamaged,
     BlobTooLarge,
@@ -40,6 +41,8 @@ __all__ = [
     "StoreBusy",
     "StoreClosed",
     "StoreFull",
+    "make_folder",
     "open_inspector",
     "open_store",
+    "sync_folder",
 ]

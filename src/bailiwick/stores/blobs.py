@@ -1,6 +1,7 @@
 """Blobs on disk: one file per tenant and content, under a name that another tenant cannot guess."""
 
 import asyncio
+import errno
 import hmac
 import os
 import secrets
@@ -8,12 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from bailiwick.base import Digest, digest_of
-from bailiwick.stores.refusals import BlobDamaged, BlobTooLarge
+from bailiwick.stores.folders import sync_folder
+from bailiwick.stores.refusals import BlobDamaged, BlobTooLarge, StoreBroken, StoreFull
 
 MAX_BLOB: Final = 256 * 1024 * 1024
 """Bytes that one blob may have unless a deployment says otherwise."""
 
 _UNFINISHED: Final = "unfinished"
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 class DiskBlobs:
@@ -31,6 +34,7 @@ class DiskBlobs:
         self._root = root
         self._key = key
         self._max_bytes = max_bytes
+        self._broken = ""
         (root / _UNFINISHED).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def put(self, tenant: str, body: bytes) -> Digest:
@@ -38,10 +42,23 @@ class DiskBlobs:
 
         Raises:
             BlobTooLarge: More than `max_bytes`; nothing was written.
+            StoreFull: The disk is full; nothing was stored, and storing goes on by itself once there is room.
+            StoreBroken: The disk failed, now or earlier; only a restart tells what it holds.
         """
         if len(body) > self._max_bytes:
             raise BlobTooLarge(size=len(body), limit=self._max_bytes)
-        return await asyncio.to_thread(self._put, tenant, body)
+        if self._broken:
+            raise StoreBroken(self._broken)
+        try:
+            return await asyncio.to_thread(self._put, tenant, body)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise StoreFull(str(error)) from error
+            if error.errno == errno.EIO:
+                # A sync that failed once may succeed the next time without having written anything.
+                self._broken = f"a blob could not be stored: {error}"
+                raise StoreBroken(self._broken) from error
+            raise
 
     async def get(self, tenant: str, digest: Digest) -> bytes | None:
         """Read a blob and check it against its name; None when this tenant has none of that name.
@@ -67,7 +84,7 @@ class DiskBlobs:
             self._write(path, body)
         # Also when the file was there: whoever renamed it may have died before these syncs.
         for folder in (path.parent, path.parent.parent, self._root):
-            _sync(folder)
+            sync_folder(folder)
         return digest
 
     def _write(self, path: Path, body: bytes) -> None:
@@ -103,11 +120,3 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -65,6 +65,10 @@ class UnknownTool(Refusal):
         )
 
 
+_SAID = {Category.FORBIDDEN: ErrorCategory.DENIED, Category.UNAVAILABLE: ErrorCategory.TRANSIENT}
+"""What a refusal inside a tool is to its caller; a full disk passes, so that a retry may help."""
+
+
 class Tools:
     """Fulfils `ports.ToolHost` with registered tools.
 
@@ -235,9 +239,8 @@ class Tools:
                     partial=self._redactor.json(error.partial),
                 )
             case Refusal():
-                denied = error.category is Category.FORBIDDEN
                 return self._failed(
-                    ErrorCategory.DENIED if denied else ErrorCategory.TOOL_FAILED,
+                    _SAID.get(error.category, ErrorCategory.TOOL_FAILED),
                     f"{error.code}: {error.message}; {error.remedy}",
                 )
             case _:

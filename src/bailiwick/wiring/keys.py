@@ -16,7 +16,7 @@ from bailiwick.audit import (
     verifier_key,
 )
 from bailiwick.service import Signer
-from bailiwick.stores import DirectoryLock
+from bailiwick.stores import DirectoryLock, make_folder, sync_folder
 from bailiwick.wiring.settings import Settings
 
 SIGNING = "signing.key"
@@ -33,7 +33,7 @@ class DeploymentKeys:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
         self._folder = folder
         self._finish_rotation()
         self._signing = Ed25519PrivateKey.from_private_bytes(read_secret(folder / SIGNING))
@@ -73,7 +73,7 @@ class DeploymentKeys:
         last = [open_rotation(note).new for note in notes_in(self.rotations)][-1:]
         if any(parse_verifier_key(vkey).public == public for vkey in last):
             path.replace(self._folder / SIGNING)
-            _sync(self._folder)
+            sync_folder(self._folder)
         else:
             path.unlink()
 
@@ -113,13 +113,4 @@ def _write(path: Path, body: bytes) -> None:
     finally:
         os.close(descriptor)
     aside.replace(path)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Make renames in a folder last."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)

@@ -6,6 +6,8 @@ from pathlib import Path
 import apsw
 
 from bailiwick.stores.blobs import DiskBlobs
+from bailiwick.stores.folders import make_folder
+from bailiwick.stores.refusals import StoreBroken, StoreFull
 from bailiwick.stores.sqlite.auditlog import SqliteAuditLog
 from bailiwick.stores.sqlite.connect import Clock, open_reader, open_writer
 from bailiwick.stores.sqlite.feed import SqliteFeed
@@ -59,13 +61,20 @@ def open_store(data_dir: Path, *, clock: Clock | None = None, blob_key: bytes) -
         DataDirInUse: Another process holds the directory.
         LibraryTooOld: The SQLite library is not safe.
         SchemaTooNew: A later program wrote it.
+        StoreFull, StoreBroken: The disk is full, or fails; nothing was lost that was there.
     """
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(data_dir)
     lock = DirectoryLock(data_dir)
     try:
         blobs = DiskBlobs(data_dir / "blobs", blob_key)
         blobs.sweep()
         return SqliteStore(data_dir / "ledger.db", lock, blobs, clock or _machine_clock)
+    except apsw.FullError as error:
+        lock.release()
+        raise StoreFull(str(error)) from error
+    except apsw.IOError as error:
+        lock.release()
+        raise StoreBroken(f"{type(error).__name__}: {error}") from error
     except BaseException:
         lock.release()
         raise
