@@ -6,11 +6,11 @@ from pathlib import Path
 import apsw
 
 from bailiwick.stores.blobs import DiskBlobs
+from bailiwick.stores.lock import DirectoryLock
 from bailiwick.stores.sqlite.auditlog import SqliteAuditLog
 from bailiwick.stores.sqlite.connect import Clock, open_reader, open_writer
 from bailiwick.stores.sqlite.feed import SqliteFeed
 from bailiwick.stores.sqlite.ledger import SqliteLedger
-from bailiwick.stores.sqlite.lock import DirectoryLock
 from bailiwick.stores.sqlite.migrate import migrate
 from bailiwick.stores.sqlite.queue import SqliteQueue
 from bailiwick.stores.sqlite.reading import Reads
