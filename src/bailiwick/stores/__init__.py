@@ -1,29 +1,34 @@
 """Floor 6: the stores, all SQL and all migrations, and the blobs on disk."""
 
 from bailiwick.stores.blobs import DiskBlobs
+from bailiwick.stores.postgres import Address, PostgresStore, is_postgres, open_postgres
 from bailiwick.stores.refusals import (
     BlobDamaged,
     BlobTooLarge,
     DataDirInUse,
     EventDamaged,
     LibraryTooOld,
+    OutcomeUnknown,
     PayloadDamaged,
     SchemaTooNew,
     StoreBroken,
     StoreBusy,
     StoreClosed,
     StoreFull,
+    StoreUnreachable,
 )
+from bailiwick.stores.lock import DirectoryLock
 from bailiwick.stores.sqlite import (
-    DirectoryLock,
     NoLedger,
     SqliteInspector,
     SqliteStore,
     open_inspector,
     open_store,
 )
+from bailiwick.stores.store import Store, Topic
 
 __all__ = [
+    "Address",
     "BlobDamaged",
     "BlobTooLarge",
     "DataDirInUse",
@@ -32,14 +37,21 @@ __all__ = [
     "EventDamaged",
     "LibraryTooOld",
     "NoLedger",
+    "OutcomeUnknown",
     "PayloadDamaged",
+    "PostgresStore",
     "SchemaTooNew",
     "SqliteInspector",
     "SqliteStore",
+    "Store",
     "StoreBroken",
     "StoreBusy",
     "StoreClosed",
     "StoreFull",
+    "StoreUnreachable",
+    "Topic",
+    "is_postgres",
     "open_inspector",
+    "open_postgres",
     "open_store",
 ]

@@ -1,7 +1,7 @@
 """Sealing: a unit's drafts get stream, seq, previous hash and commitment, and the whole unit becomes rows."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from typing import Final, Protocol
 
@@ -150,14 +150,23 @@ class Sealer:
         """Forget the open transaction: it was rolled back."""
         self.batch = Sealed(*self._committed)
 
-    def renumber(self, pos: int, stream: int, log: int) -> None:
-        """Give new streams and logs numbers above these; only between transactions."""
-        self._committed = (pos, stream, log)
-        self.batch = Sealed(pos, stream, log)
+    def renumber(self, stream: int, log: int) -> None:
+        """Give new streams and logs numbers above these."""
+        self._committed = (0, stream, log)
+        self.batch.stream, self.batch.log = stream, log
 
     def knows(self, key: StreamKey) -> bool:
         """Whether a committed head of the stream is remembered."""
         return key in self._heads
+
+    def knows_log(self, name: str) -> bool:
+        """Whether a log's number is remembered."""
+        return name in self.batch.logs or name in self._logs
+
+    def unlearn(self, keys: Iterable[StreamKey]) -> None:
+        """Remember nothing of some streams: they are read again."""
+        for key in keys:
+            self._heads.pop(key, None)
 
     def forget(self) -> None:
         """Remember nothing of what was read or committed: another process has written since."""
