@@ -61,6 +61,18 @@ class Halts:
         """Read the halts in force from the ledger."""
         self._active = {halt.id: halt for halt in await self._ledger.halts()}
 
+    async def refresh(self) -> None:
+        """Take up what other processes have set and lifted; what this one just sets stays."""
+        before = dict(self._active)
+        found = {halt.id: halt for halt in await self._ledger.halts()}
+        added = found.keys() - before.keys()
+        self._active = {
+            **{id: halt for id, halt in self._active.items() if id in found or id not in before},
+            **found,
+        }
+        if added and self.on_set is not None:
+            await self.on_set()
+
     def any_active(self) -> bool:
         """Whether any halt is in force."""
         return bool(self._active)

@@ -1,7 +1,15 @@
 """Floor 6: the stores, all SQL and all migrations, and the blobs on disk."""
 
 from bailiwick.stores.blobs import DiskBlobs
-from bailiwick.stores.postgres import Address, PostgresStore, is_postgres, open_postgres
+from bailiwick.stores.lock import DirectoryLock
+from bailiwick.stores.postgres import (
+    Address,
+    PostgresStore,
+    is_postgres,
+    migrate_schema,
+    open_postgres,
+    schema_status,
+)
 from bailiwick.stores.refusals import (
     BlobDamaged,
     BlobTooLarge,
@@ -17,7 +25,6 @@ from bailiwick.stores.refusals import (
     StoreFull,
     StoreUnreachable,
 )
-from bailiwick.stores.lock import DirectoryLock
 from bailiwick.stores.sqlite import (
     NoLedger,
     SqliteInspector,
@@ -51,7 +58,9 @@ __all__ = [
     "StoreUnreachable",
     "Topic",
     "is_postgres",
+    "migrate_schema",
     "open_inspector",
     "open_postgres",
     "open_store",
+    "schema_status",
 ]

@@ -18,10 +18,23 @@ class Topic(StrEnum):
     LOST = "lost"
 
 
+class Counts(Protocol):
+    """What a store's writer has counted: transactions that held units, the units, and their rows."""
+
+    commits: int
+    units: int
+    rows: int
+
+
 class Store(Protocol):
     """An open store. `node` names this process's data directory among those of a deployment."""
 
     node: str
+
+    @property
+    def writer(self) -> Counts:
+        """The writer's counters."""
+        ...
 
     @property
     def ledger(self) -> Ledger:

@@ -78,6 +78,7 @@ class PrivateCluster:
             RuntimeError: It does not.
         """
         settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        log = (self.folder / "log").open("ab")
         self._server = subprocess.Popen(
             [
                 str(self._programs / "postgres"),
@@ -90,11 +91,12 @@ class PrivateCluster:
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "log").open("ab"),
+            stderr=log,
             start_new_session=True,
             user=self._uid,
             group=self._gid,
         )
+        log.close()
         ready = [str(self._programs / "pg_isready"), "-q", "-h", str(self.folder), "-t", "1"]
         for _ in range(_START_SECONDS * 50):
             if subprocess.run(ready, check=False).returncode == 0:

@@ -11,6 +11,7 @@ from bailiwick.stores.postgres.auditlog import PostgresAuditLog
 from bailiwick.stores.postgres.connect import Lines
 from bailiwick.stores.postgres.feed import PostgresFeed
 from bailiwick.stores.postgres.ledger import PostgresLedger
+from bailiwick.stores.postgres.migrate import found, migrate, newest
 from bailiwick.stores.postgres.pump import Pump
 from bailiwick.stores.postgres.queue import PostgresQueue
 from bailiwick.stores.postgres.reading import Reads
@@ -71,6 +72,33 @@ class PostgresStore:
         self.pump.close()
         self._lines.close()
         self._lock.release()
+
+
+async def schema_status(address: Address) -> tuple[int, int]:
+    """Tell which schema a database has (0: none), and the newest that this program knows.
+
+    Raises:
+        StoreUnreachable: There is no database there now.
+    """
+    connection = await Lines(address).connect()
+    try:
+        return await found(connection), newest()
+    finally:
+        await connection.close()
+
+
+async def migrate_schema(address: Address) -> int:
+    """Bring a database up to date; answer the schema's number.
+
+    Raises:
+        StoreUnreachable: There is no database there now.
+        SchemaTooNew: A later program wrote it; nothing was changed.
+    """
+    connection = await Lines(address).connect()
+    try:
+        return await migrate(connection)
+    finally:
+        await connection.close()
 
 
 def open_postgres(address: Address, data_dir: Path, *, blob_key: bytes) -> PostgresStore:
