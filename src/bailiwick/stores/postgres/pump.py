@@ -11,7 +11,7 @@ from bailiwick.stores.postgres.connect import LOST, Connection, Lines, pause_bef
 from bailiwick.stores.postgres.signals import Signals
 from bailiwick.stores.postgres.statements import SQL
 from bailiwick.stores.postgres.writer import InDoubtError, Outcome, Writer
-from bailiwick.stores.refusals import OutcomeUnknown, StoreClosed, StoreFull, StoreUnreachable
+from bailiwick.stores.refusals import OutcomeUnknown, SchemaTooNew, StoreClosed, StoreFull, StoreUnreachable
 from bailiwick.stores.sealing import Job
 
 log = structlog.get_logger("bailiwick.store")
@@ -121,6 +121,9 @@ class Pump:
                 self.writer.drop()
                 if loop.time() > give_up:
                     return _all(jobs, refusal)
+            except (SchemaTooNew, StoreClosed) as refusal:
+                self.writer.drop()
+                return _all(jobs, refusal)
             except (asyncpg.DiskFullError, asyncpg.PostgresError) as error:
                 self._hang_up()
                 self.writer.drop()
@@ -134,6 +137,7 @@ class Pump:
     async def _once(self, jobs: list[Job]) -> list[Outcome]:
         if self._connection is None or self._connection.is_closed():
             self.writer.drop()  # others may have written while this process had no line
+            await self._lines.begin()
             self._connection = await self._lines.connect()
         outcomes = await self.writer.step(self._connection, jobs)
         self._settle(outcomes)
