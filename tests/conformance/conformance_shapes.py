@@ -1,6 +1,7 @@
 """Shapes: small valid units for the conformance suite, and its clock."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -30,12 +31,15 @@ class ShiftedClock:
 
     def __init__(self) -> None:
         self.ahead = 0
+        self.followers: list[Callable[[int], None]] = []
 
     def __call__(self) -> int:
         return time.time_ns() // 1_000 + self.ahead
 
     def advance(self, seconds: float) -> None:
         self.ahead += round(seconds * 1_000_000)
+        for follow in self.followers:
+            follow(self.ahead)
 
 
 def draft(kind: str = "noted", body: Any = None) -> Draft:

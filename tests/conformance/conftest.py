@@ -1,15 +1,17 @@
-"""The stores that the conformance suite holds to one set of promises; today SQLite."""
+"""The stores that the conformance suite holds to one set of promises; SQLite and PostgreSQL."""
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from conformance_shapes import BLOB_KEY, ShiftedClock
 
-from bailiwick.stores import SqliteStore, open_store
+from bailiwick.stores import Address, Store, open_postgres, open_store
 from bailiwick.stores.sqlite import Writer
 from bailiwick.stores.sqlite.connect import open_writer
 from bailiwick.stores.sqlite.migrate import migrate
+from postgres_kit import cluster, shift_clock
 
 
 @pytest.fixture
@@ -17,28 +19,35 @@ def clock() -> ShiftedClock:
     return ShiftedClock()
 
 
-@pytest.fixture(params=["sqlite"])
-def open_again(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: ShiftedClock
-) -> Iterator[Callable[[], SqliteStore]]:
-    """Open the store of this test; an earlier opening of it is closed first."""
-    stores: list[SqliteStore] = []
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest) -> str:
+    """Say where this test's store is: the URL of a database of its own, or nothing for SQLite."""
+    return cluster().database() if request.param == "postgres" else ""
 
-    def open_one() -> SqliteStore:
+
+@pytest.fixture
+async def open_again(place: str, tmp_path: Path, clock: ShiftedClock) -> AsyncIterator[Callable[[], Store]]:
+    """Open the store of this test; an earlier opening of it is closed first."""
+    stores: list[Store] = []
+    if place:
+        clock.followers.append(functools.partial(shift_clock, place))
+
+    def open_one() -> Store:
         for store in stores:
             store.close()
-        match request.param:
-            case "sqlite":
-                stores.append(open_store(tmp_path / "data", clock=clock, blob_key=BLOB_KEY))
+        if place:
+            stores.append(open_postgres(Address(place), tmp_path / "data", blob_key=BLOB_KEY))
+        else:
+            stores.append(open_store(tmp_path / "data", clock=clock, blob_key=BLOB_KEY))
         return stores[-1]
 
     yield open_one
     for store in stores:
-        store.close()
+        await store.end()
 
 
 @pytest.fixture
-def store(open_again: Callable[[], SqliteStore]) -> SqliteStore:
+def store(open_again: Callable[[], Store]) -> Store:
     return open_again()
 
 

@@ -8,19 +8,19 @@ from conformance_shapes import DIGEST, ShiftedClock, approval, draft, following,
 
 from bailiwick.base import Digest, Instant
 from bailiwick.ports import ApprovalState, GuardFailed, Unit
-from bailiwick.stores import SqliteStore
+from bailiwick.stores import Store
 
 
-async def asked(store: SqliteStore, **other: object) -> None:
+async def asked(store: Store, **other: object) -> None:
     await store.ledger.commit(opening("run_a", new_approvals=(approval(**other),)))  # type: ignore[arg-type]
 
 
-async def test_an_approval_comes_back_as_it_was_asked(store: SqliteStore) -> None:
+async def test_an_approval_comes_back_as_it_was_asked(store: Store) -> None:
     await asked(store)
     assert await store.views.approval("acme", "apr_1") == approval()
 
 
-async def test_of_64_deciders_one_wins_and_every_other_unit_writes_nothing(store: SqliteStore) -> None:
+async def test_of_64_deciders_one_wins_and_every_other_unit_writes_nothing(store: Store) -> None:
     await asked(store)
     states = [ApprovalState.APPROVED, ApprovalState.REJECTED]
     units = [
@@ -41,7 +41,7 @@ async def test_of_64_deciders_one_wins_and_every_other_unit_writes_nothing(store
     assert len(await store.ledger.events("acme", "tenant:acme", 0, 100)) == 1
 
 
-async def test_a_grant_is_consumed_once_and_for_its_digest_alone(store: SqliteStore) -> None:
+async def test_a_grant_is_consumed_once_and_for_its_digest_alone(store: Store) -> None:
     await asked(store, state=ApprovalState.APPROVED)
     granted = approval(state=ApprovalState.APPROVED)
     other = msgspec.structs.replace(granted, digest=Digest("0" * 64))
@@ -59,7 +59,7 @@ async def test_a_grant_is_consumed_once_and_for_its_digest_alone(store: SqliteSt
     assert (found.state, found.digest) == (ApprovalState.CONSUMED, DIGEST)
 
 
-async def test_a_decision_moves_its_own_approval_alone(store: SqliteStore) -> None:
+async def test_a_decision_moves_its_own_approval_alone(store: Store) -> None:
     await asked(store)
     twin = approval("apr_2")
     await store.ledger.commit(Unit("acme", new_approvals=(twin,)))
@@ -73,9 +73,7 @@ async def test_a_decision_moves_its_own_approval_alone(store: SqliteStore) -> No
     assert await store.views.approval("acme", "apr_2") == approval("apr_2", state=ApprovalState.APPROVED)
 
 
-async def test_an_expired_grant_is_refused_by_the_databases_clock(
-    store: SqliteStore, clock: ShiftedClock
-) -> None:
+async def test_an_expired_grant_is_refused_by_the_databases_clock(store: Store, clock: ShiftedClock) -> None:
     expires = Instant(clock() + 10_000_000)
     await asked(store, state=ApprovalState.APPROVED, expires_at=expires)
     granted = approval(state=ApprovalState.APPROVED, expires_at=expires)
@@ -94,14 +92,14 @@ async def test_an_expired_grant_is_refused_by_the_databases_clock(
     assert found.state is ApprovalState.EXPIRED
 
 
-async def test_the_id_of_an_approval_is_taken(store: SqliteStore) -> None:
+async def test_the_id_of_an_approval_is_taken(store: Store) -> None:
     await asked(store)
     with pytest.raises(GuardFailed) as refusal:
         await store.ledger.commit(opening("run_b", new_approvals=(approval(),)))
     assert refusal.value.facts == {"guard": "approval", "id": "apr_1"}
 
 
-async def test_approvals_are_listed_oldest_first_by_tenant_state_and_run(store: SqliteStore) -> None:
+async def test_approvals_are_listed_oldest_first_by_tenant_state_and_run(store: Store) -> None:
     mine = [approval(f"apr_{n}", run=f"run_{n % 2}", requested_at=Instant(9 - n)) for n in range(4)]
     theirs = approval("apr_9", tenant="rival", requested_at=Instant(1), state=ApprovalState.APPROVED)
     await store.ledger.commit(Unit("acme", new_approvals=tuple(mine)))
@@ -122,7 +120,7 @@ async def test_approvals_are_listed_oldest_first_by_tenant_state_and_run(store: 
 
 
 async def test_requests_under_another_policy_are_paged_by_id_and_only_while_they_wait(
-    store: SqliteStore,
+    store: Store,
 ) -> None:
     mine = [approval(f"apr_{n}", requested_at=Instant(9 - n)) for n in range(4)]
     mine.append(approval("apr_4", policy_version="p2"))

@@ -19,14 +19,14 @@ from conformance_shapes import (
 )
 
 from bailiwick.ports import Draft, StaleVersion, Unit
-from bailiwick.stores import DataDirInUse, SqliteStore, StoreClosed, open_store
+from bailiwick.stores import DataDirInUse, Store, StoreClosed, open_store
 
 KILLS = 50 if os.environ.get("BAILIWICK_LONG") else 3
 ACKS_BEFORE_KILL = 120
 CHILD = Path(__file__).with_name("conformance_child.py")
 
 
-async def test_closing_and_opening_again_loses_nothing(open_again: Callable[[], SqliteStore]) -> None:
+async def test_closing_and_opening_again_loses_nothing(open_again: Callable[[], Store]) -> None:
     store = open_again()
     big = Draft({"kind": "big"}, b"9" * 40_000, bytes(16))
     await store.ledger.commit(
@@ -57,7 +57,7 @@ async def test_closing_and_opening_again_loses_nothing(open_again: Callable[[], 
     assert [event.position for event in await store.feed.read(0, 9)] == [1]
 
 
-async def test_chains_and_positions_go_on_where_they_were(open_again: Callable[[], SqliteStore]) -> None:
+async def test_chains_and_positions_go_on_where_they_were(open_again: Callable[[], Store]) -> None:
     await open_again().ledger.commit(opening("run_a", events=2))
     store = open_again()
     with pytest.raises(StaleVersion):
@@ -75,7 +75,7 @@ async def test_chains_and_positions_go_on_where_they_were(open_again: Callable[[
     assert events[1].leaf.hex().encode() in events[2].header
 
 
-async def test_a_closed_store_says_so(store: SqliteStore) -> None:
+async def test_a_closed_store_says_so(store: Store) -> None:
     store.close()
     for call in (store.ledger.commit(opening("run_a")), store.ledger.halts(), store.feed.read(0, 1)):
         with pytest.raises(StoreClosed):
@@ -97,7 +97,7 @@ def start_child(data_dir: Path, name: str) -> subprocess.Popen[str]:
 
 
 async def test_a_second_process_is_refused_and_told_who_holds_the_directory(
-    open_again: Callable[[], SqliteStore], tmp_path: Path
+    open_again: Callable[[], Store], tmp_path: Path
 ) -> None:
     child = start_child(tmp_path / "data", "x")
     try:
@@ -110,14 +110,14 @@ async def test_a_second_process_is_refused_and_told_who_holds_the_directory(
     open_again()
 
 
-async def test_the_same_process_is_refused_too(store: SqliteStore, tmp_path: Path) -> None:
+async def test_the_same_process_is_refused_too(store: Store, tmp_path: Path) -> None:
     with pytest.raises(DataDirInUse) as refusal:
         open_store(tmp_path / "data", blob_key=bytes(16))
     assert refusal.value.facts["holder"] == f"process {os.getpid()}"
 
 
 async def test_every_acknowledged_unit_survives_sigkill_in_mid_load(
-    open_again: Callable[[], SqliteStore], tmp_path: Path
+    open_again: Callable[[], Store], tmp_path: Path
 ) -> None:
     acknowledged: dict[str, int] = {}
     for kill in range(KILLS):

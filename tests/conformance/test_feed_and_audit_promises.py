@@ -7,22 +7,22 @@ from conformance_shapes import draft, following, opening
 
 from bailiwick.base import parse_canonical
 from bailiwick.ports import GuardFailed, StoredEvent, TreeHead, Unit
-from bailiwick.stores import SqliteStore
+from bailiwick.stores import Store
 
 
-async def place_all(store: SqliteStore) -> None:
+async def place_all(store: Store) -> None:
     while await store.feed.place(1000):
         pass
 
 
-async def read_all(store: SqliteStore, page: int) -> list[StoredEvent]:
+async def read_all(store: Store, page: int) -> list[StoredEvent]:
     found: list[StoredEvent] = []
     while events := await store.feed.read(found[-1].position if found else 0, page):
         found += events
     return found
 
 
-async def test_the_feed_holds_every_event_once_without_gaps_and_in_stream_order(store: SqliteStore) -> None:
+async def test_the_feed_holds_every_event_once_without_gaps_and_in_stream_order(store: Store) -> None:
     async def client(run: str) -> None:
         await store.ledger.commit(opening(run, events=2))
         for version in range(2, 8):
@@ -41,7 +41,7 @@ async def test_the_feed_holds_every_event_once_without_gaps_and_in_stream_order(
     assert all(event.payload is not None for event in feed)
 
 
-async def test_an_event_is_not_read_before_it_is_placed(store: SqliteStore) -> None:
+async def test_an_event_is_not_read_before_it_is_placed(store: Store) -> None:
     await store.ledger.commit(opening("run_a", events=5))
     assert await store.feed.read(0, 10) == []
     assert [event.position for event in await store.ledger.events("acme", "run_a", 0, 9)] == [0] * 5
@@ -50,7 +50,7 @@ async def test_an_event_is_not_read_before_it_is_placed(store: SqliteStore) -> N
     assert [event.position for event in await store.feed.read(3, 10)] == [4, 5]
 
 
-async def integrate(store: SqliteStore, log: str, limit: int = 1000) -> int:
+async def integrate(store: Store, log: str, limit: int = 1000) -> int:
     head = await store.audit.head(log)
     leaves = await store.audit.pending_leaves(log, limit)
     size = (head.size if head else 0) + len(leaves)
@@ -61,7 +61,7 @@ async def integrate(store: SqliteStore, log: str, limit: int = 1000) -> int:
     return size
 
 
-async def test_every_leaf_gets_one_index_in_feed_order_of_its_own_log(store: SqliteStore) -> None:
+async def test_every_leaf_gets_one_index_in_feed_order_of_its_own_log(store: Store) -> None:
     await store.ledger.commit(opening("run_a", events=3))
     await store.ledger.commit(opening("run_b", tenant="rival", events=2))
     await store.ledger.commit(Unit("acme", others=(("tenant:acme", draft()), ("platform", draft("p")))))
@@ -88,7 +88,7 @@ async def test_every_leaf_gets_one_index_in_feed_order_of_its_own_log(store: Sql
     assert parse_canonical(entries[3].header)["stream"] == "tenant:acme"
 
 
-async def test_a_head_comes_back_as_it_was_stored(store: SqliteStore) -> None:
+async def test_a_head_comes_back_as_it_was_stored(store: Store) -> None:
     assert await store.audit.head("tenant:acme") is None
     await store.ledger.commit(opening("run_a", events=3))
     assert await store.audit.head("tenant:acme") is None
@@ -103,7 +103,7 @@ async def test_a_head_comes_back_as_it_was_stored(store: SqliteStore) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 4], ids=["behind", "short", "ahead"])
-async def test_a_head_that_does_not_continue_the_log_writes_nothing(store: SqliteStore, size: int) -> None:
+async def test_a_head_that_does_not_continue_the_log_writes_nothing(store: Store, size: int) -> None:
     await store.ledger.commit(opening("run_a", events=2))
     await place_all(store)
     with pytest.raises(GuardFailed):
@@ -122,9 +122,7 @@ async def test_a_head_that_does_not_continue_the_log_writes_nothing(store: Sqlit
     ],
     ids=["turned round", "one left out", "twice", "not there"],
 )
-async def test_leaves_out_of_order_are_not_integrated(
-    store: SqliteStore, leaves: list[tuple[str, int]]
-) -> None:
+async def test_leaves_out_of_order_are_not_integrated(store: Store, leaves: list[tuple[str, int]]) -> None:
     await store.ledger.commit(opening("run_a", events=3))
     await place_all(store)
     with pytest.raises(GuardFailed):
@@ -132,7 +130,7 @@ async def test_leaves_out_of_order_are_not_integrated(
     assert await store.audit.leaf_index("tenant:acme", "run_a", 1) is None
 
 
-async def test_of_two_sequencers_one_integrates(store: SqliteStore) -> None:
+async def test_of_two_sequencers_one_integrates(store: Store) -> None:
     await store.ledger.commit(opening("run_a", events=2))
     await place_all(store)
     head = TreeHead("tenant:acme", 2, (), "n")

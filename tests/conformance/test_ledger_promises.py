@@ -9,15 +9,15 @@ from conformance_shapes import SALT, draft, following, head, opening, posting, s
 from bailiwick.audit import commitment
 from bailiwick.base import Instant, canonical, parse_canonical
 from bailiwick.ports import ApiKey, Draft, GuardFailed, Halt, StaleVersion, StoredEvent, Unit
-from bailiwick.stores import SqliteStore
+from bailiwick.stores import Store
 
 
-async def seqs(store: SqliteStore, stream: str, tenant: str = "acme") -> list[int]:
+async def seqs(store: Store, stream: str, tenant: str = "acme") -> list[int]:
     return [event.seq for event in await store.ledger.events(tenant, stream, 0, 1000)]
 
 
 @pytest.mark.parametrize("expected", [0, 1, 3], ids=["reopened", "behind", "ahead"])
-async def test_an_append_at_the_wrong_version_writes_nothing(store: SqliteStore, expected: int) -> None:
+async def test_an_append_at_the_wrong_version_writes_nothing(store: Store, expected: int) -> None:
     await store.ledger.commit(opening("run_a", events=2, head=head("run_a", version=2)))
     unit = Unit(
         "acme",
@@ -41,13 +41,13 @@ async def test_an_append_at_the_wrong_version_writes_nothing(store: SqliteStore,
     assert await store.ledger.submission("acme", "k") is None
 
 
-async def test_a_run_that_is_not_there_is_at_version_zero(store: SqliteStore) -> None:
+async def test_a_run_that_is_not_there_is_at_version_zero(store: Store) -> None:
     with pytest.raises(StaleVersion) as refusal:
         await store.ledger.commit(following("run_none", 1))
     assert refusal.value.facts["actual"] == 0
 
 
-async def test_a_stale_unit_fails_alone_and_its_neighbours_land(store: SqliteStore) -> None:
+async def test_a_stale_unit_fails_alone_and_its_neighbours_land(store: Store) -> None:
     await store.ledger.commit(opening("run_a"))
     units = [opening(f"run_{n}") for n in range(40)]
     units[20:20] = [following("run_a", 7)]
@@ -58,7 +58,7 @@ async def test_a_stale_unit_fails_alone_and_its_neighbours_land(store: SqliteSto
     assert await seqs(store, "run_a") == [1]
 
 
-async def test_of_many_units_for_one_version_exactly_one_lands(store: SqliteStore) -> None:
+async def test_of_many_units_for_one_version_exactly_one_lands(store: Store) -> None:
     await store.ledger.commit(opening("run_a"))
     racers = [store.ledger.commit(following("run_a", 1)) for _ in range(32)]
     outcomes = await asyncio.gather(*racers, return_exceptions=True)
@@ -77,7 +77,7 @@ async def test_of_many_units_for_one_version_exactly_one_lands(store: SqliteStor
     ],
     ids=["reserved name", "not JSON", "short salt", "long integer"],
 )
-async def test_an_ill_formed_unit_fails_alone(store: SqliteStore, wrong: Draft) -> None:
+async def test_an_ill_formed_unit_fails_alone(store: Store, wrong: Draft) -> None:
     units = [opening("run_a"), Unit("acme", "run_b", 0, (draft(), wrong)), opening("run_c")]
     outcomes = await asyncio.gather(*map(store.ledger.commit, units), return_exceptions=True)
     assert isinstance(outcomes[1], (ValueError, TypeError))
@@ -85,7 +85,7 @@ async def test_an_ill_formed_unit_fails_alone(store: SqliteStore, wrong: Draft) 
     assert [await seqs(store, run) for run in ("run_a", "run_b", "run_c")] == [[1], [], [1]]
 
 
-async def test_a_row_that_the_database_cannot_take_fails_its_unit_alone(store: SqliteStore) -> None:
+async def test_a_row_that_the_database_cannot_take_fails_its_unit_alone(store: Store) -> None:
     units = [
         opening("run_a", head=head("run_a")),
         opening("run_b", head=head("run_b", spent_micro_usd=2**63)),
@@ -94,17 +94,14 @@ async def test_a_row_that_the_database_cannot_take_fails_its_unit_alone(store: S
         opening("run_e", head="no head"),
     ]
     outcomes = await asyncio.gather(*map(store.ledger.commit, units), return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [
-        type(None),
-        OverflowError,
-        UnicodeEncodeError,
-        ValueError,
-        AttributeError,
-    ]
+    assert outcomes[0] is None
+    assert all(
+        isinstance(one, (ValueError, TypeError, OverflowError, AttributeError)) for one in outcomes[1:]
+    )
     assert [await seqs(store, run) for run in ("run_a", "run_b", "run_c", "run_d")] == [[1], [], [], []]
 
 
-async def test_a_stream_is_gap_free_and_each_event_names_the_leaf_before(store: SqliteStore) -> None:
+async def test_a_stream_is_gap_free_and_each_event_names_the_leaf_before(store: Store) -> None:
     await store.ledger.commit(opening("run_a", events=3))
     for version in range(3, 12):
         await store.ledger.commit(following("run_a", version))
@@ -121,7 +118,7 @@ async def test_a_stream_is_gap_free_and_each_event_names_the_leaf_before(store: 
         before = event.leaf.hex()
 
 
-async def test_streams_without_version_take_events_of_many_units_in_one_chain(store: SqliteStore) -> None:
+async def test_streams_without_version_take_events_of_many_units_in_one_chain(store: Store) -> None:
     units = [
         Unit(
             "acme",
@@ -137,14 +134,14 @@ async def test_streams_without_version_take_events_of_many_units_in_one_chain(st
     assert len(await store.ledger.events("", "platform", 0, 100)) == 20
 
 
-async def test_events_are_read_in_pages(store: SqliteStore) -> None:
+async def test_events_are_read_in_pages(store: Store) -> None:
     await store.ledger.commit(opening("run_a", events=9))
     pages = [await store.ledger.events("acme", "run_a", after, 4) for after in (0, 4, 8, 9)]
     assert [[event.seq for event in page] for page in pages] == [[1, 2, 3, 4], [5, 6, 7, 8], [9], []]
 
 
 @pytest.mark.parametrize("size", [0, 16_384, 16_385, 3_000_000])
-async def test_a_payload_of_any_size_comes_back(store: SqliteStore, size: int) -> None:
+async def test_a_payload_of_any_size_comes_back(store: Store, size: int) -> None:
     body = b"7" * size
     other = Draft({"kind": "other"}, b'"small"', SALT)
     unit = Unit(
@@ -159,7 +156,7 @@ async def test_a_payload_of_any_size_comes_back(store: SqliteStore, size: int) -
     ]
 
 
-async def test_a_taken_submission_key_writes_nothing(store: SqliteStore) -> None:
+async def test_a_taken_submission_key_writes_nothing(store: Store) -> None:
     await store.ledger.commit(opening("run_a", submission=submission("key-1", run="run_a")))
     with pytest.raises(GuardFailed) as refusal:
         await store.ledger.commit(opening("run_b", submission=submission("key-1", run="run_b")))
@@ -170,7 +167,7 @@ async def test_a_taken_submission_key_writes_nothing(store: SqliteStore) -> None
     assert await seqs(store, "run_b") == []
 
 
-async def test_of_64_submissions_under_one_key_one_lands(store: SqliteStore) -> None:
+async def test_of_64_submissions_under_one_key_one_lands(store: Store) -> None:
     units = [opening(f"run_{n}", submission=submission("key-1", run=f"run_{n}")) for n in range(64)]
     outcomes = await asyncio.gather(*map(store.ledger.commit, units), return_exceptions=True)
     assert sum(outcome is None for outcome in outcomes) == 1
@@ -181,7 +178,7 @@ async def test_of_64_submissions_under_one_key_one_lands(store: SqliteStore) -> 
     assert [f"run_{n}" for n in opened] == [found.run]
 
 
-async def test_a_posting_is_counted_once(store: SqliteStore) -> None:
+async def test_a_posting_is_counted_once(store: Store) -> None:
     await store.ledger.commit(Unit("acme", postings=(posting("pst_2", at=2), posting("pst_1", at=1))))
     await store.ledger.commit(Unit("acme", postings=(posting("pst_1", run="run_b"),)))
     with pytest.raises(GuardFailed):
@@ -189,7 +186,7 @@ async def test_a_posting_is_counted_once(store: SqliteStore) -> None:
     assert await store.views.postings("acme", "run_a") == [posting("pst_1", at=1), posting("pst_2", at=2)]
 
 
-async def test_a_halt_stands_until_it_is_lifted_once(store: SqliteStore) -> None:
+async def test_a_halt_stands_until_it_is_lifted_once(store: Store) -> None:
     halts = [Halt(f"hlt_{n}", "acme", "tool", "git.apply", "why", "ann", Instant(n)) for n in (1, 2)]
     await store.ledger.commit(Unit("acme", halts=tuple(halts)))
     assert list(await store.ledger.halts()) == halts
@@ -200,7 +197,7 @@ async def test_a_halt_stands_until_it_is_lifted_once(store: SqliteStore) -> None
     assert list(await store.ledger.halts()) == halts[1:]
 
 
-async def test_keys_come_back_as_they_were_written(store: SqliteStore) -> None:
+async def test_keys_come_back_as_they_were_written(store: Store) -> None:
     key = ApiKey("key_1", "acme", "ci", "operator", ("leads", "ops"), "a" * 64, Instant(3))
     await store.ledger.commit(Unit("acme", keys=(key,)))
     revoked = ApiKey("key_1", "acme", "ci", "operator", ("leads",), "a" * 64, Instant(3), Instant(8))
@@ -208,7 +205,7 @@ async def test_keys_come_back_as_they_were_written(store: SqliteStore) -> None:
     assert await store.views.keys("acme") == [revoked]
 
 
-async def test_an_abandoned_commit_neither_hangs_nor_harms_its_neighbours(store: SqliteStore) -> None:
+async def test_an_abandoned_commit_neither_hangs_nor_harms_its_neighbours(store: Store) -> None:
     abandoned = [asyncio.ensure_future(store.ledger.commit(opening(f"run_{n}"))) for n in range(10)]
     await asyncio.sleep(0)
     for commit in abandoned[::2]:
@@ -220,7 +217,7 @@ async def test_an_abandoned_commit_neither_hangs_nor_harms_its_neighbours(store:
     assert [event.seq for event in events] == [1]
 
 
-async def test_rows_of_another_tenant_are_no_part_of_a_unit(store: SqliteStore) -> None:
+async def test_rows_of_another_tenant_are_no_part_of_a_unit(store: Store) -> None:
     for unit in (
         opening("run_a", head=head("run_a", tenant="rival")),
         opening("run_a", new_tasks=(task("tsk_1", tenant="rival"),)),

@@ -8,29 +8,29 @@ from conformance_shapes import ShiftedClock, claim, finish, opening, task
 
 from bailiwick.base import Instant
 from bailiwick.ports import Fenced, GuardFailed, MoveTask, TaskState, Unit
-from bailiwick.stores import SqliteStore
+from bailiwick.stores import Store
 
 
-async def put(store: SqliteStore, *tasks: object, tenant: str = "acme") -> None:
+async def put(store: Store, *tasks: object, tenant: str = "acme") -> None:
     await store.ledger.commit(Unit(tenant, new_tasks=tasks))  # type: ignore[arg-type]
 
 
-async def move(store: SqliteStore, *moves: MoveTask, tenant: str = "acme") -> None:
+async def move(store: Store, *moves: MoveTask, tenant: str = "acme") -> None:
     await store.ledger.commit(Unit(tenant, moved_tasks=moves))
 
 
-async def claimable(store: SqliteStore, limit: int = 100) -> list[str]:
+async def claimable(store: Store, limit: int = 100) -> list[str]:
     return [found.id for found in await store.queue.claimable(["write@1", "read@1"], limit)]
 
 
-async def test_a_task_comes_back_as_it_was_queued(store: SqliteStore) -> None:
+async def test_a_task_comes_back_as_it_was_queued(store: Store) -> None:
     await put(store, task("tsk_1", timeout_at=77, priority=3))
     assert await store.queue.claimable(["write@1"], 10) == [task("tsk_1", timeout_at=77, priority=3)]
     assert await store.queue.claimable(["other@1"], 10) == []
     assert await store.queue.claimable([], 10) == []
 
 
-async def test_a_claim_raises_the_epoch_and_ends_the_offer(store: SqliteStore) -> None:
+async def test_a_claim_raises_the_epoch_and_ends_the_offer(store: Store) -> None:
     await put(store, task("tsk_1"))
     await move(store, claim(task("tsk_1")))
     assert await claimable(store) == []
@@ -40,7 +40,7 @@ async def test_a_claim_raises_the_epoch_and_ends_the_offer(store: SqliteStore) -
 
 
 async def test_of_64_claims_of_one_task_one_wins_and_the_others_tasks_are_not_harmed(
-    store: SqliteStore,
+    store: Store,
 ) -> None:
     await put(store, *[task(f"tsk_{n}") for n in range(10)])
     claims = [claim(task("tsk_0"), f"ses_{n}") for n in range(64)] + [
@@ -52,7 +52,7 @@ async def test_of_64_claims_of_one_task_one_wins_and_the_others_tasks_are_not_ha
     assert outcomes[64:] == [None] * 9
 
 
-async def test_a_superseded_epoch_writes_nothing_of_its_unit(store: SqliteStore) -> None:
+async def test_a_superseded_epoch_writes_nothing_of_its_unit(store: Store) -> None:
     first = claim(task("tsk_1"), "ses_old")
     await put(store, task("tsk_1"))
     await store.ledger.commit(opening("run_a"))
@@ -71,7 +71,7 @@ async def test_a_superseded_epoch_writes_nothing_of_its_unit(store: SqliteStore)
 
 
 async def test_a_hold_that_was_taken_back_or_taken_over_moves_and_finishes_nothing(
-    store: SqliteStore,
+    store: Store,
 ) -> None:
     held = claim(task("tsk_1")).task
     back = msgspec.structs.replace(held, state=TaskState.QUEUED, session="")
@@ -87,7 +87,7 @@ async def test_a_hold_that_was_taken_back_or_taken_over_moves_and_finishes_nothi
     await move(store, finish(over))
 
 
-async def test_a_move_in_the_name_of_another_run_is_fenced(store: SqliteStore) -> None:
+async def test_a_move_in_the_name_of_another_run_is_fenced(store: Store) -> None:
     await put(store, task("tsk_1"), task("tsk_2"))
     await move(store, claim(task("tsk_1")))
     held = msgspec.structs.replace(claim(task("tsk_1")).task, run="run_other")
@@ -98,7 +98,7 @@ async def test_a_move_in_the_name_of_another_run_is_fenced(store: SqliteStore) -
     assert await claimable(store) == ["tsk_2"]
 
 
-async def test_a_task_is_finished_once_and_then_it_is_gone(store: SqliteStore) -> None:
+async def test_a_task_is_finished_once_and_then_it_is_gone(store: Store) -> None:
     taken = claim(task("tsk_1"))
     await put(store, task("tsk_1"))
     await move(store, taken)
@@ -110,7 +110,7 @@ async def test_a_task_is_finished_once_and_then_it_is_gone(store: SqliteStore) -
     assert await claimable(store) == ["tsk_1"]
 
 
-async def test_one_unit_may_complete_a_task_and_claim_the_next(store: SqliteStore) -> None:
+async def test_one_unit_may_complete_a_task_and_claim_the_next(store: Store) -> None:
     taken = claim(task("tsk_1"))
     await put(store, task("tsk_1"))
     await move(store, taken)
@@ -123,7 +123,7 @@ async def test_one_unit_may_complete_a_task_and_claim_the_next(store: SqliteStor
         await move(store, claim(following))
 
 
-async def test_the_id_of_a_queued_task_is_taken(store: SqliteStore) -> None:
+async def test_the_id_of_a_queued_task_is_taken(store: Store) -> None:
     await put(store, task("tsk_1"))
     with pytest.raises(GuardFailed) as refusal:
         await put(store, task("tsk_0"), task("tsk_1"))
@@ -132,7 +132,7 @@ async def test_the_id_of_a_queued_task_is_taken(store: SqliteStore) -> None:
 
 
 async def test_a_task_is_offered_when_it_is_due_by_the_databases_clock(
-    store: SqliteStore, clock: ShiftedClock
+    store: Store, clock: ShiftedClock
 ) -> None:
     due = clock() + 60_000_000
     await put(store, task("tsk_1", due_at=due))
@@ -144,7 +144,7 @@ async def test_a_task_is_offered_when_it_is_due_by_the_databases_clock(
     assert await store.queue.next_due() == 0
 
 
-async def test_offers_go_by_priority_then_tenants_in_turn_then_due_time(store: SqliteStore) -> None:
+async def test_offers_go_by_priority_then_tenants_in_turn_then_due_time(store: Store) -> None:
     await put(store, *[task(f"a{n}", due_at=10 + n) for n in range(5)], task("a-late", due_at=1, priority=-1))
     await put(store, *[task(f"b{n}", tenant="b", due_at=100 + n) for n in range(2)], tenant="b")
     await put(
@@ -157,21 +157,21 @@ async def test_offers_go_by_priority_then_tenants_in_turn_then_due_time(store: S
     assert await claimable(store, 4) == ["c-first", "a0", "c0", "b0"]
 
 
-async def test_a_flood_of_one_tenant_does_not_hide_the_only_task_of_another(store: SqliteStore) -> None:
+async def test_a_flood_of_one_tenant_does_not_hide_the_only_task_of_another(store: Store) -> None:
     await put(store, *[task(f"a{n:04d}") for n in range(2000)])
     await put(store, task("b0", tenant="b", due_at=999), tenant="b")
     assert await claimable(store, 2) == ["a0000", "b0"]
 
 
 async def test_tasks_that_wait_for_their_time_do_not_hide_those_that_are_due(
-    store: SqliteStore, clock: ShiftedClock
+    store: Store, clock: ShiftedClock
 ) -> None:
     later = clock() + 3_600_000_000
     await put(store, *[task(f"a{n:03d}", due_at=later, priority=9) for n in range(300)], task("due"))
     assert await claimable(store, 5) == ["due"]
 
 
-async def test_a_session_lives_as_long_as_it_is_renewed(store: SqliteStore, clock: ShiftedClock) -> None:
+async def test_a_session_lives_as_long_as_it_is_renewed(store: Store, clock: ShiftedClock) -> None:
     await store.queue.open_session("ses_1", "worker-1", 15)
     clock.advance(10)
     assert await store.queue.renew_session("ses_1", 15)
@@ -182,7 +182,7 @@ async def test_a_session_lives_as_long_as_it_is_renewed(store: SqliteStore, cloc
     assert not await store.queue.renew_session("ses_none", 15)
 
 
-async def test_a_workers_new_session_ends_its_old_one(store: SqliteStore) -> None:
+async def test_a_workers_new_session_ends_its_old_one(store: Store) -> None:
     await store.queue.open_session("ses_1", "worker-1", 15)
     await store.queue.open_session("ses_other", "worker-2", 15)
     await store.queue.open_session("ses_2", "worker-1", 15)
@@ -193,9 +193,7 @@ async def test_a_workers_new_session_ends_its_old_one(store: SqliteStore) -> Non
     assert await store.queue.renew_session("ses_2", 15)
 
 
-async def test_a_leased_task_is_an_orphan_once_its_session_is_gone(
-    store: SqliteStore, clock: ShiftedClock
-) -> None:
+async def test_a_leased_task_is_an_orphan_once_its_session_is_gone(store: Store, clock: ShiftedClock) -> None:
     sessions = ("ses_kept", "ses_replaced", "ses_expired", "ses_never")
     await put(store, task("queued"), *[task(session) for session in sessions])
     await store.queue.open_session("ses_expired", "worker-3", 5)
@@ -216,7 +214,7 @@ async def test_a_leased_task_is_an_orphan_once_its_session_is_gone(
 
 
 async def test_a_task_is_overdue_when_its_timeout_passed_by_the_databases_clock(
-    store: SqliteStore, clock: ShiftedClock
+    store: Store, clock: ShiftedClock
 ) -> None:
     soon = clock() + 5_000_000
     await put(store, task("timed", timeout_at=soon), task("leased", timeout_at=soon + 1), task("untimed"))

@@ -21,10 +21,10 @@ from bailiwick.stores import (
     StoreBroken,
     StoreFull,
 )
+from bailiwick.stores.sealing import Job
 from bailiwick.stores.sqlite import Writer
 from bailiwick.stores.sqlite.connect import open_writer
 from bailiwick.stores.sqlite.migrate import migrate
-from bailiwick.stores.sqlite.sealing import Job
 from bailiwick.stores.sqlite.statements import SQL
 
 

@@ -15,11 +15,11 @@ from conformance_shapes import (
 )
 
 from bailiwick.ports import ApprovalState, Fenced, GuardFailed, StaleVersion, TreeHead, Unit
-from bailiwick.stores import SqliteStore
+from bailiwick.stores import Store
 
 
 @pytest.fixture
-async def owned(store: SqliteStore) -> SqliteStore:
+async def owned(store: Store) -> Store:
     """A store in which the tenant acme owns one thing of each kind."""
     await store.ledger.commit(
         opening(
@@ -38,7 +38,7 @@ async def owned(store: SqliteStore) -> SqliteStore:
     return store
 
 
-async def test_reads_of_a_foreign_tenant_answer_as_for_the_absent(owned: SqliteStore) -> None:
+async def test_reads_of_a_foreign_tenant_answer_as_for_the_absent(owned: Store) -> None:
     for tenant in ("rival", "", "acme\0", "ACME", "platform", "tenant:acme"):
         assert await owned.ledger.events(tenant, "run_a", 0, 10) == []
         assert await owned.ledger.events(tenant, "tenant:acme", 0, 10) == []
@@ -54,14 +54,14 @@ async def test_reads_of_a_foreign_tenant_answer_as_for_the_absent(owned: SqliteS
     assert await owned.ledger.events("acme", "platform", 0, 10) == []
 
 
-async def test_writes_to_a_foreign_run_are_refused_as_to_an_absent_one(owned: SqliteStore) -> None:
+async def test_writes_to_a_foreign_run_are_refused_as_to_an_absent_one(owned: Store) -> None:
     for run in ("run_a", "run_none"):
         with pytest.raises(StaleVersion) as refusal:
             await owned.ledger.commit(following(run, 2, tenant="rival"))
         assert refusal.value.facts == {"run": run, "expected": 2, "actual": 0}
 
 
-async def test_moves_of_foreign_tasks_are_refused_as_of_absent_ones(owned: SqliteStore) -> None:
+async def test_moves_of_foreign_tasks_are_refused_as_of_absent_ones(owned: Store) -> None:
     for name in ("tsk_1", "tsk_none"):
         with pytest.raises(Fenced) as refusal:
             await owned.ledger.commit(Unit("rival", moved_tasks=(claim(task(name, tenant="rival")),)))
@@ -69,7 +69,7 @@ async def test_moves_of_foreign_tasks_are_refused_as_of_absent_ones(owned: Sqlit
     assert await owned.queue.claimable(["write@1"], 9) == [task("tsk_1")]
 
 
-async def test_moves_of_foreign_approvals_are_refused_as_of_absent_ones(owned: SqliteStore) -> None:
+async def test_moves_of_foreign_approvals_are_refused_as_of_absent_ones(owned: Store) -> None:
     for name in ("apr_1", "apr_none"):
         with pytest.raises(GuardFailed) as refusal:
             await owned.ledger.commit(
@@ -82,7 +82,7 @@ async def test_moves_of_foreign_approvals_are_refused_as_of_absent_ones(owned: S
     assert await owned.views.approval("acme", "apr_1") == approval()
 
 
-async def test_one_name_in_two_tenants_names_two_things(owned: SqliteStore) -> None:
+async def test_one_name_in_two_tenants_names_two_things(owned: Store) -> None:
     await owned.ledger.commit(
         opening(
             "run_a",
@@ -105,7 +105,7 @@ async def test_one_name_in_two_tenants_names_two_things(owned: SqliteStore) -> N
     assert len(await owned.queue.claimable(["write@1"], 9)) == 2
 
 
-async def test_a_log_holds_the_leaves_of_its_own_tenant_alone(owned: SqliteStore) -> None:
+async def test_a_log_holds_the_leaves_of_its_own_tenant_alone(owned: Store) -> None:
     await owned.ledger.commit(opening("run_a", tenant="rival"))
     while await owned.feed.place(100):
         pass
@@ -120,7 +120,7 @@ async def test_a_log_holds_the_leaves_of_its_own_tenant_alone(owned: SqliteStore
     assert await owned.audit.leaf_index("rival", "run_a", 1) is None
 
 
-async def test_lists_of_runs_hold_their_filters(store: SqliteStore) -> None:
+async def test_lists_of_runs_hold_their_filters(store: Store) -> None:
     heads = [
         head(f"run_{n}", status="executing" if n % 2 else "completed", app="one" if n < 4 else "two")
         for n in range(6)
@@ -139,7 +139,7 @@ async def test_lists_of_runs_hold_their_filters(store: SqliteStore) -> None:
     assert await ids(app="two") == ["run_5", "run_4"]
 
 
-async def test_late_runs_are_those_past_their_deadline_and_not_at_an_end(store: SqliteStore) -> None:
+async def test_late_runs_are_those_past_their_deadline_and_not_at_an_end(store: Store) -> None:
     states = ["executing", "blocked", "completed", "failed", "canceled", "rolled-back"]
     for state in states:
         await store.ledger.commit(

@@ -38,6 +38,9 @@ COMMANDS = {
         "Export the log, verify it offline, have it witnessed; check the ledger's invariants.",
     ),
     "workflows": Entry("bailiwick.cli.workflows", "group", "Check workflow files."),
+    "db": Entry(
+        "bailiwick.cli.databases", "group", "Look at a PostgreSQL's schema, and bring it up to date."
+    ),
     "server": Entry("bailiwick.cli.servers", "server", "Run the platform as a service."),
     "model-server": Entry(
         "bailiwick.cli.servers", "model_server", "Run the scripted model server; no model is behind it."

@@ -24,6 +24,10 @@ server = typer.Typer(help="Run the platform as a service.", no_args_is_help=True
 
 Files = Annotated[list[Path] | None, typer.Argument(metavar="[APP.py]...", help="App files.")]
 DataDir = Annotated[str | None, typer.Option(help="Where the data lies (BAILIWICK_DATA_DIR, ~/.bailiwick).")]
+Store = Annotated[
+    str | None,
+    typer.Option(help="A PostgreSQL, postgres://...; else SQLite in the data directory (BAILIWICK_STORE)."),
+]
 Port = Annotated[
     int | None, typer.Option(help="0 takes a free one (BAILIWICK_PORT, 7080).", min=0, max=65535)
 ]
@@ -32,6 +36,7 @@ Port = Annotated[
 def up(
     files: Files = None,
     data_dir: DataDir = None,
+    store: Store = None,
     port: Port = None,
     model: Annotated[str, typer.Option(help="Use this model instead, for example openai:gpt-5-mini.")] = "",
 ) -> None:
@@ -40,7 +45,7 @@ def up(
     for app in apps:
         if model:
             with_model(app, model)
-    settings = load_settings(data_dir=data_dir, port=port)
+    settings = load_settings(data_dir=data_dir, store=store, port=port)
     settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (settings.folder / LOG_FILE).open("a", encoding="utf-8") as log:
         configure_logging(json=True, level=settings.log_level, stream=log)
@@ -56,6 +61,7 @@ def _server() -> None:
 def start(
     files: Files = None,
     data_dir: DataDir = None,
+    store: Store = None,
     host: Annotated[str | None, typer.Option(help="Where to listen (BAILIWICK_HOST, 127.0.0.1).")] = None,
     port: Port = None,
     config: Annotated[
@@ -63,7 +69,7 @@ def start(
     ] = None,
 ) -> None:
     """Run the platform as a service: settings from file and environment, JSON log on standard error."""
-    settings = load_settings(config, data_dir=data_dir, host=host, port=port)
+    settings = load_settings(config, data_dir=data_dir, store=store, host=host, port=port)
     apps = [load_app(path) for path in files] if files is not None else []
     configure_logging(json=True, level=settings.log_level)
     _stay_up(settings, apps)

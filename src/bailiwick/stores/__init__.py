@@ -2,29 +2,41 @@
 
 from bailiwick.stores.blobs import DiskBlobs
 from bailiwick.stores.folders import make_folder, sync_folder
+from bailiwick.stores.lock import DirectoryLock
+from bailiwick.stores.postgres import (
+    Address,
+    PostgresStore,
+    is_postgres,
+    migrate_schema,
+    open_postgres,
+    schema_status,
+)
 from bailiwick.stores.refusals import (
     BlobDamaged,
     BlobTooLarge,
     DataDirInUse,
     EventDamaged,
     LibraryTooOld,
+    OutcomeUnknown,
     PayloadDamaged,
     SchemaTooNew,
     StoreBroken,
     StoreBusy,
     StoreClosed,
     StoreFull,
+    StoreUnreachable,
 )
 from bailiwick.stores.sqlite import (
-    DirectoryLock,
     NoLedger,
     SqliteInspector,
     SqliteStore,
     open_inspector,
     open_store,
 )
+from bailiwick.stores.store import Store, Topic
 
 __all__ = [
+    "Address",
     "BlobDamaged",
     "BlobTooLarge",
     "DataDirInUse",
@@ -33,16 +45,25 @@ __all__ = [
     "EventDamaged",
     "LibraryTooOld",
     "NoLedger",
+    "OutcomeUnknown",
     "PayloadDamaged",
+    "PostgresStore",
     "SchemaTooNew",
     "SqliteInspector",
     "SqliteStore",
+    "Store",
     "StoreBroken",
     "StoreBusy",
     "StoreClosed",
     "StoreFull",
+    "StoreUnreachable",
+    "Topic",
+    "is_postgres",
     "make_folder",
+    "migrate_schema",
     "open_inspector",
+    "open_postgres",
     "open_store",
+    "schema_status",
     "sync_folder",
 ]

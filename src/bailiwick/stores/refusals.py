@@ -159,3 +159,32 @@ class StoreBroken(Refusal):
             remedy="restart the process; it recovers what was committed and resumes the rest",
             reason=reason,
         )
+
+
+class StoreUnreachable(Refusal):
+    """The database cannot be reached; nothing was written."""
+
+    code: ClassVar[str] = "store_unreachable"
+    category: ClassVar[Category] = Category.UNAVAILABLE
+
+    def __init__(self, store: str, reason: str) -> None:
+        super().__init__(
+            f"the database {store} cannot be reached ({reason}); nothing was written",
+            remedy="repeat; if it lasts, see whether the database runs and accepts connections",
+            store=store,
+            reason=reason,
+        )
+
+
+class OutcomeUnknown(Refusal):
+    """The line to the database was lost in a commit; whether the unit was kept was not found out in time."""
+
+    code: ClassVar[str] = "store_outcome_unknown"
+    category: ClassVar[Category] = Category.UNAVAILABLE
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the line to the database was lost in a commit and its outcome is not known yet: {reason}",
+            remedy="repeat with the same idempotency key, or read again what it should have changed",
+            reason=reason,
+        )

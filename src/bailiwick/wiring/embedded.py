@@ -16,18 +16,19 @@ from bailiwick.ports import SandboxStatus, WorkerPort
 from bailiwick.run import SYSTEM_CONTEXT
 from bailiwick.sandbox import BubblewrapSandbox, default_cache_dir
 from bailiwick.service import Catalogue, Platform, Sharing, Stores, keys_of
-from bailiwick.stores import SqliteStore, open_store
+from bailiwick.stores import Address, Store, Topic, is_postgres, open_postgres, open_store
 from bailiwick.telemetry import MeasuredLedger, MeasuredPort, Metrics
 from bailiwick.wiring.compiler import run_policy_compiler
 from bailiwick.wiring.hosts import Hosts, build_hosts
 from bailiwick.wiring.keys import DeploymentKeys
-from bailiwick.wiring.settings import Settings
+from bailiwick.wiring.settings import InvalidSettings, Settings
 from bailiwick.wiring.witnesses import witness_at
 from bailiwick.wiring.world import SystemWorld
 from bailiwick.worker import Checker, Executor, Runner, Worker
 
 log = structlog.get_logger("bailiwick")
 WITNESS_SECONDS = 30.0
+_MOST_WORKERS = 64
 
 
 class Embedded:
@@ -40,7 +41,7 @@ class Embedded:
         self,
         *,
         settings: Settings,
-        store: SqliteStore,
+        store: Store,
         platform: Platform,
         hosts: Hosts,
         books: dict[str, RuleBook],
@@ -53,10 +54,12 @@ class Embedded:
         self._books = books
         self.metrics = metrics
         self.first_key = ""
+        self._loading: set[asyncio.Task[object]] = set()
 
     async def prepare(self, sandbox: BubblewrapSandbox) -> SandboxStatus:
         """Void what an earlier process held, load what must be in memory, and test the sandbox."""
-        await self.store.queue.end_sessions()
+        await self.store.begin([self.worker_name(number) for number in range(_MOST_WORKERS)])
+        self.store.listen(self._heard)
         await self.platform.start()
         if not await self.store.views.keys(""):
             _, self.first_key = await self.platform.keyring.issue(
@@ -72,6 +75,23 @@ class Embedded:
         if not status.available:
             log.warning("sandbox.off", findings=list(status.findings))
         return status
+
+    def worker_name(self, number: int) -> str:
+        """Name a worker of this process: the same at every start, and no other process's."""
+        return f"embedded-{number}@{self.store.node}"
+
+    def _heard(self, topic: Topic) -> None:
+        """Hear what another process of the same store has committed."""
+        if topic in (Topic.WORK, Topic.LOST):
+            self.platform.sessions.wake()
+        for concerned, load in (
+            (Topic.HALTS, self.platform.halts.refresh),
+            (Topic.KEYS, self.platform.keyring.load),
+        ):
+            if topic in (concerned, Topic.LOST):
+                task = asyncio.create_task(load())
+                self._loading.add(task)
+                task.add_done_callback(self._loading.discard)
 
     def worker(self, apps: Sequence[App], port: WorkerPort, name: str = "embedded") -> Worker:
         """Make a worker that serves all that the apps and the tool host offer."""
@@ -120,7 +140,7 @@ def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox) -
     """
     folder = settings.folder
     keys = DeploymentKeys(folder / "keys")
-    store = open_store(folder, blob_key=keys.blob_key)
+    store = _opened(settings, keys.blob_key)
     try:
         world = SystemWorld()
         hosts = build_hosts(
@@ -141,7 +161,7 @@ def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox) -
             signer=signer,
             pepper=keys.pepper,
             witnesses=tuple(witness_at(place, lambda: signer.vkeys) for place in settings.witnesses),
-            sharing=Sharing(operators=settings.tenant),
+            sharing=Sharing(operators=settings.tenant, shared=bool(settings.store)),
         )
     except BaseException:
         store.close()
@@ -170,7 +190,7 @@ async def embedded(
             tasks.append(asyncio.create_task(system.hosts.models.warm()))
         for number in range(workers):
             port = MeasuredPort(system.platform, system.metrics)
-            worker = system.worker(apps, port, f"embedded-{number}")
+            worker = system.worker(apps, port, system.worker_name(number))
             tasks.append(asyncio.create_task(worker.run()))
         try:
             with _settled_memory():
@@ -181,7 +201,7 @@ async def embedded(
             await asyncio.gather(*tasks, return_exceptions=True)
             await system.hosts.models.close()
     finally:
-        system.store.close()
+        await system.store.end()
 
 
 @contextlib.contextmanager
@@ -199,6 +219,14 @@ def _settled_memory() -> Iterator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
+
+
+def _opened(settings: Settings, blob_key: bytes) -> Store:
+    if not settings.store:
+        return open_store(settings.folder, blob_key=blob_key)
+    if not is_postgres(settings.store):
+        raise InvalidSettings("`store` is the URL of a PostgreSQL (postgres://...), or empty", "store")
+    return open_postgres(Address(settings.store), settings.folder, blob_key=blob_key)
 
 
 def _book(app: App) -> RuleBook:

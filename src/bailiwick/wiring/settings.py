@@ -49,12 +49,14 @@ class EgressSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a deployment runs.
 
+    `store` is the URL of a PostgreSQL; empty: SQLite in the data directory.
     `default_price_usd_per_million` prices models that nobody has priced: (input, output), never zero.
     `groups` are given to the key that is made at first start. `witnesses` are shown each log's signed heads:
     addresses of servers that speak C2SP tlog-witness, or paths of files on storage that is not ours.
     """
 
     data_dir: str = "~/.bailiwick"
+    store: str = ""
     host: str = "127.0.0.1"
     port: int = 7080
     tenant: str = "default"

@@ -2,13 +2,11 @@
 
 from bailiwick.stores.sqlite.connect import Clock, require_library
 from bailiwick.stores.sqlite.inspector import NoLedger, SqliteInspector, open_inspector
-from bailiwick.stores.sqlite.lock import DirectoryLock
 from bailiwick.stores.sqlite.store import SqliteStore, open_store
 from bailiwick.stores.sqlite.writer import Writer
 
 __all__ = [
     "Clock",
-    "DirectoryLock",
     "NoLedger",
     "SqliteInspector",
     "SqliteStore",

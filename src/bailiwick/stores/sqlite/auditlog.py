@@ -6,11 +6,12 @@ from typing import Any, Final
 import apsw
 
 from bailiwick.ports import Blobs, GuardFailed, StoredEvent, TreeHead
-from bailiwick.stores.sqlite.reading import Reads, events_across
-from bailiwick.stores.sqlite.rows import Row
-from bailiwick.stores.sqlite.sealing import PLATFORM
+from bailiwick.stores.rows import Row
+from bailiwick.stores.sealing import PLATFORM
+from bailiwick.stores.sqlite.reading import Reads
 from bailiwick.stores.sqlite.statements import SQL
 from bailiwick.stores.sqlite.threads import WriterThread
+from bailiwick.stores.stored import events_across
 
 _HASH_BYTES: Final = 32
 

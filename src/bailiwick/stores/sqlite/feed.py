@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import apsw
 
 from bailiwick.ports import Blobs, StoredEvent
-from bailiwick.stores.sqlite.reading import Reads, events_across
+from bailiwick.stores.sqlite.reading import Reads
 from bailiwick.stores.sqlite.statements import SQL
 from bailiwick.stores.sqlite.threads import WriterThread
+from bailiwick.stores.stored import events_across
 
 
 class SqliteFeed:

@@ -10,8 +10,8 @@ import apsw
 from bailiwick.audit import commitment, leaf_hash
 from bailiwick.base import Category, Refusal
 from bailiwick.ports import Checked, LargePayload, RunHead, StoredEvent, Violation
+from bailiwick.stores.rows import to_run
 from bailiwick.stores.sqlite.connect import Clock, open_reader
-from bailiwick.stores.sqlite.rows import to_run
 from bailiwick.stores.sqlite.statements import INVARIANTS, SQL
 
 _TABLES: Final = tuple(sorted({invariant.over for invariant in INVARIANTS.values()}))

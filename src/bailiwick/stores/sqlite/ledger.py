@@ -1,17 +1,15 @@
 """The ledger on SQLite: units in, events and payloads out."""
 
 from collections.abc import Sequence
-from typing import Final
 
-from bailiwick.base import Digest, canonical
-from bailiwick.ports import Blobs, Draft, Halt, StoredEvent, Submission, Unit
-from bailiwick.stores.sqlite.reading import Reads, events_of
-from bailiwick.stores.sqlite.rows import to_halt
-from bailiwick.stores.sqlite.sealing import Job, owner_of
+from bailiwick.base import canonical
+from bailiwick.ports import Blobs, Halt, StoredEvent, Submission, Unit
+from bailiwick.stores.large import store_large
+from bailiwick.stores.rows import to_halt
+from bailiwick.stores.sealing import Job
+from bailiwick.stores.sqlite.reading import Reads
 from bailiwick.stores.sqlite.threads import WriterThread
-
-INLINE_BYTES: Final = 16_384
-"""A payload up to this size commits in the database; a larger one is a blob, synced before."""
+from bailiwick.stores.stored import events_of
 
 
 class SqliteLedger:
@@ -34,7 +32,7 @@ class SqliteLedger:
             GuardFailed: An approval, task, posting or submission was taken or changed by another.
             ValueError, TypeError: The unit is not well-formed; its neighbours are not touched.
         """
-        await self._writer.submit(Job(unit, await self._store_large(unit)))
+        await self._writer.submit(Job(unit, await store_large(unit, self._blobs)))
 
     async def events(self, tenant: str, stream: str, after: int, limit: int) -> Sequence[StoredEvent]:
         """Read a stream in order, events with seq > `after`; empty for a foreign or absent stream.
@@ -63,21 +61,3 @@ class SqliteLedger:
     async def halts(self) -> Sequence[Halt]:
         """List the halts that are not lifted."""
         return [to_halt(row) for row in self._reads.few("select_halts", ())]
-
-    async def _store_large(self, unit: Unit) -> tuple[Digest | None, ...]:
-        owned = [(unit.tenant, draft) for draft in unit.drafts]
-        owned += [(owner_of(unit, name), draft) for name, draft in unit.others]
-        if not any(_is_large(draft) for _, draft in owned):
-            return ()
-        return tuple(
-            [
-                await self._blobs.put(tenant, draft.payload)
-                if draft.payload is not None and _is_large(draft)
-                else None
-                for tenant, draft in owned
-            ]
-        )
-
-
-def _is_large(draft: Draft) -> bool:
-    return draft.payload is not None and len(draft.payload) > INLINE_BYTES

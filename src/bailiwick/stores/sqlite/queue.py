@@ -6,8 +6,8 @@ import apsw
 
 from bailiwick.base import Instant, canonical
 from bailiwick.ports import GuardFailed, Task
+from bailiwick.stores.rows import to_task
 from bailiwick.stores.sqlite.reading import Reads
-from bailiwick.stores.sqlite.rows import to_task
 from bailiwick.stores.sqlite.statements import SQL
 from bailiwick.stores.sqlite.threads import WriterThread
 

@@ -1,24 +1,26 @@
 """The store: one data directory opened by one process, with all that the ports ask of it."""
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import apsw
 
 from bailiwick.stores.blobs import DiskBlobs
 from bailiwick.stores.folders import make_folder
+from bailiwick.stores.lock import DirectoryLock
 from bailiwick.stores.refusals import StoreBroken, StoreFull
 from bailiwick.stores.sqlite.auditlog import SqliteAuditLog
 from bailiwick.stores.sqlite.connect import Clock, open_reader, open_writer
 from bailiwick.stores.sqlite.feed import SqliteFeed
 from bailiwick.stores.sqlite.ledger import SqliteLedger
-from bailiwick.stores.sqlite.lock import DirectoryLock
 from bailiwick.stores.sqlite.migrate import migrate
 from bailiwick.stores.sqlite.queue import SqliteQueue
 from bailiwick.stores.sqlite.reading import Reads
 from bailiwick.stores.sqlite.threads import WriterThread
 from bailiwick.stores.sqlite.views import SqliteViews
 from bailiwick.stores.sqlite.writer import Writer
+from bailiwick.stores.store import Topic
 
 
 class SqliteStore:
@@ -28,6 +30,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, lock: DirectoryLock, blobs: DiskBlobs, clock: Clock) -> None:
         self._lock = lock
+        self.node = lock.node
         self.writer = Writer(_prepared(path, clock))
         self._thread = WriterThread(self.writer)
         self._reads = Reads(open_reader(path, clock), open_reader(path, clock))
@@ -37,6 +40,17 @@ class SqliteStore:
         self.views = SqliteViews(self._reads)
         self.feed = SqliteFeed(self._thread, self._reads, blobs)
         self.audit = SqliteAuditLog(self._thread, self._reads, blobs)
+
+    async def begin(self, workers: Sequence[str]) -> None:
+        """End every session: nobody else can have one while this process holds the directory."""
+        await self.queue.end_sessions()
+
+    def listen(self, hear: Callable[[Topic], None]) -> None:
+        """Hear nothing: no other process writes here."""
+
+    async def end(self) -> None:
+        """Commit what waits, then close; a second call does nothing."""
+        self.close()
 
     async def depths(self) -> dict[str, int]:
         """Count the queued tasks that are due, by pool; what a scrape of the metrics asks for."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from bailiwick.ports import ApiKey, Approval, Budget, Posting, RunHead
+from bailiwick.stores.rows import to_approval, to_key, to_run
 from bailiwick.stores.sqlite.reading import Reads
-from bailiwick.stores.sqlite.rows import to_approval, to_key, to_run
 
 _ABOVE_ALL_IDS: Final = "\U0010ffff"
 

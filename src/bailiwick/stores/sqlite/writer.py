@@ -6,12 +6,12 @@ from typing import Final
 import apsw
 import msgspec
 
-from bailiwick.base import Refusal
-from bailiwick.ports import Fenced, GuardFailed
+from bailiwick.base import Digest, Refusal
+from bailiwick.ports import Draft, Fenced, GuardFailed
 from bailiwick.stores.refusals import StoreBroken, StoreBusy, StoreFull
+from bailiwick.stores.rows import Row
+from bailiwick.stores.sealing import Head, Job, Sealed, Sealer, StreamKey
 from bailiwick.stores.sqlite.connect import CHECKPOINT_PAGES
-from bailiwick.stores.sqlite.rows import Row
-from bailiwick.stores.sqlite.sealing import Job, Sealed, Sealer
 from bailiwick.stores.sqlite.statements import SQL
 
 Chore = Callable[[apsw.Connection], object]
@@ -64,6 +64,30 @@ _TAKEN: Final = (
 _ILL_FORMED: Final = (ValueError, TypeError, OverflowError, AttributeError)
 
 
+class _Tables:
+    """Implements `sealing.Ground` over the writing connection."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def head(self, key: StreamKey) -> Head | None:
+        found = self._connection.execute(SQL["select_stream_head"], key).get
+        if found is None:
+            return None
+        stream, log, seq, leaf = found
+        return Head(stream, log, seq, leaf.hex() if leaf is not None else "")
+
+    def log(self, name: str) -> int | None:
+        number: int | None = self._connection.execute(SQL["select_log"], (name,)).get
+        return number
+
+    def event_row(self, pos: int, head: Head, header: bytes, leaf: bytes) -> Row:
+        return (pos, head.stream, head.seq, head.log, header, leaf)
+
+    def payload_row(self, pos: int, head: Head, draft: Draft, blob: Digest | None) -> Row:
+        return (pos, draft.salt, draft.payload if blob is None else None, blob)
+
+
 class Writer:
     """Owns the writing connection. Not safe for threads: one thread (or a simulator) steps it.
 
@@ -78,7 +102,7 @@ class Writer:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._sealer = Sealer(connection)
+        self._sealer = Sealer(_Tables(connection), connection.execute(SQL["select_counters"]).get)
         self._broken = ""
         self._wal_pages = 0
         self.commits = 0

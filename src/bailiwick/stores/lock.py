@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 from pathlib import Path
 
 from bailiwick.stores.refusals import DataDirInUse
@@ -9,6 +10,8 @@ from bailiwick.stores.refusals import DataDirInUse
 
 class DirectoryLock:
     """Holds a data directory until `release` or the end of the process, however it ends.
+
+    `node` names the directory among those of one deployment; it is the same at every start.
 
     Raises:
         DataDirInUse: Another process (or this one, earlier) holds it.
@@ -25,6 +28,7 @@ class DirectoryLock:
             raise DataDirInUse(path=str(directory), holder=holder or "a process that just starts") from None
         os.ftruncate(self._handle, 0)
         os.write(self._handle, f"process {os.getpid()}\n".encode())
+        self.node = _node(directory / "node")
 
     def release(self) -> None:
         """Let the next process in; a second call does nothing."""
@@ -33,3 +37,12 @@ class DirectoryLock:
         os.ftruncate(self._handle, 0)
         os.close(self._handle)
         self._handle = -1
+
+
+def _node(path: Path) -> str:
+    """Read the directory's name, or give it one; whoever calls holds the lock."""
+    if not path.exists():
+        aside = path.with_suffix(".new")
+        aside.write_text(secrets.token_hex(6))
+        aside.replace(path)
+    return path.read_text()

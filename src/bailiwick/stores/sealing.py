@@ -1,19 +1,17 @@
 """Sealing: a unit's drafts get stream, seq, previous hash and commitment, and the whole unit becomes rows."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
-from typing import Final
+from typing import Final, Protocol
 
-import apsw
 import msgspec
 
 from bailiwick.audit import commitment, leaf_hash, seal
 from bailiwick.base import Digest
 from bailiwick.ports import Draft, StaleVersion, TaskState, Unit
-from bailiwick.stores.sqlite import rows as lay
-from bailiwick.stores.sqlite.rows import Row
-from bailiwick.stores.sqlite.statements import SQL
+from bailiwick.stores import rows as lay
+from bailiwick.stores.rows import Row
 
 PLATFORM: Final = "platform"
 """The platform's stream and log; it belongs to no tenant (the empty one)."""
@@ -61,6 +59,26 @@ class Sealed:
             self.rows[statement] = rows
 
 
+class Ground(Protocol):
+    """What lies in the database, as the open transaction sees it, and how its tables lay out an event."""
+
+    def head(self, key: StreamKey) -> Head | None:
+        """Find where a stream stands; None when there is none."""
+        ...
+
+    def log(self, name: str) -> int | None:
+        """Find a log's number; None when there is none."""
+        ...
+
+    def event_row(self, pos: int, head: Head, header: bytes, leaf: bytes) -> Row:
+        """Lay out `insert_event`; `head` is the stream as the event leaves it."""
+        ...
+
+    def payload_row(self, pos: int, head: Head, draft: Draft, blob: Digest | None) -> Row:
+        """Lay out `insert_payload`: the body, or the digest of its blob."""
+        ...
+
+
 class Sealer:
     """Knows where every stream stands, as committed and as the open transaction has it.
 
@@ -68,14 +86,15 @@ class Sealer:
     `drop` after ROLLBACK forgets them.
     """
 
-    def __init__(self, connection: apsw.Connection, heads_kept: int = _HEADS_KEPT) -> None:
-        self._connection = connection
+    def __init__(
+        self, ground: Ground, numbers: tuple[int, int, int] = (0, 0, 0), heads_kept: int = _HEADS_KEPT
+    ) -> None:
+        self._ground = ground
         self._heads_kept = heads_kept
         self._heads: OrderedDict[StreamKey, Head] = OrderedDict()
         self._logs: dict[str, int] = {}
-        pos, stream, log = connection.execute(SQL["select_counters"]).get
-        self._committed = (pos, stream, log)
-        self.batch = Sealed(*self._committed)
+        self._committed = numbers
+        self.batch = Sealed(*numbers)
 
     def seal(self, job: Job) -> Sealed:
         """Turn a unit into rows that continue what was accepted so far; nothing is remembered of it yet.
@@ -131,17 +150,36 @@ class Sealer:
         """Forget the open transaction: it was rolled back."""
         self.batch = Sealed(*self._committed)
 
+    def renumber(self, stream: int, log: int) -> None:
+        """Give new streams and logs numbers above these."""
+        self._committed = (0, stream, log)
+        self.batch.stream, self.batch.log = stream, log
+
+    def knows(self, key: StreamKey) -> bool:
+        """Whether a committed head of the stream is remembered."""
+        return key in self._heads
+
+    def knows_log(self, name: str) -> bool:
+        """Whether a log's number is remembered."""
+        return name in self.batch.logs or name in self._logs
+
+    def unlearn(self, keys: Iterable[StreamKey]) -> None:
+        """Remember nothing of some streams: they are read again."""
+        for key in keys:
+            self._heads.pop(key, None)
+
+    def forget(self) -> None:
+        """Remember nothing of what was read or committed: another process has written since."""
+        self._heads.clear()
+        self._logs.clear()
+
     def _find(self, key: StreamKey) -> Head | None:
         head = self.batch.heads.get(key) or self._heads.get(key)
-        if head is not None:
-            return head
-        found = self._connection.execute(SQL["select_stream_head"], key).get
-        if found is None:
-            return None
-        stream, log, seq, leaf = found
-        head = Head(stream, log, seq, leaf.hex() if leaf is not None else "")
-        # Read inside the transaction, but of rows that no unit of it has touched: safe to keep.
-        self._heads[key] = head
+        if head is None:
+            head = self._ground.head(key)
+            if head is not None:
+                # Read inside the transaction, but of rows that no unit of it has touched: safe to keep.
+                self._heads[key] = head
         return head
 
     def _extend(
@@ -155,23 +193,20 @@ class Sealer:
         if head is None:
             head = self._open(sealed, key)
         name = key[1]
-        stream, log, seq, prev, pos = head.stream, head.log, head.seq, head.leaf, sealed.pos
+        ground, pos = self._ground, sealed.pos
         events: list[Row] = []
         payloads: list[Row] = []
         for draft, blob in zip(drafts, blobs or repeat(None), strict=False):
-            seq += 1
             pos += 1
-            body = draft.payload
-            mark = None
-            if body is not None:
-                mark = commitment(draft.salt, body)
-                payloads.append((pos, draft.salt, body if blob is None else None, blob))
-            header = seal(draft.fields, stream=name, seq=seq, prev=prev, payload=mark)
+            mark = None if draft.payload is None else commitment(draft.salt, draft.payload)
+            header = seal(draft.fields, stream=name, seq=head.seq + 1, prev=head.leaf, payload=mark)
             leaf = leaf_hash(header)
-            prev = leaf.hex()
-            events.append((pos, stream, seq, log, header, leaf))
+            head = Head(head.stream, head.log, head.seq + 1, leaf.hex())
+            events.append(ground.event_row(pos, head, header, leaf))
+            if mark is not None:
+                payloads.append(ground.payload_row(pos, head, draft, blob))
         sealed.pos = pos
-        sealed.heads[key] = Head(stream, log, seq, prev)
+        sealed.heads[key] = head
         sealed.add("insert_event", events)
         if payloads:
             sealed.add("insert_payload", payloads)
@@ -191,7 +226,7 @@ class Sealer:
     def _find_log(self, name: str) -> int | None:
         log = self.batch.logs.get(name) or self._logs.get(name)
         if log is None:
-            log = self._connection.execute(SQL["select_log"], (name,)).get
+            log = self._ground.log(name)
             if log is not None:
                 self._logs[name] = log
         return log

@@ -1,0 +1,93 @@
+"""The audit logs on PostgreSQL: leaves in feed order, indices without gaps, and the newest signed head."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from bailiwick.ports import Blobs, GuardFailed, StoredEvent, TreeHead
+from bailiwick.stores.postgres.connect import Connection, Lines
+from bailiwick.stores.postgres.reading import Reads
+from bailiwick.stores.postgres.statements import SQL
+from bailiwick.stores.rows import Row
+from bailiwick.stores.sealing import PLATFORM
+from bailiwick.stores.stored import events_across
+
+_HASH_BYTES: Final = 32
+
+
+class PostgresAuditLog:
+    """Implements `ports.AuditLog`. A leaf has an index only after the feed has placed its event."""
+
+    def __init__(self, lines: Lines, reads: Reads, blobs: Blobs) -> None:
+        self._lines = lines
+        self._reads = reads
+        self._blobs = blobs
+
+    async def logs(self) -> Sequence[str]:
+        """Name the logs that have leaves without an index: `tenant:ID` and `platform`."""
+        return await self._reads.scan("select_pending_logs", (), _first)
+
+    async def pending_leaves(self, log: str, limit: int) -> Sequence[tuple[str, int, bytes]]:
+        """List (stream, seq, leaf) without an index, in feed order."""
+        return await self._reads.scan(
+            "select_pending_leaves", (log, limit), lambda row: (row[0], row[1], row[2])
+        )
+
+    async def integrate(self, head: TreeHead, leaves: Sequence[tuple[str, int]]) -> None:
+        """Give the leaves the next indices and store the head that covers them, in one transaction.
+
+        Raises:
+            GuardFailed: The log's stored size is not the head's size minus the leaves, or the leaves are
+                not the log's next ones in feed order. Nothing was written.
+        """
+        named = [(stream, seq) for stream, seq in leaves]
+        async with self._lines.borrowed() as connection, connection.transaction():
+            await _integrate(connection, head, named)
+
+    async def head(self, log: str) -> TreeHead | None:
+        """Read the newest head."""
+        rows = await self._reads.few("select_log_head", (log,))
+        if not rows or rows[0][3] is None:
+            return None
+        _, size, frontier, note = rows[0]
+        hashes = tuple(frontier[at : at + _HASH_BYTES] for at in range(0, len(frontier), _HASH_BYTES))
+        return TreeHead(log, size, hashes, note)
+
+    async def leaf_index(self, log: str, stream: str, seq: int) -> int | None:
+        """Find the index of an event's leaf; None while it is not integrated."""
+        tenant = "" if log == PLATFORM else log.removeprefix("tenant:")
+        return await self._reads.one("select_leaf_index", (log, tenant, stream, seq), _first)
+
+    async def entries(self, log: str, after: int, limit: int) -> Sequence[StoredEvent]:
+        """Read integrated events in leaf order, index > `after` (-1: from the first).
+
+        They are shown as they lie there, also when damaged: who verifies must see what was edited.
+        """
+        rows = await self._reads.few("select_entries", (log, after, limit))
+        return await events_across(rows, self._blobs, check=False)
+
+    async def leaves(self, log: str, size: int) -> Sequence[bytes]:
+        """Read the first `size` leaf hashes in order."""
+        return await self._reads.scan("select_leaves", (log, size), _first)
+
+
+async def _integrate(connection: Connection, head: TreeHead, leaves: list[tuple[str, int]]) -> None:
+    # The lock is a statement of its own: what follows must see what the sequencer before has written.
+    if await connection.fetchval(SQL["lock_log"], head.log) is None:
+        raise GuardFailed(guard="log", id=head.log)
+    log, size, _, _ = await connection.fetchrow(SQL["select_log_head"], head.log)
+    if size != head.size - len(leaves):
+        raise GuardFailed(guard="log size", id=head.log)
+    pending = await connection.fetch(SQL["select_pending_leaves"], head.log, len(leaves))
+    if [(row[0], row[1]) for row in pending] != leaves:
+        raise GuardFailed(guard="leaf order", id=head.log)
+    numbers = range(size, size + len(pending))
+    await connection.execute(
+        SQL["insert_leaf"], [log] * len(pending), list(numbers), [row[3] for row in pending]
+    )
+    through = pending[-1][3] if pending else 0
+    frontier = b"".join(head.frontier)
+    await connection.execute(SQL["update_log_head"], head.size, frontier, head.note, through, log)
+
+
+def _first(row: Row) -> Any:
+    return row[0]

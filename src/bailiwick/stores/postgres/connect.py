@@ -1,0 +1,142 @@
+"""Connections: how this process speaks to its PostgreSQL, for how long it waits, and what it makes of a lost line."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import asyncpg
+
+from bailiwick.stores.postgres.address import Address
+from bailiwick.stores.postgres.migrate import migrate
+from bailiwick.stores.refusals import StoreClosed, StoreUnreachable
+
+LOST: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TooManyConnectionsError,
+)
+"""What says that a connection is gone or cannot be had: nothing of an open transaction was kept."""
+
+_READERS: Final = 8
+_WAIT_SECONDS: Final = 5.0
+_STATEMENT_SECONDS: Final = 30.0
+_SETTINGS: Final = {
+    "application_name": "bailiwick",
+    "default_transaction_isolation": "read committed",
+    "synchronous_commit": "on",
+    "idle_in_transaction_session_timeout": "15s",
+    "statement_timeout": "25s",
+    "lock_timeout": "10s",
+    "jit": "off",
+    "timezone": "UTC",
+}
+
+
+class Lines:
+    """A pool for reads and short acts, and single connections for those who keep one; made on first use.
+
+    The first connection brings the schema up to date.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._pool: asyncpg.Pool | None = None
+        self._making = asyncio.Lock()
+        self._closed = False
+
+    async def connect(self) -> asyncpg.Connection:
+        """Open a connection for one owner, who closes it.
+
+        Raises:
+            StoreUnreachable: There is no database there now.
+        """
+        if self._closed:
+            raise StoreClosed
+        try:
+            return await asyncpg.connect(
+                self.address.url,
+                timeout=_WAIT_SECONDS,
+                command_timeout=_STATEMENT_SECONDS,
+                server_settings=_SETTINGS,
+            )
+        except LOST as error:
+            raise StoreUnreachable(self.address.shown, type(error).__name__) from None
+
+    @contextlib.asynccontextmanager
+    async def borrowed(self) -> AsyncIterator[asyncpg.Connection]:
+        """Borrow a connection of the pool.
+
+        Raises:
+            StoreUnreachable: There is no database there, or no connection became free in time; or the line was
+                lost meanwhile, and what was asked can be asked again.
+            StoreClosed: The store is shut.
+        """
+        pool = await self._ready()
+        try:
+            async with pool.acquire(timeout=_WAIT_SECONDS) as connection:
+                yield connection
+        except LOST as error:
+            if self._closed:
+                raise StoreClosed from None
+            raise StoreUnreachable(self.address.shown, type(error).__name__) from None
+
+    async def begin(self) -> None:
+        """Connect now, and bring the schema up to date.
+
+        Raises:
+            StoreUnreachable: There is no database there now.
+            SchemaTooNew: A later program wrote it.
+        """
+        await self._ready()
+
+    def close(self) -> None:
+        """Drop every connection of the pool at once."""
+        self._closed = True
+        if self._pool is not None:
+            self._pool.terminate()
+
+    async def _ready(self) -> asyncpg.Pool:
+        if self._closed:
+            raise StoreClosed
+        if self._pool is None:
+            async with self._making:
+                if self._pool is None:
+                    self._pool = await self._made()
+        return self._pool
+
+    async def _made(self) -> asyncpg.Pool:
+        connection = await self.connect()
+        try:
+            await migrate(connection)
+        except LOST as error:
+            raise StoreUnreachable(self.address.shown, type(error).__name__) from None
+        finally:
+            connection.terminate()
+        try:
+            return await asyncpg.create_pool(
+                self.address.url,
+                min_size=1,
+                max_size=_READERS,
+                timeout=_WAIT_SECONDS,
+                command_timeout=_STATEMENT_SECONDS,
+                server_settings=_SETTINGS,
+            )
+        except LOST as error:
+            raise StoreUnreachable(self.address.shown, type(error).__name__) from None
+
+
+def pause_before(attempt: int) -> float:
+    """Tell how long to wait before trying again, in seconds: longer each time, up to 2, never the same for two."""
+    return random.uniform(0.5, 1.0) * min(0.05 * 2.0 ** min(attempt, 6), 2.0)  # noqa: S311  # spreads load, hides nothing
+
+
+Connection = Any
+"""An asyncpg connection, borrowed or owned: its two classes share no name."""

@@ -1,0 +1,189 @@
+"""The pump: hands what waits to the writer, and finds out what became of it when a line was lost."""
+
+import asyncio
+from typing import Any, Final
+
+import asyncpg
+import structlog
+
+from bailiwick.base import Refusal
+from bailiwick.stores.postgres.connect import LOST, Connection, Lines, pause_before
+from bailiwick.stores.postgres.signals import Signals
+from bailiwick.stores.postgres.statements import SQL
+from bailiwick.stores.postgres.writer import InDoubtError, Outcome, Writer
+from bailiwick.stores.refusals import OutcomeUnknown, SchemaTooNew, StoreClosed, StoreFull, StoreUnreachable
+from bailiwick.stores.sealing import Job
+
+log = structlog.get_logger("bailiwick.store")
+
+MAX_BATCH: Final = 256
+"""Units that one transaction takes; the rest waits for the next."""
+
+_TRY_SECONDS: Final = 5.0
+_ASK_SECONDS: Final = 30.0
+
+Waiting = tuple[Job, asyncio.Future[Any]]
+
+
+class Pump:
+    """Commits what waits, one transaction at a time, over one connection of its own.
+
+    Attributes:
+        lost: Lines that were lost with units on them.
+        doubts: Commits whose outcome had to be asked for.
+        kept: Of these, the ones that had been committed.
+    """
+
+    def __init__(self, lines: Lines, writer: Writer, signals: Signals) -> None:
+        self._lines = lines
+        self.writer = writer
+        self._signals = signals
+        self._waiting: list[Waiting] = []
+        self._task: asyncio.Task[None] | None = None
+        self._connection: Connection | None = None
+        self._closed = False
+        self.lost = 0
+        self.doubts = 0
+        self.kept = 0
+
+    def submit(self, job: Job) -> asyncio.Future[Any]:
+        """Hand a unit over; the future answers once it survives a power cut.
+
+        Raises:
+            StoreClosed: The store is shut.
+        """
+        if self._closed:
+            raise StoreClosed
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append((job, future))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work())
+        return future
+
+    async def drain(self) -> None:
+        """Commit what waits and take nothing more."""
+        self._closed = True
+        if self._task is not None:
+            await self._task
+
+    def close(self) -> None:
+        """Drop what waits and the connection at once."""
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+        self._hang_up()
+        for _, future in self._waiting:
+            if not future.done():
+                future.set_exception(StoreClosed())
+        self._waiting.clear()
+
+    async def _work(self) -> None:
+        while self._waiting:
+            batch = self._waiting[:MAX_BATCH]
+            del self._waiting[:MAX_BATCH]
+            try:
+                outcomes = await self._commit([job for job, _ in batch])
+            except BaseException as fault:
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(
+                            fault if isinstance(fault, Exception) else OutcomeUnknown("the store was closed")
+                        )
+                raise
+            for (_, future), outcome in zip(batch, outcomes, strict=True):
+                if future.done():
+                    continue  # its caller was cancelled and no longer waits
+                if isinstance(outcome, BaseException):
+                    future.set_exception(outcome)
+                else:
+                    future.set_result(outcome)
+
+    async def _commit(self, jobs: list[Job]) -> list[Outcome]:
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + _TRY_SECONDS
+        attempt = 0
+        while True:
+            try:
+                return await self._once(jobs)
+            except InDoubtError as doubt:
+                self._hang_up()
+                outcomes = await self._found_out(doubt)
+                if outcomes is not None:
+                    return outcomes
+            except LOST as error:
+                self._hang_up()
+                self.writer.drop()
+                self.lost += 1
+                log.warning("store.line_lost", reason=type(error).__name__)
+                if loop.time() > give_up:
+                    return _all(jobs, StoreUnreachable(self._lines.address.shown, type(error).__name__))
+            except StoreUnreachable as refusal:
+                self.writer.drop()
+                if loop.time() > give_up:
+                    return _all(jobs, refusal)
+            except (SchemaTooNew, StoreClosed) as refusal:
+                self.writer.drop()
+                return _all(jobs, refusal)
+            except (asyncpg.DiskFullError, asyncpg.PostgresError) as error:
+                self._hang_up()
+                self.writer.drop()
+                if isinstance(error, asyncpg.DiskFullError):
+                    return _all(jobs, StoreFull(str(error)))
+                log.exception("store.refused", sqlstate=error.sqlstate)
+                return _all(jobs, StoreUnreachable(self._lines.address.shown, str(error)))
+            attempt += 1
+            await asyncio.sleep(pause_before(attempt))
+
+    async def _once(self, jobs: list[Job]) -> list[Outcome]:
+        if self._connection is None or self._connection.is_closed():
+            self.writer.drop()  # others may have written while this process had no line
+            await self._lines.begin()
+            self._connection = await self._lines.connect()
+        outcomes = await self.writer.step(self._connection, jobs)
+        self._settle(outcomes)
+        return outcomes
+
+    def _settle(self, outcomes: list[Outcome]) -> None:
+        for topic in sorted(self.writer.settle(outcomes)):
+            self._signals.tell(topic)
+
+    async def _found_out(self, doubt: InDoubtError) -> list[Outcome] | None:
+        """Ask what became of a transaction whose commit was not answered; None: nothing of it was kept."""
+        self.doubts += 1
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + _ASK_SECONDS
+        attempt = 0
+        while loop.time() < give_up:
+            fate = await self._asked(doubt.xid)
+            log.warning("store.commit_in_doubt", xid=doubt.xid, fate=fate)
+            if fate == "committed":
+                self.kept += 1
+                self._settle(doubt.outcomes)
+                return doubt.outcomes
+            if fate == "aborted":
+                self.writer.drop()
+                return None
+            attempt += 1
+            await asyncio.sleep(pause_before(attempt))
+        self.writer.drop()
+        return [
+            OutcomeUnknown("the database could not be asked") if outcome is None else outcome
+            for outcome in doubt.outcomes
+        ]
+
+    async def _asked(self, xid: str) -> str:
+        try:
+            self._connection = await self._lines.connect()
+            return str(await self._connection.fetchval(SQL["select_fate"], xid))
+        except (StoreUnreachable, *LOST):
+            self._hang_up()
+            return "unknown"
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+
+def _all(jobs: list[Job], refusal: Refusal) -> list[Outcome]:
+    return [refusal] * len(jobs)

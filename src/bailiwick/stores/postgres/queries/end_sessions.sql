@@ -1,0 +1,4 @@
+-- End every session.
+-- in: nothing    out: nothing
+-- locks: all sessions
+DELETE FROM sessions;

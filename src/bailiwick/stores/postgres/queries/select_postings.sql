@@ -1,0 +1,9 @@
+-- List the cost ledger of a run, oldest first.
+-- in: tenant, run    out: id, tenant, app, run, step, role, call, capability, at, cost_micro_usd, input_tokens, output_tokens, usage_source, ended, duration_ms, first_token_ms, tries, interruptions, feature, team
+-- locks: nothing
+SELECT
+    id, tenant, app, run, step, role, call, capability, at, cost_micro_usd, input_tokens, output_tokens, usage_source,
+    ended, duration_ms, first_token_ms, tries, interruptions, feature, team
+FROM postings
+WHERE tenant = :tenant AND run = :run
+ORDER BY at, id;

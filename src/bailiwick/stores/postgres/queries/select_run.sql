@@ -1,0 +1,8 @@
+-- Find one run of a tenant.
+-- in: tenant, id    out: id, tenant, app, workflow, title, status, version, requested_by, feature, team, created_at, updated_at, deadline, allotment_micro_usd, reserved_micro_usd, spent_micro_usd, waiting_for
+-- locks: nothing
+SELECT
+    id, tenant, app, workflow, title, status, version, requested_by, feature, team, created_at, updated_at, deadline,
+    allotment_micro_usd, reserved_micro_usd, spent_micro_usd, waiting_for
+FROM runs
+WHERE tenant = :tenant AND id = :id;

@@ -1,0 +1,64 @@
+"""The views on PostgreSQL: what lists and pages read, without ever reading events."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from bailiwick.ports import ApiKey, Approval, Budget, Posting, RunHead
+from bailiwick.stores.postgres.reading import Reads
+from bailiwick.stores.rows import to_approval, to_key, to_run
+
+_ABOVE_ALL_IDS: Final = "\U0010ffff"
+
+
+class PostgresViews:
+    """Implements `ports.Views`."""
+
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+
+    async def run(self, tenant: str, run: str) -> RunHead | None:
+        """Find one run of a tenant."""
+        return await self._reads.one("select_run", (tenant, run), to_run)
+
+    async def runs(self, tenant: str, *, status: str, app: str, before: str, limit: int) -> Sequence[RunHead]:
+        """List runs, newest id first, ids below `before` (empty: from the newest); empty filters match all."""
+        below = before or _ABOVE_ALL_IDS
+        if status:
+            return await self._reads.scan(
+                "select_runs_in_status", (tenant, status, below, app, limit), to_run
+            )
+        return await self._reads.scan("select_runs", (tenant, below, app, limit), to_run)
+
+    async def late_runs(self, limit: int) -> Sequence[RunHead]:
+        """List runs that are not in a terminal state and past their deadline, by the database's clock."""
+        return await self._reads.scan("select_late_runs", (limit,), to_run)
+
+    async def approval(self, tenant: str, approval: str) -> Approval | None:
+        """Find one approval of a tenant."""
+        return await self._reads.one("select_approval", (tenant, approval), to_approval)
+
+    async def approvals(self, tenant: str, *, state: str, run: str, limit: int) -> Sequence[Approval]:
+        """List approvals, oldest first; tenant empty: of all tenants (for the keeper)."""
+        if not tenant and state:
+            return await self._reads.scan("select_approvals_in_state", (state, run, limit), to_approval)
+        if not tenant:
+            return await self._reads.scan("select_approvals_of_all", (run, limit), to_approval)
+        if run:
+            return await self._reads.scan("select_approvals_of_run", (tenant, run, state, limit), to_approval)
+        return await self._reads.scan("select_approvals", (tenant, state, limit), to_approval)
+
+    async def outdated_approvals(self, version: str, *, after: str, limit: int) -> Sequence[Approval]:
+        """List pending approvals of all tenants whose policy version is another, by id, ids above `after`."""
+        return await self._reads.scan("select_outdated_approvals", (version, after, limit), to_approval)
+
+    async def postings(self, tenant: str, run: str) -> Sequence[Posting]:
+        """List the cost ledger of a run, oldest first."""
+        return await self._reads.scan("select_postings", (tenant, run), lambda row: Posting(*row))
+
+    async def budgets(self, tenant: str) -> Sequence[Budget]:
+        """List a tenant's shared budgets, by id."""
+        return await self._reads.scan("select_budgets", (tenant,), lambda row: Budget(*row))
+
+    async def keys(self, tenant: str) -> Sequence[ApiKey]:
+        """List API keys, revoked ones too; tenant empty: of all tenants (for the door)."""
+        return await self._reads.scan("select_keys", (tenant,), to_key)
