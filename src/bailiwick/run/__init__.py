@@ -17,6 +17,7 @@ from bailiwick.run.commands import (
     Release,
     Resolve,
     Resume,
+    Rollback,
     Settle,
     Succeed,
 )
@@ -32,15 +33,15 @@ from bailiwick.run.events import (
     Move,
     Quarantined,
     QuarantineLifted,
+    RollbackRequested,
     StepsMoved,
     decode_event,
 )
 from bailiwick.run.evolve import evolve, fold
 from bailiwick.run.journal import held_step, recorded
 from bailiwick.run.lease import HEARTBEAT_SECONDS, LEASE_SECONDS, MAX_CLAIMS
-from bailiwick.run.naming import node_id
-from bailiwick.run.opening import input_of
-from bailiwick.run.refusals import LeaseLost, NoSuchAction, NotAllowed, OutcomeUnknown
+from bailiwick.run.naming import is_undo, node_id, undone_by
+from bailiwick.run.refusals import LeaseLost, NoSuchAction, NotAllowed, OutcomeUnknown, PastPivot
 from bailiwick.run.sight import ContentNeeded, Sight, Start
 from bailiwick.run.state import CONTEXT, PLAN, Call, Run, Step, Wait
 from bailiwick.run.states import (
@@ -50,15 +51,16 @@ from bailiwick.run.states import (
     TERMINAL,
     UNSETTLED,
     CallState,
+    Phase,
     Status,
     StepStatus,
     WaitKind,
 )
-from bailiwick.run.status import is_container
+from bailiwick.run.status import doomed, is_container
 from bailiwick.run.steps import claimable
 from bailiwick.run.table import state_table
-from bailiwick.run.values import INTENT_SEQ, brief_of, output_of, values_for
-from bailiwick.run.walk import SYSTEM_CONTEXT, doomed, unsettled
+from bailiwick.run.values import INTENT_SEQ, brief_of, input_of, output_of, values_for
+from bailiwick.run.walk import SYSTEM_CONTEXT, unsettled
 
 __all__ = [
     "ANSWERED",
@@ -98,6 +100,8 @@ __all__ = [
     "OutcomeUnknown",
     "Park",
     "PassDeadline",
+    "PastPivot",
+    "Phase",
     "Quarantine",
     "QuarantineLifted",
     "Quarantined",
@@ -106,6 +110,8 @@ __all__ = [
     "Release",
     "Resolve",
     "Resume",
+    "Rollback",
+    "RollbackRequested",
     "Run",
     "Settle",
     "Sight",
@@ -131,11 +137,13 @@ __all__ = [
     "held_step",
     "input_of",
     "is_container",
+    "is_undo",
     "node_id",
     "output_of",
     "queue_key",
     "recorded",
     "state_table",
+    "undone_by",
     "unsettled",
     "values_for",
 ]

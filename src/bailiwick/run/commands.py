@@ -128,12 +128,22 @@ class Quarantine(msgspec.Struct, frozen=True):
 
 
 class Resolve(msgspec.Struct, frozen=True):
-    """A person says what became of an action whose outcome is unknown: done, or failed (it never happened)."""
+    """A person says what became of an action whose outcome is unknown: done, or failed (it never happened).
+
+    `key` may also name a blocked compensation by its step, which was then done by hand.
+    """
 
     key: str
     by: str
     state: CallState
     outcome_digest: str = ""
+    reason: str = ""
+
+
+class Rollback(msgspec.Struct, frozen=True):
+    """A person asks that what the run did be undone."""
+
+    by: str
     reason: str = ""
 
 
@@ -153,4 +163,5 @@ Command = (
     | Resume
     | Resolve
     | Quarantine
+    | Rollback
 )

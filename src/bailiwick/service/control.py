@@ -1,9 +1,9 @@
-"""Control: cancel, resume and resolve; each a named act of a person, recorded as such."""
+"""Control: cancel, resume, resolve and roll back; each a named act of a person, recorded as such."""
 
 from bailiwick.base import Json, canonical, digest_of
 from bailiwick.plan import Plan
 from bailiwick.policy import Permission, Principal, require
-from bailiwick.run import CallState, Cancel, Resolve, Resume, Run
+from bailiwick.run import CallState, Cancel, Resolve, Resume, Rollback, Run
 from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.runs import Runs
 
@@ -38,6 +38,8 @@ class Control:
     ) -> Run:
         """Say what became of an action whose outcome is unknown; the run goes on with that.
 
+        `key` may also be the step of a blocked compensation (`pay~undo`), which was then done by hand.
+
         Raises:
             NoSuchAction, NotAllowed: There is no such action, or its outcome is known.
         """
@@ -48,8 +50,23 @@ class Control:
         command = Resolve(key, principal.name, state, digest_of(canonical(outcome)), said)
         return await self._act(principal, run, command, {"outcome": outcome if done else None})
 
+    async def roll_back(self, principal: Principal, run: str, reason: str) -> Run:
+        """Have what a run did undone, the last first; it ends as rolled back, or blocked with what could not be undone.
+
+        Raises:
+            NotAllowed: It is on its way still, or was rolled back already.
+            PastPivot: It has passed its point of no return.
+            OutcomeUnknown: Whether it has is not known yet.
+        """
+        require(principal, Permission.RUNS_ROLLBACK)
+        return await self._act(principal, run, Rollback(principal.name, reason))
+
     async def _act(
-        self, principal: Principal, run: str, command: Cancel | Resume | Resolve, payload: Json = None
+        self,
+        principal: Principal,
+        run: str,
+        command: Cancel | Resume | Resolve | Rollback,
+        payload: Json = None,
     ) -> Run:
         async def consider(state: Run, plan: Plan) -> Change | None:
             return Change(command, Record(f"user:{principal.name}"), Extra(payload=payload))
