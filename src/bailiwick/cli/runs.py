@@ -1,4 +1,4 @@
-"""`bailiwick runs`: submit, list, get, watch, cancel, resume, resolve, cost, events, replay."""
+"""`bailiwick runs`: submit, list, get, watch, cancel, resume, resolve, rollback, cost, events, replay."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ from bailiwick.cli.watching import watch
 from bailiwick.plan import locate
 
 group = typer.Typer(
-    help="Submit, list, watch, cancel, resume, resolve and replay runs.",
+    help="Submit, list, watch, cancel, resume, resolve, roll back and replay runs.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -226,7 +226,11 @@ def resolve(
     door: Door,
     run: Run,
     action: Annotated[
-        str, typer.Argument(metavar="KEY", help="The key of the action whose outcome is unknown.")
+        str,
+        typer.Argument(
+            metavar="KEY",
+            help="The key of the action whose outcome is unknown, or the step of a compensation done by hand.",
+        ),
     ],
     done: Annotated[bool, typer.Option("--done/--not-done", help="Whether it happened.", show_default=False)],
     reason: Annotated[str, typer.Option(help="How you know.")],
@@ -238,6 +242,14 @@ def resolve(
         body["output"] = parse_at("--result", result)
     answered = door.client.post(path_of("runs", run, ":resolve"), body)
     door.show(answered, _show_head)
+
+
+@group.command()
+@connected
+def rollback(door: Door, run: Run, reason: Annotated[str, typer.Option(help="Why, for the record.")]) -> None:
+    """Undo what a run did, the last first, by the compensations of its plan."""
+    done = door.client.post(path_of("runs", run, ":rollback"), {"reason": reason})
+    door.show(done, _show_head)
 
 
 @group.command()

@@ -1,4 +1,4 @@
-"""Runs: submit, list, look at, cancel, resume, resolve, and what they cost."""
+"""Runs: submit, list, look at, cancel, resume, resolve, roll back, and what they cost."""
 
 import time
 from typing import Annotated, Any
@@ -45,12 +45,21 @@ class ResumeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ResolveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What became of an action whose outcome is unknown; `output` is what it answered, if it happened."""
+    """What became of an action whose outcome is unknown; `output` is what it answered, if it happened.
+
+    `key` is the action's, or the name of a blocked compensation's step that was done by hand.
+    """
 
     key: str
     done: bool
     output: dict[str, Any] | None = None
     reason: str = ""
+
+
+class RollbackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why what a run did should be undone."""
+
+    reason: str
 
 
 @router.post(
@@ -150,3 +159,15 @@ async def resolve(door: Door, caller: Caller, id: str, body: Body) -> Response:
         caller, id, given.key, done=given.done, output=given.output, reason=given.reason
     )
     return answer(run_view(await door.reading.head(caller, id)))
+
+
+@router.post(
+    "/v1/runs/{id}:rollback",
+    **answers(RunView, 202, "Asked; the run is rolled back once all that it did is undone."),
+    status_code=202,
+    openapi_extra=takes(RollbackBody),
+)
+async def roll_back(door: Door, caller: Caller, id: str, body: Body) -> Response:
+    """Have what a run did undone, the last first; a second request is refused, so that it happens once."""
+    await door.control.roll_back(caller, id, shaped(body, RollbackBody).reason)
+    return answer(run_view(await door.reading.head(caller, id)), 202)
