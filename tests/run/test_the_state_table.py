@@ -22,6 +22,7 @@ from bailiwick.run import (
     Move,
     Park,
     PassDeadline,
+    PastPivot,
     Reject,
     Release,
     Resolve,
@@ -153,6 +154,24 @@ def past_the_pivot() -> Stage:
     return stage
 
 
+def past_the_write_of_a_pivot() -> Stage:
+    stage = Stage(PLANS["undo up to a pivot"])
+    stage.succeed("a")
+    stage.claim("b")
+    stage.settle(stage.dispatch("b", WRITE))
+    stage.fail("b")
+    return stage
+
+
+@pytest.mark.parametrize("past", [past_the_pivot, past_the_write_of_a_pivot])
+def test_past_its_pivot_a_run_is_not_rolled_back(past: Callable[[], Stage]) -> None:
+    past().refuses(Rollback("ann"), PastPivot)
+
+
+def test_the_deadline_of_a_run_that_is_rolled_back_passes_unnoticed() -> None:
+    assert rolling().do(PassDeadline()) == ()
+
+
 SITUATIONS: dict[str, Callable[[], Stage]] = {
     "created": lambda: Stage(PLANS["planner and context"]),
     "ready": lambda: Stage(PLANS["retry"]),
@@ -198,6 +217,7 @@ SITUATIONS: dict[str, Callable[[], Stage]] = {
     "rolled back while unknown": lambda: led(with_action(MAIL, CallState.UNKNOWN), Rollback("ann")),
     "rolled back": lambda: led(Stage(PLANS["retry"]), Cancel("ann"), Rollback("ann")),
     "past the pivot": past_the_pivot,
+    "past the pivot, failed after its write": past_the_write_of_a_pivot,
 }
 
 
