@@ -12,6 +12,7 @@ from bailiwick.run.sight import Sight
 from bailiwick.run.state import Run
 from bailiwick.run.states import UNSETTLED, CallState, Phase, Status, StepStatus
 
+DONE_BY_HAND = "done by hand: "
 _UNDOABLE = (StepStatus.SUCCEEDED, StepStatus.COMPENSATED)
 _ROLLS_BACK = (Status.COMPLETED, Status.FAILED, Status.CANCELED, Status.BLOCKED)
 
@@ -138,7 +139,7 @@ def by_hand(run: Run, command: Resolve, sight: Sight) -> tuple[Event, ...]:
             raise OutcomeUnknown(run=run.id, step=step.name, key=call.key, capability=call.capability)
     lost, unknown = lose_calls(run, step, sight, over=True)
     if unknown:
-        return (*lost, StepsMoved(sight.at, (blocked_unknown(step),)))
-    reason = f"done by hand: {command.by}" + (f": {command.reason}" if command.reason else "")
+        return (StepsMoved(sight.at, (blocked_unknown(step),)), *lost)
+    reason = f"{DONE_BY_HAND}{command.by}" + (f": {command.reason}" if command.reason else "")
     done = Move(step.name, StepStatus.SUCCEEDED, attempt=step.attempt, reason=reason)
-    return (*lost, StepsMoved(sight.at, (done,)))
+    return (StepsMoved(sight.at, (done,)), *lost)

@@ -17,6 +17,7 @@ from bailiwick.run.values import input_of
 
 BY_HAND = "an operator must repair it and resume the run, or undo it by hand and resolve this step as done"
 
+UNDO_FAILED = "the compensation failed: "
 ASKED = "a person must decide: "
 CANNOT_FALL_BACK = "; and its fallback cannot begin: "
 
@@ -45,7 +46,7 @@ def asked(node: Node, failed: Move) -> Move:
     if node.on_error is not OnError.HUMAN:
         return failed
     if is_undo(failed.step):
-        reason = f"the compensation failed: {failed.reason}; {BY_HAND}"
+        reason = f"{UNDO_FAILED}{failed.reason}; {BY_HAND}"
         return replace(failed, to=StepStatus.BLOCKED, reason=reason)
     return replace(failed, to=StepStatus.BLOCKED, reason=f"{ASKED}{failed.reason}")
 
