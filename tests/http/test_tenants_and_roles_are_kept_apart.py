@@ -19,6 +19,7 @@ NEEDS = {
     ("post", "/v1/runs/{id}:cancel"): Permission.RUNS_CANCEL,
     ("post", "/v1/runs/{id}:resume"): Permission.RUNS_RESUME,
     ("post", "/v1/runs/{id}:resolve"): Permission.RUNS_RESOLVE,
+    ("post", "/v1/runs/{id}:rollback"): Permission.RUNS_ROLLBACK,
     ("get", "/v1/approvals"): Permission.APPROVALS_READ,
     ("get", "/v1/approvals/{id}"): Permission.APPROVALS_READ,
     ("post", "/v1/approvals/{id}:approve"): Permission.APPROVALS_DECIDE,
@@ -38,6 +39,7 @@ NEEDS = {
     ("get", "/v1/artifacts/{digest}"): Permission.ARTIFACTS_READ,
 }
 BODIES = {
+    "/v1/runs/{id}:rollback": {"reason": "it was wrong"},
     "/v1/runs": {"app": "shop", "workflow": "note", "input": {"text": "x"}},
     "/v1/runs/{id}:resolve": {"key": "k", "done": False},
     "/v1/halts": {"scope": "app", "target": "elsewhere", "reason": "drill"},

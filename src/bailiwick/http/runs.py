@@ -1,4 +1,4 @@
-"""Runs: submit, list, look at, cancel, resume, resolve, and what they cost."""
+"""Runs: submit, list, look at, cancel, resume, resolve, roll back, and what they cost."""
 
 import time
 from typing import Annotated, Any
@@ -48,6 +48,7 @@ class ResolveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What became of an action whose outcome is unknown; `output` is what it answered, if it happened.
 
     `despite_quarantine`: say that it never happened while it may still arrive; a reason is needed.
+    `key` is the action's, or the name of a blocked compensation's step that was done by hand.
     """
 
     key: str
@@ -55,6 +56,12 @@ class ResolveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output: dict[str, Any] | None = None
     reason: str = ""
     despite_quarantine: bool = False
+
+
+class RollbackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why what a run did should be undone."""
+
+    reason: str
 
 
 @router.post(
@@ -160,3 +167,15 @@ async def resolve(door: Door, caller: Caller, id: str, body: Body) -> Response:
         despite_quarantine=given.despite_quarantine,
     )
     return answer(run_view(await door.reading.head(caller, id)))
+
+
+@router.post(
+    "/v1/runs/{id}:rollback",
+    **answers(RunView, 202, "Asked; the run is rolled back once all that it did is undone."),
+    status_code=202,
+    openapi_extra=takes(RollbackBody),
+)
+async def roll_back(door: Door, caller: Caller, id: str, body: Body) -> Response:
+    """Have what a run did undone, the last first; a second request is refused, so that it happens once."""
+    await door.control.roll_back(caller, id, shaped(body, RollbackBody).reason)
+    return answer(run_view(await door.reading.head(caller, id)), 202)

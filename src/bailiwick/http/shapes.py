@@ -140,6 +140,7 @@ class RunDetailView(msgspec.Struct, frozen=True):
     plan_digest: str
     tree: str
     cancel_requested: str
+    rollback_requested: str
     category: str
     reason: str
     intent: Any
@@ -265,6 +266,7 @@ def detail_view(detail: RunDetail) -> RunDetailView:
         plan_digest=run.plan,
         tree=run.tree,
         cancel_requested=run.cancel_requested,
+        rollback_requested=run.rollback_requested,
         category=run.category or "",
         reason=run.reason,
         intent=detail.intent,

@@ -28,6 +28,7 @@ class Permission(StrEnum):
     RUNS_CANCEL = "runs.cancel"
     RUNS_RESUME = "runs.resume"
     RUNS_RESOLVE = "runs.resolve"
+    RUNS_ROLLBACK = "runs.rollback"
     APPROVALS_READ = "approvals.read"
     APPROVALS_DECIDE = "approvals.decide"
     HALTS_READ = "halts.read"
@@ -49,6 +50,7 @@ _OPERATES = frozenset(
         Permission.RUNS_CANCEL,
         Permission.RUNS_RESUME,
         Permission.RUNS_RESOLVE,
+        Permission.RUNS_ROLLBACK,
         Permission.HALTS_SET,
     }
 )

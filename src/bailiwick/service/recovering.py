@@ -6,7 +6,7 @@ from bailiwick.base import Refusal
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
 from bailiwick.ports import ApprovalState, Fenced, Queue, StaleVersion, Task, TaskState, Views, World
-from bailiwick.run import Fail, LeaseLost, NotAllowed, PassDeadline, Release, Run, Step, StepStatus
+from bailiwick.run import Fail, LeaseLost, NotAllowed, PassDeadline, Phase, Release, Run, Step, StepStatus
 from bailiwick.service.approving import Approving
 from bailiwick.service.changes import Change, Changer, Record
 from bailiwick.service.runs import Runs
@@ -77,7 +77,8 @@ class Recovering:
         """Tell the runs that are past their deadline."""
 
         async def consider(run: Run, plan: Plan) -> Change | None:
-            return None if run.expired or run.closed else Change(PassDeadline(), Record("timer:deadlines"))
+            over = run.expired or run.closed or run.phase is Phase.COMPENSATING
+            return None if over else Change(PassDeadline(), Record("timer:deadlines"))
 
         late = await self._views.late_runs(STUCK)
         return sum([await self._done(head.tenant, head.id, consider) for head in late])
