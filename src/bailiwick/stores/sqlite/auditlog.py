@@ -10,7 +10,7 @@ from bailiwick.stores.sqlite.reading import Reads, events_across
 from bailiwick.stores.sqlite.rows import Row
 from bailiwick.stores.sqlite.sealing import PLATFORM
 from bailiwick.stores.sqlite.statements import SQL
-from bailiwick.stores.sqlite.threads import WriterThread
+from bailiwick.stores.sqlite.threads import Submits
 
 _HASH_BYTES: Final = 32
 
@@ -18,7 +18,7 @@ _HASH_BYTES: Final = 32
 class SqliteAuditLog:
     """Implements `ports.AuditLog`. A leaf has an index only after the feed has placed its event."""
 
-    def __init__(self, writer: WriterThread, reads: Reads, blobs: Blobs) -> None:
+    def __init__(self, writer: Submits, reads: Reads, blobs: Blobs) -> None:
         self._writer = writer
         self._reads = reads
         self._blobs = blobs

@@ -8,7 +8,7 @@ from bailiwick.ports import Blobs, Draft, Halt, StoredEvent, Submission, Unit
 from bailiwick.stores.sqlite.reading import Reads, events_of
 from bailiwick.stores.sqlite.rows import to_halt
 from bailiwick.stores.sqlite.sealing import Job, owner_of
-from bailiwick.stores.sqlite.threads import WriterThread
+from bailiwick.stores.sqlite.threads import Submits
 
 INLINE_BYTES: Final = 16_384
 """A payload up to this size commits in the database; a larger one is a blob, synced before."""
@@ -20,7 +20,7 @@ class SqliteLedger:
     The platform's own stream `platform` is read with the empty tenant; a tenant's with its id.
     """
 
-    def __init__(self, writer: WriterThread, reads: Reads, blobs: Blobs) -> None:
+    def __init__(self, writer: Submits, reads: Reads, blobs: Blobs) -> None:
         self._writer = writer
         self._reads = reads
         self._blobs = blobs
