@@ -22,7 +22,6 @@ from bailiwick.run.status import is_container
 from bailiwick.service import dispatching, holding, postings
 from bailiwick.service.gate import Gate
 from bailiwick.service.memory import Memory
-from bailiwick.service.recovering import Recovering
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Sessions
 from bailiwick.stores.sqlite.ledger import SqliteLedger
@@ -252,15 +251,6 @@ def _lost_cost() -> AbstractContextManager[None]:
     return function(postings.unreported, lambda *_: ())
 
 
-def _deadline() -> AbstractContextManager[None]:
-    """Requests to people never expire."""
-    return method(Recovering, "expire_approvals", lambda _: _nothing)
-
-
-async def _nothing(_self: Any) -> int:
-    return 0
-
-
 def _race() -> AbstractContextManager[None]:
     """An approval's row is moved whatever state it is in, and the machine lets a decision through twice."""
 
@@ -294,33 +284,32 @@ def _policy() -> AbstractContextManager[None]:
 
 
 MUTANTS: tuple[Mutant, ...] = (
-    Mutant("fence-ignored", "fence", 1, _fence),
-    Mutant("version-unchecked", "lost update", 1, _version),
+    Mutant("fence-ignored", "fence", 10, _fence),
+    Mutant("version-unchecked", "lost update", 24, _version),
     Mutant(
-        "intent-after-dispatch", "intent order", 1, lambda: method(SqliteLedger, "commit", _soon(_intends))
+        "intent-after-dispatch", "intent order", 8, lambda: method(SqliteLedger, "commit", _soon(_intends))
     ),
     Mutant(
         "acknowledged-before-durable",
         "durability",
-        1,
+        7,
         lambda: method(SqliteLedger, "commit", _soon(lambda unit: unit.expected == 0 and bool(unit.run))),
     ),
-    Mutant("key-per-asking", "key", 1, _key),
-    Mutant("grant-kept", "grant", 1, _grant),
-    Mutant("hold-forgotten-on-resume", "grant", 1, _hold),
-    Mutant("hold-read-as-allow", "grant", 1, _policy),
-    Mutant("decided-twice", "grant", 1, _race),
-    Mutant("budget-unchecked", "budget", 1, _budget),
-    Mutant("lost-cost-forgotten", "budget", 1, _lost_cost),
+    Mutant("key-per-asking", "key", 2, _key),
+    Mutant("grant-kept", "grant", 2, _grant),
+    Mutant("hold-forgotten-on-resume", "grant", 2, _hold),
+    Mutant("hold-read-as-allow", "grant", 2, _policy),
+    Mutant("decided-twice", "grant", 2, _race),
+    Mutant("budget-unchecked", "budget", 27, _budget),
+    Mutant("lost-cost-forgotten", "budget", 2, _lost_cost),
     Mutant("feed-repeats", "outbox", 1, lambda: term("select_feed", "e.pos > :after", "e.pos >= :after")),
-    Mutant("plan-stored-after", "artifact order", 1, _large),
-    Mutant("reaper-blind", "reaper", 1, _reaper),
-    Mutant("timer-never-due", "timer", 1, _timer),
-    Mutant("requests-never-expire", "timer", 1, _deadline),
-    Mutant("resume-anew", "resume", 1, _resume),
-    Mutant("external-sent-again", "resume", 1, _external),
-    Mutant("unknown-said-failed", "unknown outcome", 1, _unknown),
-    Mutant("cancel-at-once", "cancel", 1, _cancel),
-    Mutant("doubt-ignored", "unknown commit", 1, _doubt),
-    Mutant("stale-memory", "replicas", 1, _memory),
+    Mutant("plan-stored-after", "artifact order", 9, _large),
+    Mutant("reaper-blind", "reaper", 3, _reaper),
+    Mutant("timer-never-due", "timer", 3, _timer),
+    Mutant("resume-anew", "resume", 2, _resume),
+    Mutant("external-sent-again", "resume", 5, _external),
+    Mutant("unknown-said-failed", "unknown outcome", 4, _unknown),
+    Mutant("cancel-at-once", "cancel", 4, _cancel),
+    Mutant("doubt-ignored", "unknown commit", 11, _doubt),
+    Mutant("stale-memory", "replicas", 39, _memory),
 )
