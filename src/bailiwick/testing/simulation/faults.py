@@ -86,12 +86,11 @@ class Faults:
     Args:
         seed: Draws the odds and the strikes.
         plan: What goes wrong at which point; None: by the seed's odds.
-        none: Draw no odds at all.
 
     Attributes:
         struck: What went wrong, by point number.
         counts: How often, by fault and point.
-        points: How many points were passed, by kind.
+        kinds: The points that were passed, in order: the first has number 1.
     """
 
     def __init__(self, seed: int, plan: Mapping[int, Fault] | None = None) -> None:
@@ -102,7 +101,7 @@ class Faults:
         self.passed = 0
         self.struck: dict[int, Fault] = {}
         self.counts: Counter[str] = Counter()
-        self.points: Counter[str] = Counter()
+        self.kinds: list[Point] = []
 
     @property
     def calm(self) -> bool:
@@ -115,7 +114,7 @@ class Faults:
     def at(self, point: Point) -> Strike | None:
         """Pass a point."""
         self.passed += 1
-        self.points[point] += 1
+        self.kinds.append(point)
         draw, chance = self._random.random(), self._random.random()
         if not self.active:
             return None

@@ -31,7 +31,7 @@ CONVERGE_SECONDS = 1_800.0
 
 
 class Result(msgspec.Struct):
-    """What a seed came to."""
+    """What a seed came to. `kinds` are the points of a world in which nothing went wrong, from number 1 on."""
 
     seed: int
     digest: str
@@ -48,6 +48,7 @@ class Result(msgspec.Struct):
     calls: dict[str, int]
     unknowns: int
     claims: int
+    kinds: tuple[Point, ...] = ()
     python: str = sys.version.split()[0]
 
     @property
@@ -276,6 +277,7 @@ class World:
             struck=self.faults.struck,
             counts=dict(self.faults.counts),
             passed=self.faults.passed,
+            kinds=() if self.faults.struck else tuple(self.faults.kinds),
             refusals=dict(sum((control.refusals for control in self.controls), self.database.refusals)),
             runs=len(self.oracles.runs),
             statuses=dict(Counter(str(run.status) for run in runs)),
