@@ -284,32 +284,32 @@ def _policy() -> AbstractContextManager[None]:
 
 
 MUTANTS: tuple[Mutant, ...] = (
-    Mutant("fence-ignored", "fence", 10, _fence),
-    Mutant("version-unchecked", "lost update", 24, _version),
+    Mutant("fence-ignored", "fence", 17, _fence),
+    Mutant("version-unchecked", "lost update", 9, _version),
     Mutant(
-        "intent-after-dispatch", "intent order", 8, lambda: method(SqliteLedger, "commit", _soon(_intends))
+        "intent-after-dispatch", "intent order", 11, lambda: method(SqliteLedger, "commit", _soon(_intends))
     ),
     Mutant(
         "acknowledged-before-durable",
         "durability",
-        7,
+        9,
         lambda: method(SqliteLedger, "commit", _soon(lambda unit: unit.expected == 0 and bool(unit.run))),
     ),
     Mutant("key-per-asking", "key", 2, _key),
     Mutant("grant-kept", "grant", 2, _grant),
     Mutant("hold-forgotten-on-resume", "grant", 2, _hold),
     Mutant("hold-read-as-allow", "grant", 2, _policy),
-    Mutant("decided-twice", "grant", 2, _race),
-    Mutant("budget-unchecked", "budget", 27, _budget),
-    Mutant("lost-cost-forgotten", "budget", 2, _lost_cost),
+    Mutant("decided-twice", "grant", 20, _race),
+    Mutant("budget-unchecked", "budget", 4, _budget),
+    Mutant("lost-cost-forgotten", "budget", 5, _lost_cost),
     Mutant("feed-repeats", "outbox", 1, lambda: term("select_feed", "e.pos > :after", "e.pos >= :after")),
-    Mutant("plan-stored-after", "artifact order", 9, _large),
-    Mutant("reaper-blind", "reaper", 3, _reaper),
+    Mutant("plan-stored-after", "artifact order", 2, _large),
+    Mutant("reaper-blind", "reaper", 5, _reaper),
     Mutant("timer-never-due", "timer", 3, _timer),
     Mutant("resume-anew", "resume", 2, _resume),
     Mutant("external-sent-again", "resume", 5, _external),
-    Mutant("unknown-said-failed", "unknown outcome", 4, _unknown),
-    Mutant("cancel-at-once", "cancel", 4, _cancel),
-    Mutant("doubt-ignored", "unknown commit", 11, _doubt),
+    Mutant("unknown-said-failed", "unknown outcome", 3, _unknown),
+    Mutant("cancel-at-once", "cancel", 12, _cancel),
+    Mutant("doubt-ignored", "unknown commit", 135, _doubt, budget=400),
     Mutant("stale-memory", "replicas", 39, _memory),
 )
