@@ -67,7 +67,10 @@ class Approving:
         if payload is None:
             raise NotFound("action", approval.digest)
         action = payload.get("action")
-        call = (await self._runs.entry(approval.tenant, approval.run)).run.calls.get(approval.call)
+        head = await self._views.run(approval.tenant, approval.run)
+        least = head.version if head is not None else 0  # another process may have asked
+        entry = await self._runs.entry(approval.tenant, approval.run, least=least)
+        call = entry.run.calls.get(approval.call)
         asked = call is not None and digest_of(canonical(action)) == approval.digest == call.digest
         # Once it is answered or moot, a later request for the same action may have taken its place.
         standing = approval.state is ApprovalState.PENDING or (

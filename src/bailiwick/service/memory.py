@@ -45,13 +45,15 @@ class Memory:
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._laws: dict[tuple[str, str], None] = {}
 
-    async def entry(self, tenant: str, run: str) -> Entry:
-        """Load a run of a tenant.
+    async def entry(self, tenant: str, run: str, *, least: int = 0) -> Entry:
+        """Load a run of a tenant; one that is remembered at a version below `least` is read again.
 
         Raises:
             NotFound: The tenant has none of this id.
         """
         entry = self._entries.get(run)
+        if entry is not None and entry.run.version < least:
+            entry = None  # another process has moved it on
         entry = self.keep(entry if entry is not None else await self.compared(tenant, run))
         if entry.run.tenant != tenant:
             raise NotFound("run", run)

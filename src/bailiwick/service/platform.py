@@ -111,6 +111,7 @@ class Platform:
         self.sessions = Sessions(
             runs=self.runs, queue=stores.queue, gate=self.gate, halts=self.halts, world=world
         )
+        self.runs.on_doubt = self.sessions.doubt
         self._serve_workers(stores, actions, world)
         self._serve_people(stores, world, pepper)
         self.sequencing = Sequencing(audit=stores.audit, feed=stores.feed, signer=signer)

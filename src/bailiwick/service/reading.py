@@ -73,7 +73,7 @@ class Reading:
     async def detail(self, principal: Principal, run: str) -> RunDetail:
         """Describe a run."""
         head = await self.head(principal, run)
-        entry = await self._runs.entry(principal.tenant, run)
+        entry = await self._runs.entry(principal.tenant, run, least=head.version)
         state = entry.run
         intent = await self._runs.payload(principal.tenant, run, 1)
         brief = await self._output(state, "$plan")
@@ -96,8 +96,8 @@ class Reading:
 
     async def output(self, principal: Principal, run: str, step: str) -> Json:
         """Read a step's recorded output; None when it has none."""
-        require(principal, Permission.RUNS_READ)
-        entry = await self._runs.entry(principal.tenant, run)
+        head = await self.head(principal, run)
+        entry = await self._runs.entry(principal.tenant, run, least=head.version)
         return await self._output(entry.run, step)
 
     async def _output(self, run: Run, name: str) -> Json:

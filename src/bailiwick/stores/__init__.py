@@ -28,8 +28,11 @@ from bailiwick.stores.refusals import (
 )
 from bailiwick.stores.sqlite import (
     NoLedger,
+    Scheduler,
     SqliteInspector,
     SqliteStore,
+    SteppedDatabase,
+    SteppedStore,
     open_inspector,
     open_store,
 )
@@ -48,9 +51,12 @@ __all__ = [
     "OutcomeUnknown",
     "PayloadDamaged",
     "PostgresStore",
+    "Scheduler",
     "SchemaTooNew",
     "SqliteInspector",
     "SqliteStore",
+    "SteppedDatabase",
+    "SteppedStore",
     "Store",
     "StoreBroken",
     "StoreBusy",

@@ -56,6 +56,14 @@ def open_reader(path: Path, clock: Clock) -> apsw.Connection:
     return connection
 
 
+def open_memory(clock: Clock) -> apsw.Connection:
+    """Open a database in memory, for a simulation: nothing of it survives its connection."""
+    require_library(apsw.sqlite_lib_version())
+    connection = apsw.Connection(":memory:")
+    _settle(connection, clock, cache_kib=16_384)
+    return connection
+
+
 def _settle(connection: apsw.Connection, clock: Clock, *, cache_kib: int) -> None:
     connection.execute(f"PRAGMA cache_size = -{cache_kib}")
     connection.execute("PRAGMA cell_size_check = ON")

@@ -8,7 +8,7 @@ from bailiwick.stores.large import store_large
 from bailiwick.stores.rows import to_halt
 from bailiwick.stores.sealing import Job
 from bailiwick.stores.sqlite.reading import Reads
-from bailiwick.stores.sqlite.threads import WriterThread
+from bailiwick.stores.sqlite.threads import Submits
 from bailiwick.stores.stored import events_of
 
 
@@ -18,7 +18,7 @@ class SqliteLedger:
     The platform's own stream `platform` is read with the empty tenant; a tenant's with its id.
     """
 
-    def __init__(self, writer: WriterThread, reads: Reads, blobs: Blobs) -> None:
+    def __init__(self, writer: Submits, reads: Reads, blobs: Blobs) -> None:
         self._writer = writer
         self._reads = reads
         self._blobs = blobs
