@@ -1,15 +1,23 @@
 """The ledger on SQLite: units in, events and payloads out."""
 
 from collections.abc import Sequence
+from typing import Final
+
+import apsw
 
 from bailiwick.base import canonical
 from bailiwick.ports import Blobs, Halt, StoredEvent, Submission, Unit
-from bailiwick.stores.large import store_large
-from bailiwick.stores.rows import to_halt
+from bailiwick.stores.large import LargePayloads
+from bailiwick.stores.refusals import PayloadDamaged
+from bailiwick.stores.rows import Row, to_halt
 from bailiwick.stores.sealing import Job
 from bailiwick.stores.sqlite.reading import Reads
+from bailiwick.stores.sqlite.statements import SQL
 from bailiwick.stores.sqlite.threads import Submits
 from bailiwick.stores.stored import events_of
+
+_SWEPT: Final = 1_000
+"""Blobs that one sweep looks after."""
 
 
 class SqliteLedger:
@@ -22,6 +30,7 @@ class SqliteLedger:
         self._writer = writer
         self._reads = reads
         self._blobs = blobs
+        self._large = LargePayloads(blobs)
 
     async def commit(self, unit: Unit) -> None:
         """Commit all of a unit or nothing; return once it survives a power cut.
@@ -32,7 +41,8 @@ class SqliteLedger:
             GuardFailed: An approval, task, posting or submission was taken or changed by another.
             ValueError, TypeError: The unit is not well-formed; its neighbours are not touched.
         """
-        await self._writer.submit(Job(unit, await store_large(unit, self._blobs)))
+        async with self._large.stored(unit) as names:
+            await self._writer.submit(Job(unit, names))
 
     async def events(self, tenant: str, stream: str, after: int, limit: int) -> Sequence[StoredEvent]:
         """Read a stream in order, events with seq > `after`; empty for a foreign or absent stream.
@@ -40,8 +50,11 @@ class SqliteLedger:
         Raises:
             EventDamaged, PayloadDamaged: What lies there is not what was committed.
         """
-        rows = self._reads.few("select_events", (tenant, stream, after, limit))
-        return await events_of(tenant, stream, rows, self._blobs)
+        try:
+            return await self._events(tenant, stream, "select_events", (after, limit))
+        except PayloadDamaged:
+            # It may have been erased between the row and its blob; what is damaged is so the second time as well.
+            return await self._events(tenant, stream, "select_events", (after, limit))
 
     async def payloads(self, tenant: str, stream: str, seqs: Sequence[int]) -> dict[int, bytes]:
         """Read payload bodies by seq; absent and erased ones are left out.
@@ -50,9 +63,38 @@ class SqliteLedger:
             EventDamaged, PayloadDamaged: What lies there is not what was committed.
         """
         asked = canonical(list(seqs)).decode()
-        rows = self._reads.few("select_payloads", (tenant, stream, asked))
-        found = await events_of(tenant, stream, rows, self._blobs)
+        try:
+            found = await self._events(tenant, stream, "select_payloads", (asked,))
+        except PayloadDamaged:
+            found = await self._events(tenant, stream, "select_payloads", (asked,))
         return {event.seq: event.payload for event in found if event.payload is not None}
+
+    async def _events(self, tenant: str, stream: str, statement: str, values: Row) -> list[StoredEvent]:
+        rows = self._reads.few(statement, (tenant, stream, *values))
+        return await events_of(tenant, stream, rows, self._blobs)
+
+    async def kept(self, tenant: str, stream: str, after: int, limit: int) -> Sequence[int]:
+        """Name the events of a stream with seq > `after` whose payload is there, in order, without reading it."""
+        return await self._reads.scan(
+            "select_kept_seqs", (tenant, stream, after, limit), lambda row: int(row[0])
+        )
+
+    async def sweep(self) -> int:
+        """Remove the blobs of erased payloads, and empty the write-ahead log of erased bytes; see `ports.Ledger.sweep`."""
+        settled = 0
+        for tenant, blob, since in await self._reads.scan("select_removals", (_SWEPT,), lambda row: row):
+            if await self._large.remove(tenant, blob, lambda: self._is_named(tenant, blob)):  # noqa: B023 - called at once
+                done = (tenant, blob, since, 0)
+                await self._writer.submit(lambda connection: connection.execute(SQL["delete_removal"], done))  # noqa: B023 - awaited
+                settled += 1
+        if self._writer.writer.unfolded:
+            await self._writer.submit(self._writer.writer.fold)
+            # The log is emptied after that batch: when a later one is answered, it was tried.
+            await self._writer.submit(_nothing)
+        return settled
+
+    async def _is_named(self, tenant: str, blob: str) -> bool:
+        return bool(self._reads.few("count_payloads_of_blob", (tenant, blob))[0][0])
 
     async def submission(self, tenant: str, key: str) -> Submission | None:
         """Find what was submitted under an idempotency key."""
@@ -61,3 +103,7 @@ class SqliteLedger:
     async def halts(self) -> Sequence[Halt]:
         """List the halts that are not lifted."""
         return [to_halt(row) for row in self._reads.few("select_halts", ())]
+
+
+def _nothing(_connection: apsw.Connection) -> None:
+    """Change nothing: a chore that is answered after those before it."""
