@@ -119,6 +119,8 @@ class Timeline:
         at = int(parse_instant(event["at"]))
         self.began = self.began or at
         lines = [*self._told(event, at)]
+        if event.get("erased"):
+            lines.append(Line(at, f"  the content of event {seq} was erased", "dim"))
         for move in event.get("moves", ()):
             lines += self._move(move, at)
             if move["step"] == "$plan" and move.get("output"):

@@ -41,6 +41,7 @@ class Permission(StrEnum):
     AUDIT_READ = "audit.read"
     ARTIFACTS_READ = "artifacts.read"
     COST_READ = "cost.read"
+    PAYLOADS_ERASE = "payloads.erase"
 
 
 _READS = frozenset(permission for permission in Permission if permission.endswith(".read"))
@@ -64,7 +65,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         Role.ADMIN: frozenset(Permission),
     }
 )
-"""What each role may do. Weakening a control (lifting a halt, managing keys, changing policies) is the admin's alone."""
+"""What each role may do. Weakening a control (lifting a halt, managing keys, changing policies) and erasing are the admin's alone."""
 
 
 class PrincipalKind(StrEnum):

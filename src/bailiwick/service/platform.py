@@ -40,6 +40,7 @@ from bailiwick.service.changes import Record
 from bailiwick.service.claiming import Claiming
 from bailiwick.service.comparing import Comparing
 from bailiwick.service.control import Control
+from bailiwick.service.erasing import Erasing
 from bailiwick.service.finishing import Finishing
 from bailiwick.service.gate import Gate
 from bailiwick.service.granting import Granting
@@ -163,6 +164,9 @@ class Platform:
         self.control = Control(runs=self.runs, budgets=self.budgets)
         self.activating = Activating(
             runs=self.runs, ledger=stores.ledger, blobs=stores.blobs, halts=self.halts, world=world
+        )
+        self.erasing = Erasing(
+            runs=self.runs, ledger=stores.ledger, blobs=stores.blobs, streams=self.streams, world=world
         )
         self.reading = Reading(runs=self.runs, ledger=stores.ledger, views=stores.views)
         self.comparing = Comparing(runs=self.runs, views=stores.views)

@@ -145,6 +145,8 @@ class Runs:
                 return False
             entry = await self.memory.compared(tenant, run)
             if not entry.differences:
+                if known is not None:
+                    self.memory.keep(entry)  # another process has changed it, or ended it
                 return False
             if entry.run.closed is None:
                 await self._quarantined(entry)
