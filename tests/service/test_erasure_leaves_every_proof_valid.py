@@ -3,13 +3,13 @@
 import asyncio
 import os
 import random
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from bailiwick.audit import Fault, verify_export, verify_proof
@@ -133,10 +133,7 @@ async def test_the_erasure_says_who_erased_what_and_why(system: System) -> None:
     await system.platform.erasing.erase(ROOT, run, 1, WHY)
     tenant = await system.store.ledger.events("acme", "tenant:acme", 0, 50)
     acts = [view for view in map(event_view, tenant) if view["kind"] == "payload.erased"]
-    assert [(act["erased"], act["actor"], act["reason"]) for act in acts] == [
-        (False, "user:root", WHY)
-    ] or acts[0]["actor"] == "user:root"
-    assert (acts[0]["reason"], len(acts)) == (WHY, 1)
+    assert [(act["actor"], act["reason"]) for act in acts] == [("user:root", WHY)]
     assert f'"erased":"{run}.1"'.encode() in tenant[-1].header
 
 
@@ -145,13 +142,12 @@ async def test_a_payload_that_goes_without_an_act_is_a_finding(system: System) -
     await system.platform.erasing.erase(ROOT, run, 1, WHY)
     second = (await kept(system, run))[0]
     system.tampered = True
-    raw = sqlite3.connect(system.folder / "data" / "ledger.db")
+    raw = apsw.Connection(str(system.folder / "data" / "ledger.db"))
     raw.execute(
         "DELETE FROM payloads WHERE pos = (SELECT e.pos FROM events e JOIN streams s ON s.id = e.stream "
         "WHERE s.name = ? AND e.seq = ?)",
         (run, second),
     )
-    raw.commit()
     raw.close()
     report = verify_export(await export(system))
     assert [(each.code, each.event) for each in report.findings] == [
@@ -325,9 +321,7 @@ async def test_what_cannot_be_erased_is_refused_and_says_why(system: System) -> 
         assert "runs cancel" in going.value.remedy
     run = await completed(system, "mine")
     bare = next(
-        event["seq"]
-        for event in await system.events(run)
-        if event["payload"] is None and not event["erased"]
+        event["seq"] for event in await system.events(run) if event["payload"] is None and not event["erased"]
     )
     await erasing.erase(ROOT, run, 1, WHY)
     refused: list[tuple[type[Refusal], Awaitable[Any], str]] = [
@@ -367,7 +361,9 @@ async def test_a_long_run_is_erased_in_bounded_units_and_goes_on_where_it_was_cu
     for at in range(130):
         await hand.call("read", f"{CANARY} {at}")
     await hand.finish({})
-    await hand.finish({})
+    if (await system.run(hand.assignment.run)).closed is None:
+        await hand.claim()
+        await hand.finish({})
     run = hand.assignment.run
     count = len(await kept(system, run))
     assert count > 120

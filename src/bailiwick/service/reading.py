@@ -176,5 +176,6 @@ def event_view(event: StoredEvent) -> dict[str, Any]:
     view["leaf"] = event.leaf.hex()
     view["commitment"] = view.pop("payload", None)
     view["payload"] = parse_canonical(event.payload) if event.payload is not None else None
+    # An act of erasure has a field of this name, but it is of the tenant's stream, which no view shows.
     view["erased"] = event.payload is None and view["commitment"] is not None
     return view

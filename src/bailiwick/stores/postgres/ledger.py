@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from bailiwick.base import canonical
+from bailiwick.base import Digest, canonical
 from bailiwick.ports import Blobs, Halt, StoredEvent, Submission, Unit
 from bailiwick.stores.large import LargePayloads
 from bailiwick.stores.postgres.connect import Lines
@@ -15,8 +15,7 @@ from bailiwick.stores.rows import Row, to_halt
 from bailiwick.stores.sealing import Job
 from bailiwick.stores.stored import events_of
 
-_SWEPT: Final = 1_000
-"""Blobs that one sweep looks after."""
+_PAGE: Final = 200
 
 _KEPT_MICROSECONDS: Final = 7 * 86_400_000_000
 """How long every process is told to remove its copy of a blob."""
@@ -90,14 +89,19 @@ class PostgresLedger:
         A note stays for some days: another process, with a folder of its own, may hold the same blob.
         """
         settled = 0
-        for tenant, blob, since in await self._reads.scan("select_removals", (_SWEPT,), lambda row: row):
-            if await self._large.remove(tenant, blob, lambda: self._is_named(tenant, blob)):  # noqa: B023 - called at once
-                async with self._lines.borrowed() as connection:
-                    done = await connection.execute(
-                        SQL["delete_removal"], tenant, blob, since, _KEPT_MICROSECONDS
-                    )
-                settled += done == "DELETE 1"
+        last: Row = ("", "")
+        while page := await self._reads.scan("select_removals", (*last, _PAGE), tuple):
+            for tenant, blob, since in page:
+                settled += await self._removed(tenant, blob, since)
+            last = page[-1][:2]
         return settled
+
+    async def _removed(self, tenant: str, blob: Digest, since: int) -> bool:
+        if not await self._large.remove(tenant, blob, lambda: self._is_named(tenant, blob)):
+            return False
+        async with self._lines.borrowed() as connection:
+            done = await connection.execute(SQL["delete_removal"], tenant, blob, since, _KEPT_MICROSECONDS)
+        return bool(done == "DELETE 1")
 
     async def _is_named(self, tenant: str, blob: str) -> bool:
         return bool((await self._reads.few("count_payloads_of_blob", (tenant, blob)))[0][0])

@@ -5,7 +5,7 @@ from typing import Final
 
 import apsw
 
-from bailiwick.base import canonical
+from bailiwick.base import Digest, canonical
 from bailiwick.ports import Blobs, Halt, StoredEvent, Submission, Unit
 from bailiwick.stores.large import LargePayloads
 from bailiwick.stores.refusals import PayloadDamaged
@@ -14,10 +14,10 @@ from bailiwick.stores.sealing import Job
 from bailiwick.stores.sqlite.reading import Reads
 from bailiwick.stores.sqlite.statements import SQL
 from bailiwick.stores.sqlite.threads import Submits
+from bailiwick.stores.sqlite.writer import fold
 from bailiwick.stores.stored import events_of
 
-_SWEPT: Final = 1_000
-"""Blobs that one sweep looks after."""
+_PAGE: Final = 200
 
 
 class SqliteLedger:
@@ -82,16 +82,22 @@ class SqliteLedger:
     async def sweep(self) -> int:
         """Remove the blobs of erased payloads, and empty the write-ahead log of erased bytes; see `ports.Ledger.sweep`."""
         settled = 0
-        for tenant, blob, since in await self._reads.scan("select_removals", (_SWEPT,), lambda row: row):
-            if await self._large.remove(tenant, blob, lambda: self._is_named(tenant, blob)):  # noqa: B023 - called at once
-                done = (tenant, blob, since, 0)
-                await self._writer.submit(lambda connection: connection.execute(SQL["delete_removal"], done))  # noqa: B023 - awaited
-                settled += 1
-        if self._writer.writer.unfolded:
-            await self._writer.submit(self._writer.writer.fold)
-            # The log is emptied after that batch: when a later one is answered, it was tried.
-            await self._writer.submit(_nothing)
+        last: Row = ("", "")
+        while page := await self._reads.scan("select_removals", (*last, _PAGE), tuple):
+            for tenant, blob, since in page:
+                settled += await self._removed(tenant, blob, since)
+            last = page[-1][:2]
+        # The log is emptied after the batch that asks for it: when a later one is answered, it was tried.
+        await self._writer.submit(fold)
+        await self._writer.submit(_nothing)
         return settled
+
+    async def _removed(self, tenant: str, blob: Digest, since: int) -> bool:
+        if not await self._large.remove(tenant, blob, lambda: self._is_named(tenant, blob)):
+            return False
+        done = (tenant, blob, since, 0)
+        await self._writer.submit(lambda connection: connection.execute(SQL["delete_removal"], done))
+        return True
 
     async def _is_named(self, tenant: str, blob: str) -> bool:
         return bool(self._reads.few("count_payloads_of_blob", (tenant, blob))[0][0])

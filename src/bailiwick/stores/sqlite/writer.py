@@ -23,6 +23,10 @@ Outcome = object
 """What an entry came to: an exception that its caller gets, or the answer (None for a unit)."""
 
 
+def fold(_connection: apsw.Connection) -> None:
+    """Ask that no erased byte be left in the log: a chore that changes nothing; `Writer.tend` acts on it."""
+
+
 class Write(msgspec.Struct, frozen=True):
     """A statement of a unit, in the order in which they run.
 
@@ -101,7 +105,7 @@ class Writer:
         chores: Transactions that held chores only.
         redone: Batches that were done again unit by unit, because a guard did not hold.
         fenced: Units that were refused for a superseded epoch.
-        unfolded: Whether the log may hold bytes that were erased: then `tend` empties it, when `fold` asks.
+        unfolded: Whether the log may hold bytes that were erased: then `tend` empties it, when `fold` has asked.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
@@ -145,6 +149,7 @@ class Writer:
             self._undo()
             raise
         self._count(batch, outcomes)
+        self._fold = self._fold or (self.unfolded and any(entry is fold for entry in batch))
         return outcomes
 
     def tend(self) -> None:
@@ -161,10 +166,6 @@ class Writer:
             return  # the log keeps what was committed; the next batch asks again
         except apsw.Error as error:
             self._broken = f"{type(error).__name__}: {error}"
-
-    def fold(self, _connection: apsw.Connection) -> None:
-        """Ask that the log be emptied after this batch: a chore."""
-        self._fold = self.unfolded
 
     def _empty(self) -> None:
         """Empty the log, so that no erased byte is left in it; readers are waited for only shortly."""
