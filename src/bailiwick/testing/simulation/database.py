@@ -38,6 +38,10 @@ class MemoryBlobs:
         """Read a blob."""
         return self.bodies.get((tenant, digest))
 
+    async def remove(self, tenant: str, digest: Digest) -> None:
+        """Remove a blob; one that is not there is removed already."""
+        self.bodies.pop((tenant, digest), None)
+
     async def has(self, tenant: str, digest: Digest) -> bool:
         """Say whether it is stored."""
         return (tenant, digest) in self.bodies
