@@ -15,6 +15,7 @@ from bailiwick.service.reading import Question, RunDetail, event_view
 from bailiwick.service.refusals import (
     AlreadyDecided,
     ApprovalAltered,
+    ContentsErased,
     DeadlineExpired,
     GrantMismatch,
     InvalidIntent,
@@ -42,6 +43,7 @@ __all__ = [
     "Approving",
     "Budgets",
     "Catalogue",
+    "ContentsErased",
     "DeadlineExpired",
     "Difference",
     "Erased",

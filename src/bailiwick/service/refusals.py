@@ -181,6 +181,21 @@ class RunNotEnded(Refusal):
         )
 
 
+class ContentsErased(Refusal):
+    """What an act needs of a run was erased."""
+
+    code: ClassVar[str] = "contents_erased"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, event: str, act: str) -> None:
+        super().__init__(
+            f"{act} may need the content of event {event}, and that was erased",
+            remedy="undo it by hand; the events still say what was done, and when",
+            event=event,
+            act=act,
+        )
+
+
 class NotErasable(Refusal):
     """There is nothing to erase."""
 
