@@ -18,7 +18,15 @@ from bailiwick.contract import ErrorCategory
 from bailiwick.policy import Forbidden
 from bailiwick.ports import StaleVersion, Unit
 from bailiwick.run import Status
-from bailiwick.service import NotErasable, NotFound, ReasonMissing, ReasonTooLong, RunNotEnded, event_view
+from bailiwick.service import (
+    ContentsErased,
+    NotErasable,
+    NotFound,
+    ReasonMissing,
+    ReasonTooLong,
+    RunNotEnded,
+    event_view,
+)
 from bailiwick.stores import StoreBroken
 from platform_kit import ALICE, BOB, MALLORY, ROOT, Hand, System
 from shop_kit import Shop
@@ -451,3 +459,13 @@ async def test_another_process_serves_nothing_that_was_erased(system: System) ->
     await system.platform.erasing.erase_run(ROOT, run, WHY)
     assert (await other.reading.detail(ALICE, run)).intent is None
     assert not other.runs.memory.known(run).contents
+
+
+async def test_what_was_erased_is_not_rolled_back_half_way(system: System) -> None:
+    run = await completed(system)
+    await system.platform.erasing.erase(ROOT, run, (await kept(system, run))[-1], WHY)
+    before = await system.run(run)
+    with pytest.raises(ContentsErased) as refusal:
+        await system.platform.control.roll_back(ROOT, run, "undo it")
+    assert refusal.value.facts["event"].startswith(f"{run}.")
+    assert await system.refolded(run) == before

@@ -1,5 +1,6 @@
 """`bailiwick audit erase`: erase the payload of an event, or of all events of a run, on the record."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +28,8 @@ def erase(
         raise Unusable(what, "an event is RUN.SEQ, with SEQ from 1", "bailiwick runs events RUN lists them")
     place = f"the payload of event {what}" if dot else f"the payloads of all events of {run}"
     if not yes:
+        if not sys.stdin.isatty():
+            raise Unusable("--yes", "nobody is there to be asked", "erase without being asked: give --yes")
         typer.confirm(f"Erase {place}? Nothing brings it back.", abort=True, err=True)
     act = f"/events/{seq}:erase" if dot else ":erase"
     door.show(door.client.post(path_of("runs", run, act), {"reason": reason}), _show_erased)
