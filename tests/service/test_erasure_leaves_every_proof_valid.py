@@ -263,7 +263,7 @@ async def test_a_blob_that_a_unit_on_its_way_needs_stays(system: System, when: s
     ledger = system.store.ledger
     large = ledger._large
     twin: list[asyncio.Task[Any]] = []
-    go = asyncio.Event()
+    go, asked = asyncio.Event(), asyncio.Event()
 
     async def finish() -> None:
         await hand.finish({"text": CANARY * 2_000})
@@ -272,6 +272,8 @@ async def test_a_blob_that_a_unit_on_its_way_needs_stays(system: System, when: s
         """Lets the removal be asked for while the other unit is stored and not committed."""
 
         def submit(self, entry: Any) -> Any:
+            asked.set()
+
             async def later() -> Any:
                 await go.wait()
                 return await writer.submit(entry)
@@ -297,10 +299,8 @@ async def test_a_blob_that_a_unit_on_its_way_needs_stays(system: System, when: s
     large.remove = remove  # type: ignore[method-assign]
     if when == "before":
         twin.append(asyncio.ensure_future(_slowly(ledger, Slow(), finish)))
-        while not any(large._held.values()):
-            await asyncio.sleep(0)
+        await asked.wait()
         ledger._writer = writer
-    go.set() if when != "before" else None
     await system.platform.erasing.erase_run(ROOT, run, WHY)
     go.set()
     if when == "after":
