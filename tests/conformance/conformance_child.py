@@ -6,7 +6,7 @@ from pathlib import Path
 
 from conformance_shapes import BLOB_KEY, draft, following, head, opening
 
-from bailiwick.stores import open_store
+from bailiwick.stores import Address, Store, open_postgres, open_store
 
 
 def say(line: str) -> None:
@@ -14,8 +14,14 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-async def main(data_dir: str) -> None:
-    store = open_store(Path(data_dir), blob_key=BLOB_KEY)
+def opened(data_dir: Path, url: str) -> Store:
+    if url:
+        return open_postgres(Address(url), data_dir, blob_key=BLOB_KEY)
+    return open_store(data_dir, blob_key=BLOB_KEY)
+
+
+async def main(data_dir: str, name: str, url: str) -> None:
+    store = opened(Path(data_dir), url)
     say("ready")
 
     async def client(run: str) -> None:
@@ -31,7 +37,7 @@ async def main(data_dir: str) -> None:
             if version % 7 == 0:
                 await store.feed.place(50)
 
-    await asyncio.gather(*[client(f"run_{sys.argv[2]}_{n}") for n in range(8)])
+    await asyncio.gather(*[client(f"run_{name}_{n}") for n in range(8)])
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*sys.argv[1:]))

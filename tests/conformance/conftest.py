@@ -11,7 +11,7 @@ from bailiwick.stores import Address, Store, open_postgres, open_store
 from bailiwick.stores.sqlite import Writer
 from bailiwick.stores.sqlite.connect import open_writer
 from bailiwick.stores.sqlite.migrate import migrate
-from postgres_kit import cluster, shift_clock
+from postgres_kit import lent_database, shift_clock
 
 
 @pytest.fixture
@@ -19,10 +19,17 @@ def clock() -> ShiftedClock:
     return ShiftedClock()
 
 
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The URL of a PostgreSQL of this test's own, without a row."""
+    with lent_database() as url:
+        yield url
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def place(request: pytest.FixtureRequest) -> str:
     """Say where this test's store is: the URL of a database of its own, or nothing for SQLite."""
-    return cluster().database() if request.param == "postgres" else ""
+    return str(request.getfixturevalue("database")) if request.param == "postgres" else ""
 
 
 @pytest.fixture

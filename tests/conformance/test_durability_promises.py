@@ -20,6 +20,7 @@ from conformance_shapes import (
 
 from bailiwick.ports import Draft, StaleVersion, Unit
 from bailiwick.stores import DataDirInUse, Store, StoreClosed, open_store
+from postgres_kit import wait_until_alone
 
 KILLS = 50 if os.environ.get("BAILIWICK_LONG") else 3
 ACKS_BEFORE_KILL = 120
@@ -83,9 +84,9 @@ async def test_a_closed_store_says_so(store: Store) -> None:
     store.close()
 
 
-def start_child(data_dir: Path, name: str) -> subprocess.Popen[str]:
+def start_child(data_dir: Path, name: str, place: str) -> subprocess.Popen[str]:
     child = subprocess.Popen(  # the one thing that can be killed without warning
-        [sys.executable, str(CHILD), str(data_dir), name],
+        [sys.executable, str(CHILD), str(data_dir), name, place],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -97,9 +98,9 @@ def start_child(data_dir: Path, name: str) -> subprocess.Popen[str]:
 
 
 async def test_a_second_process_is_refused_and_told_who_holds_the_directory(
-    open_again: Callable[[], Store], tmp_path: Path
+    open_again: Callable[[], Store], place: str, tmp_path: Path
 ) -> None:
-    child = start_child(tmp_path / "data", "x")
+    child = start_child(tmp_path / "data", "x", place)
     try:
         with pytest.raises(DataDirInUse) as refusal:
             open_again()
@@ -117,11 +118,11 @@ async def test_the_same_process_is_refused_too(store: Store, tmp_path: Path) -> 
 
 
 async def test_every_acknowledged_unit_survives_sigkill_in_mid_load(
-    open_again: Callable[[], Store], tmp_path: Path
+    open_again: Callable[[], Store], place: str, tmp_path: Path
 ) -> None:
     acknowledged: dict[str, int] = {}
     for kill in range(KILLS):
-        child = start_child(tmp_path / "data", str(kill))
+        child = start_child(tmp_path / "data", str(kill), place)
         assert child.stdout is not None
         for _ in range(ACKS_BEFORE_KILL):
             note(acknowledged, child.stdout.readline())
@@ -129,6 +130,8 @@ async def test_every_acknowledged_unit_survives_sigkill_in_mid_load(
         rest, _ = child.communicate()
         for line in rest.splitlines(keepends=True):
             note(acknowledged, line)
+    if place:
+        wait_until_alone(place)
     store = open_again()
     assert len(acknowledged) == 8 * KILLS
     for run, version in acknowledged.items():

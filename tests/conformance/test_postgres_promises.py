@@ -30,6 +30,7 @@ from bailiwick.stores import (
     open_postgres,
 )
 from bailiwick.stores.postgres.connect import Lines
+from bailiwick.stores.postgres.migrate import newest
 from bailiwick.testing.postgres import PrivateCluster
 from postgres_kit import cluster
 
@@ -41,9 +42,8 @@ def opened(url: str, folder: Path) -> PostgresStore:
     return open_postgres(Address(url), folder, blob_key=BLOB_KEY)
 
 
-async def test_of_two_processes_one_wins_each_race(tmp_path: Path) -> None:
-    url = cluster().database()
-    stores = [opened(url, tmp_path / name) for name in ("a", "b")]
+async def test_of_two_processes_one_wins_each_race(database: str, tmp_path: Path) -> None:
+    stores = [opened(database, tmp_path / name) for name in ("a", "b")]
     one = stores[0]
     for n in range(RACES):
         run, tsk, apr = f"run_{n}", task(f"tsk_{n}"), approval(f"apr_{n}", run=f"run_{n}")
@@ -71,10 +71,9 @@ async def test_of_two_processes_one_wins_each_race(tmp_path: Path) -> None:
 
 
 async def test_two_processes_continue_one_tenants_stream_in_one_chain_and_two_relays_place_all_once(
-    tmp_path: Path,
+    database: str, tmp_path: Path
 ) -> None:
-    url = cluster().database()
-    stores = [opened(url, tmp_path / name) for name in ("a", "b")]
+    stores = [opened(database, tmp_path / name) for name in ("a", "b")]
 
     async def client(store: PostgresStore, run: str) -> None:
         await store.ledger.commit(opening(run))
@@ -94,11 +93,10 @@ async def test_two_processes_continue_one_tenants_stream_in_one_chain_and_two_re
         await store.end()
 
 
-async def test_a_late_commit_is_placed_late_and_never_passed_over(tmp_path: Path) -> None:
-    url = cluster().database()
-    store = opened(url, tmp_path / "a")
+async def test_a_late_commit_is_placed_late_and_never_passed_over(database: str, tmp_path: Path) -> None:
+    store = opened(database, tmp_path / "a")
     await store.ledger.commit(opening("run_late"))
-    writer = await Lines(Address(url)).connect()
+    writer = await Lines(Address(database)).connect()
     # An older transaction than all that follow: it has its id now, and writes and commits at the end.
     await writer.execute("BEGIN; SELECT pg_current_xact_id()")
     seen: list[list[str]] = [[], [], []]
@@ -133,9 +131,9 @@ async def test_a_late_commit_is_placed_late_and_never_passed_over(tmp_path: Path
 
 @pytest.mark.parametrize("kept", [True, False], ids=["after it was kept", "before it arrived"])
 async def test_a_commit_whose_line_was_lost_is_found_out_and_answered_truthfully(
-    tmp_path: Path, kept: bool
+    database: str, tmp_path: Path, kept: bool
 ) -> None:
-    store = opened(cluster().database(), tmp_path / "a")
+    store = opened(database, tmp_path / "a")
     await store.ledger.commit(opening("run_a"))
     connection = store.pump._connection
     execute = connection.execute
@@ -172,7 +170,7 @@ async def test_two_migrators_wait_for_each_other_and_a_newer_schema_is_refused()
     private = cluster()
     private.sql("CREATE DATABASE bare", "postgres")
     address = Address(private.url("bare"))
-    assert set(await asyncio.gather(*[migrate_schema(address) for _ in range(4)])) == {1}
+    assert set(await asyncio.gather(*[migrate_schema(address) for _ in range(4)])) == {newest()}
     private.sql("INSERT INTO schema_steps (number, name) VALUES (99, 'later')", "bare")
     with pytest.raises(SchemaTooNew):
         await migrate_schema(address)
