@@ -1,8 +1,9 @@
 """A real platform for tests: SQLite in a folder, a clock that can be moved, workers behind a wire."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from bailiwick.ports import (
     Dispatch,
     Frame,
     Hello,
+    Inspector,
     Ledger,
     ModelHost,
     Notice,
@@ -44,7 +46,7 @@ from bailiwick.service import (
     keys_of,
     replay,
 )
-from bailiwick.stores import SqliteStore, open_inspector, open_store
+from bailiwick.stores import PostgresStore, SqliteStore, open_inspector, open_store
 from bailiwick.tools import (
     Credentials,
     Egress,
@@ -184,15 +186,14 @@ class System:
         self.workers: list[Worker] = []
         self._changed = asyncio.Event()
         self.tampered = False  # a test that edits the ledger says so
-        self.store: SqliteStore
+        self.store: SqliteStore | PostgresStore
 
     @property
     def outside(self) -> Outside:
         return self.shops[0].outside
 
     async def open(self) -> None:
-        keys = DeploymentKeys(self.folder / "keys")
-        self.store = open_store(self.folder / "data", clock=self.clock, blob_key=keys.blob_key)
+        self.store = self.open_ledger()
         blobs = self.store.blobs
         redactor = Redactor()
         workspaces = Workspaces(blobs)
@@ -239,6 +240,17 @@ class System:
         while await self.platform.recovering.reap():
             pass
 
+    def open_ledger(self) -> SqliteStore | PostgresStore:
+        """Open the store; a system on another one overrides this and `inspected`."""
+        keys = DeploymentKeys(self.folder / "keys")
+        return open_store(self.folder / "data", clock=self.clock, blob_key=keys.blob_key)
+
+    @contextlib.asynccontextmanager
+    async def inspected(self) -> AsyncIterator[Inspector]:
+        """Look at the ledger beside the store."""
+        with open_inspector(self.folder / "data", self.clock) as inspector:
+            yield inspector
+
     def make_platform(self, sharing: Sharing, ledger: Ledger | None = None) -> Platform:
         """Put a platform together over the open store; more than one is what a cluster has."""
         keys = DeploymentKeys(self.folder / "keys")
@@ -277,7 +289,7 @@ class System:
 
     async def transcripts(self) -> list[Transcript]:
         """All runs, as they are taken away."""
-        with open_inspector(self.folder / "data", self.clock) as inspector:
+        async with self.inspected() as inspector:
             heads = await inspector.heads(("", ""), 1000)
         return [
             await self.platform.transcribing.transcript(
@@ -296,7 +308,7 @@ class System:
 
     async def violations(self) -> list[Violation]:
         """Ask of the ledger what must hold at every instant; no keeper is at work in a test, so a lease may be old."""
-        with open_inspector(self.folder / "data", self.clock) as inspector:
+        async with self.inspected() as inspector:
             found = await Inspecting(inspector, self.store.blobs).violations()
         return [each for each in found if each.invariant != "leases_are_live"]
 

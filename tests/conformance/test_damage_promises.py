@@ -54,8 +54,10 @@ def edited(open_again: Callable[[], Store], place: str, tmp_path: Path) -> Calla
         ),
         (
             "INSERT INTO payloads (pos, salt, body) VALUES (3, zeroblob(16), x'7b7d')",
-            "INSERT INTO payloads (stream, seq, salt, body)"
-            " SELECT stream, 3, decode(repeat('00', 16), 'hex'), '{}' FROM payloads WHERE seq = 2",
+            (
+                "INSERT INTO payloads (stream, seq, salt, body)"
+                " SELECT stream, 3, decode(repeat('00', 16), 'hex'), '{}' FROM payloads WHERE seq = 2"
+            ),
         ),
         (
             "UPDATE payloads SET salt = x'01' WHERE pos = 2",
@@ -92,8 +94,10 @@ async def test_an_edited_header_is_found_when_it_is_read(edited: Callable[[Edit]
     store = await edited(
         (
             "UPDATE events SET header = CAST(replace(CAST(header AS TEXT), 'two', 'owt') AS BLOB) WHERE pos = 2",
-            "UPDATE events SET header = convert_to(replace(convert_from(header, 'UTF8'), 'two', 'owt'), 'UTF8')"
-            " WHERE seq = 2",
+            (
+                "UPDATE events SET header = convert_to(replace(convert_from(header, 'UTF8'), 'two', 'owt'), 'UTF8')"
+                " WHERE seq = 2"
+            ),
         )
     )
     for read in (store.ledger.events("acme", "run_a", 0, 9), store.feed.read(0, 9)):

@@ -95,12 +95,19 @@ def invariants(
     data_dir: Annotated[
         str, typer.Option(help="The data directory (BAILIWICK_DATA_DIR, ~/.bailiwick).", show_default=False)
     ] = "",
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="The PostgreSQL that holds the ledger, postgres://... (BAILIWICK_STORE, or the settings file)."
+        ),
+    ] = None,
     output: Format = Output.TABLE,
 ) -> None:
     """Ask the ledger what must always hold; a server may be at work on it. Exit code 1 when something does not."""
-    from bailiwick.wiring.inspecting import inspect  # noqa: PLC0415 - the other commands open no store
+    from bailiwick.cli.databases import postgres_in  # noqa: PLC0415 - the other commands open no store
+    from bailiwick.wiring.inspecting import inspect  # noqa: PLC0415
 
-    checked, violations = asyncio.run(inspect(Choice(data_dir=data_dir).folder))
+    checked, violations = asyncio.run(inspect(Choice(data_dir=data_dir).folder, postgres_in(store)))
     if output is Output.JSON:
         told = {"ok": not violations, "checked": checked, "violations": violations}
         show_json(msgspec.to_builtins(told))

@@ -38,10 +38,22 @@ def migrate(store: Store = None) -> None:
     say(f"{address.shown}: schema {asyncio.run(migrate_schema(address))}")
 
 
-def _address(store: str | None) -> Address:
+def postgres_in(store: str | None) -> str:
+    """Tell the URL of the PostgreSQL that the flag or the settings name; empty when they name none."""
     named = load_settings(store=store).store
-    if not is_postgres(named):
-        raise typer.BadParameter(
-            "name a PostgreSQL, postgres://USER@HOST/DATABASE; SQLite migrates itself", param_hint="--store"
-        )
+    if named and not is_postgres(named):
+        raise _no_postgres()
+    return named
+
+
+def _address(store: str | None) -> Address:
+    named = postgres_in(store)
+    if not named:
+        raise _no_postgres()
     return Address(named)
+
+
+def _no_postgres() -> typer.BadParameter:
+    return typer.BadParameter(
+        "name a PostgreSQL, postgres://USER@HOST/DATABASE; SQLite migrates itself", param_hint="--store"
+    )

@@ -5,7 +5,9 @@ from bailiwick.stores.folders import make_folder, sync_folder
 from bailiwick.stores.lock import DirectoryLock
 from bailiwick.stores.postgres import (
     Address,
+    PostgresInspector,
     PostgresStore,
+    inspect_postgres,
     is_postgres,
     migrate_schema,
     open_postgres,
@@ -17,6 +19,7 @@ from bailiwick.stores.refusals import (
     DataDirInUse,
     EventDamaged,
     LibraryTooOld,
+    NoLedger,
     OutcomeUnknown,
     PayloadDamaged,
     SchemaTooNew,
@@ -27,7 +30,6 @@ from bailiwick.stores.refusals import (
     StoreUnreachable,
 )
 from bailiwick.stores.sqlite import (
-    NoLedger,
     Scheduler,
     SqliteInspector,
     SqliteStore,
@@ -50,6 +52,7 @@ __all__ = [
     "NoLedger",
     "OutcomeUnknown",
     "PayloadDamaged",
+    "PostgresInspector",
     "PostgresStore",
     "Scheduler",
     "SchemaTooNew",
@@ -64,6 +67,7 @@ __all__ = [
     "StoreFull",
     "StoreUnreachable",
     "Topic",
+    "inspect_postgres",
     "is_postgres",
     "make_folder",
     "migrate_schema",

@@ -50,6 +50,20 @@ class SchemaTooNew(Refusal):
         )
 
 
+class NoLedger(Refusal):
+    """A data directory, or a database, holds no ledger."""
+
+    code: ClassVar[str] = "no_ledger"
+    category: ClassVar[Category] = Category.ABSENT
+
+    def __init__(self, place: str) -> None:
+        super().__init__(
+            f"there is no ledger in {place}",
+            remedy="name a server's data directory with --data-dir, or its database with --store",
+            place=place,
+        )
+
+
 class PayloadDamaged(Refusal):
     """A stored payload is not the one that its event committed to."""
 

@@ -1,24 +1,36 @@
-"""Inspecting a data directory from outside, whether or not a server is at work on it."""
+"""Inspecting a ledger from outside, whether or not a server is at work on it."""
 
 from pathlib import Path
 
-from bailiwick.ports import Checked, Violation
+from bailiwick.ports import Checked, Inspector, Violation
 from bailiwick.service import Inspecting
-from bailiwick.stores import DiskBlobs, open_inspector
+from bailiwick.stores import Address, DiskBlobs, inspect_postgres, open_inspector
 from bailiwick.wiring.keys import DeploymentKeys
 
 
-async def inspect(folder: Path) -> tuple[list[Checked], list[Violation]]:
-    """Check every invariant of the ledger in a data directory.
+async def inspect(folder: Path, store: str = "") -> tuple[list[Checked], list[Violation]]:
+    """Check every invariant of a ledger.
+
+    Args:
+        folder: The data directory: the blobs and their key, and the ledger where it is SQLite.
+        store: The URL of the PostgreSQL that holds the ledger; empty: SQLite.
 
     Returns:
         What was checked, and what is violated.
 
     Raises:
-        NoLedger: The directory holds none.
+        NoLedger: The directory, or the database, holds none.
+        StoreUnreachable: There is no database there now.
     """
+    if store:
+        async with inspect_postgres(Address(store)) as inspector:
+            return await _asked(inspector, folder)
     with open_inspector(folder) as inspector:
-        blobs = DiskBlobs(folder / "blobs", DeploymentKeys(folder / "keys").blob_key)
-        inspecting = Inspecting(inspector, blobs)
-        violations = await inspecting.violations()
-        return await inspecting.checked(), violations
+        return await _asked(inspector, folder)
+
+
+async def _asked(inspector: Inspector, folder: Path) -> tuple[list[Checked], list[Violation]]:
+    blobs = DiskBlobs(folder / "blobs", DeploymentKeys(folder / "keys").blob_key)
+    inspecting = Inspecting(inspector, blobs)
+    violations = await inspecting.violations()
+    return await inspecting.checked(), violations

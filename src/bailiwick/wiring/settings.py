@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from bailiwick.base import Category, Refusal
+from bailiwick.stores import Address
 
 PREFIX = "BAILIWICK_"
 
@@ -68,6 +69,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     groups: tuple[str, ...] = ()
     witnesses: tuple[str, ...] = ()
     egress: EgressSettings = EgressSettings()
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Name the fields for whoever shows them; a password in the store's URL is left out."""
+        fields = {field.name: getattr(self, field.name) for field in msgspec.structs.fields(self)}
+        return list({**fields, "store": Address(self.store).shown if self.store else ""}.items())
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"Settings({shown})"
 
     @property
     def folder(self) -> Path:

@@ -1,8 +1,13 @@
 """Addresses: where a PostgreSQL is, said in a URL whose password is never shown."""
 
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+import re
+from typing import Final
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
+
+_ENDS_USER: Final = re.compile(r"[:/?#]")
+_NO_PORT: Final = re.compile(r":(?!\d*(?:[/,]|$))[^/,\]]*(?=[/,]|$)")
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -12,16 +17,17 @@ class Address(msgspec.Struct, frozen=True):
 
     @property
     def shown(self) -> str:
-        """The URL without any password: what logs, refusals and pages may say."""
-        parts = urlsplit(self.url)
-        netloc = parts.netloc
-        if "@" in netloc:
-            user, _, host = netloc.rpartition("@")
-            netloc = f"{user.partition(':')[0]}@{host}"
-        query = urlencode(
-            [(name, "***" if "pass" in name else value) for name, value in parse_qsl(parts.query)]
-        )
-        return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+        """The URL without any password: what logs, refusals and pages may say.
+
+        A password that nobody escaped may hold any sign, so nothing before the last `@` is shown but the user, and
+        nothing after a colon that is no port.
+        """
+        scheme, _, rest = self.url.partition("://")
+        before, at, after = rest.rpartition("@")
+        place, mark, query = after.partition("?")
+        given = [(name, "***" if "pass" in name else value) for name, value in parse_qsl(query)]
+        user = _ENDS_USER.split(before)[0]
+        return f"{scheme}://{user}{at}{_NO_PORT.sub(':***', place)}{mark}{urlencode(given, safe='/*')}"
 
     def __repr__(self) -> str:
         return f"Address({self.shown})"

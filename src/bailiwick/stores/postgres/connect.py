@@ -25,6 +25,11 @@ LOST: Final = (
 )
 """What says that a connection is gone or cannot be had: nothing of an open transaction was kept."""
 
+_TURNED_AWAY: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
 _READERS: Final = 8
 _WAIT_SECONDS: Final = 5.0
 _STATEMENT_SECONDS: Final = 30.0
@@ -52,11 +57,14 @@ class Lines:
         self._making = asyncio.Lock()
         self._closed = False
 
-    async def connect(self) -> asyncpg.Connection:
+    async def connect(self, statement_seconds: float = _STATEMENT_SECONDS) -> asyncpg.Connection:
         """Open a connection for one owner, who closes it.
 
+        Args:
+            statement_seconds: How long this process waits for an answer before it gives up the line.
+
         Raises:
-            StoreUnreachable: There is no database there now.
+            StoreUnreachable: There is no database there now, or it does not let this user in.
         """
         if self._closed:
             raise StoreClosed
@@ -64,9 +72,14 @@ class Lines:
             return await asyncpg.connect(
                 self.address.url,
                 timeout=_WAIT_SECONDS,
-                command_timeout=_STATEMENT_SECONDS,
+                command_timeout=statement_seconds,
                 server_settings=_SETTINGS,
             )
+        except _TURNED_AWAY as error:
+            raise StoreUnreachable(self.address.shown, str(error)) from None
+        except ValueError:
+            # Its text may quote what stands in the URL where a port should, and that may be a password.
+            raise StoreUnreachable(self.address.shown, "the URL cannot be read") from None
         except LOST as error:
             raise StoreUnreachable(self.address.shown, type(error).__name__) from None
 

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import Final
 
+from bailiwick.stores.invariants import invariants_in
+
 _FOLDER: Final = Path(__file__).parent / "queries"
 _NAME: Final = re.compile(r"(?<![:\w]):([a-z_]+)")
 
@@ -19,3 +21,6 @@ def _load(path: Path) -> str:
 
 SQL: Final = {path.stem: _load(path) for path in sorted(_FOLDER.glob("*.sql"))}
 """The statements by name, without their comments. Values bind in the order in which their headers name them."""
+
+INVARIANTS: Final = invariants_in(_FOLDER / "invariants")
+"""The invariants by name; each query names (tenant, id, detail) of what violates it."""

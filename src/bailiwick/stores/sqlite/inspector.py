@@ -3,32 +3,18 @@
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self
+from typing import Any, Final, Self
 
 import apsw
 
 from bailiwick.audit import commitment, leaf_hash
-from bailiwick.base import Category, Refusal
 from bailiwick.ports import Checked, LargePayload, RunHead, StoredEvent, Violation
+from bailiwick.stores.refusals import NoLedger
 from bailiwick.stores.rows import to_run
 from bailiwick.stores.sqlite.connect import Clock, open_reader
 from bailiwick.stores.sqlite.statements import INVARIANTS, SQL
 
 _TABLES: Final = tuple(sorted({invariant.over for invariant in INVARIANTS.values()}))
-
-
-class NoLedger(Refusal):
-    """A data directory holds no ledger."""
-
-    code: ClassVar[str] = "no_ledger"
-    category: ClassVar[Category] = Category.ABSENT
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(
-            f"there is no ledger in {path}",
-            remedy="name the data directory of a server with --data-dir",
-            data_dir=str(path),
-        )
 
 
 class SqliteInspector:
@@ -100,7 +86,7 @@ def open_inspector(data_dir: Path, clock: Clock | None = None) -> SqliteInspecto
     """
     path = data_dir / "ledger.db"
     if not path.is_file():
-        raise NoLedger(data_dir)
+        raise NoLedger(str(data_dir))
     return SqliteInspector(open_reader(path, clock or _machine_clock))
 
 
