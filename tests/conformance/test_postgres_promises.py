@@ -35,7 +35,8 @@ from bailiwick.testing.postgres import PrivateCluster
 from postgres_kit import cluster
 
 RACES = 200 if os.environ.get("BAILIWICK_LONG") else 12
-RESTARTS = 16 if os.environ.get("BAILIWICK_LONG") else 2
+RESTARTS = 20 if os.environ.get("BAILIWICK_LONG") else 2
+ENDS = (signal.SIGQUIT, signal.SIGKILL)
 
 
 def opened(url: str, folder: Path) -> PostgresStore:
@@ -216,7 +217,7 @@ async def test_a_server_that_dies_at_once_under_writers_loses_nothing_that_was_a
             for restart in range(RESTARTS):
                 while sum(acknowledged.values()) < 100 * (restart + 1):
                     await asyncio.sleep(0)
-                await asyncio.to_thread(private.stop, signal.SIGQUIT)
+                await asyncio.to_thread(private.stop, ENDS[restart % len(ENDS)])
                 await asyncio.to_thread(private.start)
                 back.append(time.monotonic())
                 while len(back) % 2:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Final, Self
 
@@ -72,11 +73,18 @@ class PrivateCluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self) -> None:
-        """Start the server and wait until it answers.
+        """Start the server and wait until it answers; while children of a killed one live on, it is tried again.
 
         Raises:
             RuntimeError: It does not.
         """
+        give_up = time.monotonic() + _START_SECONDS
+        while not self._started():
+            said = (self.folder / "log").read_text()[-2000:]
+            if time.monotonic() > give_up or "shared memory" not in said:
+                raise RuntimeError(f"PostgreSQL did not start: {said}")
+
+    def _started(self) -> bool:
         settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
         log = (self.folder / "log").open("ab")
         self._server = subprocess.Popen(
@@ -100,11 +108,11 @@ class PrivateCluster:
         ready = [str(self._programs / "pg_isready"), "-q", "-h", str(self.folder), "-t", "1"]
         for _ in range(_START_SECONDS * 50):
             if subprocess.run(ready, check=False).returncode == 0:
-                return
+                return True
             if self._server.poll() is not None:
                 break
             signal.sigtimedwait([], 0.02)
-        raise RuntimeError(f"PostgreSQL did not start: {(self.folder / 'log').read_text()[-2000:]}")
+        return False
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server: SIGINT fast, SIGQUIT at once, as a crash; SIGKILL takes the postmaster alone."""

@@ -10,7 +10,7 @@ import asyncpg
 
 from bailiwick.stores.postgres.address import Address
 from bailiwick.stores.postgres.migrate import migrate
-from bailiwick.stores.refusals import StoreClosed, StoreUnreachable
+from bailiwick.stores.refusals import StoreBusy, StoreClosed, StoreUnreachable
 
 LOST: Final = (
     OSError,
@@ -24,6 +24,14 @@ LOST: Final = (
     asyncpg.TooManyConnectionsError,
 )
 """What says that a connection is gone or cannot be had: nothing of an open transaction was kept."""
+
+COLLIDED: Final = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+)
+"""What says that others hold what a statement needs, or that it took too long: it can be asked again."""
 
 _TURNED_AWAY: Final = (
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -90,12 +98,15 @@ class Lines:
         Raises:
             StoreUnreachable: There is no database there, or no connection became free in time; or the line was
                 lost meanwhile, and what was asked can be asked again.
+            StoreBusy: Others held what was needed for too long; nothing was written.
             StoreClosed: The store is shut.
         """
         pool = await self._ready()
         try:
             async with pool.acquire(timeout=_WAIT_SECONDS) as connection:
                 yield connection
+        except COLLIDED as error:
+            raise StoreBusy(str(error)) from None
         except LOST as error:
             if self._closed:
                 raise StoreClosed from None

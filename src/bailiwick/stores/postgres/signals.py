@@ -78,11 +78,13 @@ class Signals:
                 continue
             try:
                 await connection.add_listener(CHANNEL, self._heard)
+                gone = asyncio.Event()
+                connection.add_termination_listener(lambda _, gone=gone: gone.set())
                 self._pass_on(Topic.LOST)  # armed before the look at what came meanwhile
                 attempt = 0
-                while True:
-                    await asyncio.sleep(_CHECK_SECONDS)
-                    await connection.execute("SELECT 1")
+                while not await _within(gone, _CHECK_SECONDS):
+                    await connection.execute("SELECT 1")  # a line may be dead and nobody says so
+                log.warning("store.deaf", reason="the line was cut")
             except LOST as error:
                 log.warning("store.deaf", reason=type(error).__name__)
             finally:
@@ -97,3 +99,11 @@ class Signals:
     def _pass_on(self, topic: Topic) -> None:
         if self._hear is not None:
             self._hear(topic)
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -8,7 +8,7 @@ import msgspec
 
 from bailiwick.base import Digest, Refusal
 from bailiwick.ports import Draft, Fenced, GuardFailed, TaskState
-from bailiwick.stores.postgres.connect import LOST, Connection
+from bailiwick.stores.postgres.connect import COLLIDED, LOST, Connection
 from bailiwick.stores.postgres.statements import SQL
 from bailiwick.stores.refusals import StoreBusy
 from bailiwick.stores.rows import Row
@@ -64,12 +64,6 @@ _WRITES: Final = (
     Write("erase_payload", "payload", (0, 1, 2), id=1, counted=True),
 )
 _ATTEMPTS: Final = 5
-_COLLIDED: Final = (
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.QueryCanceledError,
-)
 _UNFIT: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 _ILL_FORMED: Final = (ValueError, TypeError, OverflowError, AttributeError)
 
@@ -197,7 +191,7 @@ class Writer:
             for write in _WRITES:
                 if write.query in rows and not await _write(connection, write, rows[write.query]):
                     return None
-        except (*_UNFIT, *_COLLIDED, *_ILL_FORMED):
+        except (*_UNFIT, *COLLIDED, *_ILL_FORMED):
             return None
         return outcomes
 
@@ -208,7 +202,7 @@ class Writer:
                 await self._look(connection, [job], hold_all=True)
                 sealed = self._sealer.seal(job)
                 await _write_alone(connection, sealed)
-            except (_MovedError, *_COLLIDED):
+            except (_MovedError, *COLLIDED):
                 await connection.execute("ROLLBACK TO unit; RELEASE unit")
             except (Refusal, *_ILL_FORMED) as refusal:
                 await connection.execute("ROLLBACK TO unit; RELEASE unit")
