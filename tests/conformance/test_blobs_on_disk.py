@@ -88,6 +88,16 @@ async def test_what_a_crash_left_unfinished_is_never_read_and_is_swept(blobs: Di
     assert await blobs.get("acme", digest) == b"whole"
 
 
+async def test_of_several_processes_on_one_folder_none_sweeps_what_another_is_writing(root: Path) -> None:
+    for owner in ("a", "b"):
+        (root / "unfinished").mkdir(parents=True, exist_ok=True)
+        (root / "unfinished" / f"{owner}-0").write_bytes(b"ha")
+    DiskBlobs(root, BLOB_KEY, owner="a").sweep()
+    assert [path.name for path in (root / "unfinished").iterdir()] == ["b-0"]
+    digest = await DiskBlobs(root, BLOB_KEY, owner="b").put("acme", b"shared")
+    assert await DiskBlobs(root, BLOB_KEY, owner="a").get("acme", digest) == b"shared"
+
+
 def test_a_short_key_is_refused(root: Path) -> None:
     with pytest.raises(ValueError, match="16 bytes"):
         DiskBlobs(root, b"short")

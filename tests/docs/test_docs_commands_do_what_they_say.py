@@ -10,6 +10,7 @@ NOT_RUN = {
     "./dev demo": "sets up a working copy and shows the demo, which has tests of its own",
     "bailiwick up": "stays up; these tests start it",
     "bailiwick server start": "stays up",
+    "bailiwick db": "needs a PostgreSQL of that name; the commands have tests of their own",
     "OPENAI_API_KEY=...": "needs a key and a network",
 }
 SERVED = ("docs/quickstart.md", "docs/cli.md", "docs/api.md", "docs/security.md")

@@ -25,14 +25,16 @@ class DiskBlobs:
     Args:
         root: The directory; made when absent, readable by its owner alone.
         key: At least 16 secret bytes of this deployment; names are hashed under it, so it must not change.
+        owner: This process among those that share the directory; empty when there are no others.
         max_bytes: The size of the largest blob, in bytes.
     """
 
-    def __init__(self, root: Path, key: bytes, *, max_bytes: int = MAX_BLOB) -> None:
+    def __init__(self, root: Path, key: bytes, *, owner: str = "", max_bytes: int = MAX_BLOB) -> None:
         if len(key) < 16:
             raise ValueError(f"a blob key has at least 16 bytes, not {len(key)}")
         self._root = root
         self._key = key
+        self._owner = owner
         self._max_bytes = max_bytes
         self._broken = ""
         (root / _UNFINISHED).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -88,8 +90,8 @@ class DiskBlobs:
             raise StoreBroken(f"a blob could not be removed: {error}") from error
 
     def sweep(self) -> None:
-        """Remove what a crash left unfinished; only for the process that owns the directory."""
-        for leftover in (self._root / _UNFINISHED).iterdir():
+        """Remove what a crash of this owner left unfinished; what others are writing stays."""
+        for leftover in (self._root / _UNFINISHED).glob(f"{self._owner}-*" if self._owner else "*"):
             leftover.unlink()
 
     def _put(self, tenant: str, body: bytes) -> Digest:
@@ -104,7 +106,7 @@ class DiskBlobs:
 
     def _write(self, path: Path, body: bytes) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = self._root / _UNFINISHED / secrets.token_hex(16)
+        unfinished = self._root / _UNFINISHED / f"{self._owner}-{secrets.token_hex(16)}"
         try:
             with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(body)

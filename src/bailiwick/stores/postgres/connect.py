@@ -147,7 +147,7 @@ class Lines:
         try:
             return await asyncpg.create_pool(
                 self.address.url,
-                min_size=1,
+                min_size=0,
                 max_size=_READERS,
                 timeout=_WAIT_SECONDS,
                 command_timeout=_STATEMENT_SECONDS,

@@ -115,7 +115,7 @@ def open_postgres(address: Address, data_dir: Path, *, blob_key: bytes) -> Postg
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = DirectoryLock(data_dir)
     try:
-        blobs = DiskBlobs(data_dir / "blobs", blob_key)
+        blobs = DiskBlobs(data_dir / "blobs", blob_key, owner=lock.node)
         blobs.sweep()
         return PostgresStore(address, lock, blobs)
     except BaseException:
