@@ -26,16 +26,18 @@ class DiskBlobs:
         root: The directory; made when absent, readable by its owner alone.
         key: At least 16 secret bytes of this deployment; names are hashed under it, so it must not change.
         max_bytes: The size of the largest blob, in bytes.
+        owner: Names this process's data directory, where several processes keep their blobs together.
     """
 
-    def __init__(self, root: Path, key: bytes, *, max_bytes: int = MAX_BLOB) -> None:
+    def __init__(self, root: Path, key: bytes, *, max_bytes: int = MAX_BLOB, owner: str = "") -> None:
         if len(key) < 16:
             raise ValueError(f"a blob key has at least 16 bytes, not {len(key)}")
         self._root = root
         self._key = key
         self._max_bytes = max_bytes
         self._broken = ""
-        (root / _UNFINISHED).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._unfinished = root / _UNFINISHED / owner
+        self._unfinished.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def put(self, tenant: str, body: bytes) -> Digest:
         """Store and sync a blob, then name it; a damaged copy of it is replaced.
@@ -88,8 +90,8 @@ class DiskBlobs:
             raise StoreBroken(f"a blob could not be removed: {error}") from error
 
     def sweep(self) -> None:
-        """Remove what a crash left unfinished; only for the process that owns the directory."""
-        for leftover in (self._root / _UNFINISHED).iterdir():
+        """Remove what a crash left unfinished; only what this owner began."""
+        for leftover in self._unfinished.iterdir():
             leftover.unlink()
 
     def _put(self, tenant: str, body: bytes) -> Digest:
@@ -104,7 +106,7 @@ class DiskBlobs:
 
     def _write(self, path: Path, body: bytes) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = self._root / _UNFINISHED / secrets.token_hex(16)
+        unfinished = self._unfinished / secrets.token_hex(16)
         try:
             with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(body)
