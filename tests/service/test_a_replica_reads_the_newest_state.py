@@ -3,7 +3,8 @@
 import pytest
 
 from bailiwick.ports import Hello, Parked
-from bailiwick.service import Platform, Sharing
+from bailiwick.run import LEASE_SECONDS
+from bailiwick.service import Platform, SessionLost, Sharing
 from platform_kit import ALICE, BOB, Hand, System
 
 
@@ -58,3 +59,12 @@ async def test_an_orphan_is_released_by_the_one_that_remembers_it_otherwise(
     session = await system.platform.hello(Hello("second", system.capabilities))
     (again,) = await system.platform.claim(session.id, 1, 0.0)
     assert (again.run, again.epoch) == (run, 2)
+
+
+async def test_a_process_that_was_frozen_claims_nothing_under_a_lease_that_is_over(system: System) -> None:
+    await system.submit()
+    hand = await system.hand()
+    system.platform.sessions.find(hand.session).heard_at -= LEASE_SECONDS + 1
+    with pytest.raises(SessionLost):
+        await hand.claim()
+    assert await (await system.hand()).claim() is not None

@@ -131,6 +131,20 @@ class Sessions:
             raise SessionLost(session)
         return self._open[session]
 
+    def alive(self, session: str) -> WorkerSession:
+        """Find a session whose lease was renewed in time, by this process's own clock.
+
+        A process that was frozen wakes up with sessions that are over: what it claimed for one would be an orphan.
+
+        Raises:
+            SessionLost: It has expired or was ended.
+        """
+        known = self.find(session)
+        if asyncio.get_running_loop().time() - known.heard_at > self._lease_seconds:
+            self._end(known, "the session was not renewed in time")
+            raise SessionLost(session)
+        return known
+
     def reserve(self) -> WorkerSession | None:
         """Keep a place with the session that waits for the most tasks; None when nobody waits."""
         waiting = max(self._open.values(), key=lambda session: session.room, default=None)
@@ -187,10 +201,11 @@ class Sessions:
             SessionLost: The session has expired or was ended.
         """
         known = self.find(session)
+        asked_at = asyncio.get_running_loop().time()
         if not await self._queue.renew_session(session, self._lease_seconds):
             self._end(known, "the session has expired")
             raise SessionLost(session)
-        known.heard_at = asyncio.get_running_loop().time()
+        known.heard_at = asked_at
         try:
             async with asyncio.timeout(wait_seconds):
                 await known.told.wait()

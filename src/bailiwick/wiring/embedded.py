@@ -29,8 +29,8 @@ from bailiwick.worker import Checker, Executor, Runner, Worker
 
 log = structlog.get_logger("bailiwick")
 WITNESS_SECONDS = 30.0
-DRAIN_SECONDS = 1.0
-RELEASE_SECONDS = 0.8
+DRAIN_SECONDS = 0.5
+RELEASE_SECONDS = 1.0
 _MOST_WORKERS = 64
 
 
