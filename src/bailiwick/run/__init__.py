@@ -39,7 +39,7 @@ from bailiwick.run.events import (
 )
 from bailiwick.run.evolve import evolve, fold
 from bailiwick.run.journal import held_step, recorded
-from bailiwick.run.lease import HEARTBEAT_SECONDS, LEASE_SECONDS, MAX_CLAIMS
+from bailiwick.run.lease import LEASE_SECONDS, MAX_CLAIMS, heartbeat_of
 from bailiwick.run.naming import is_undo, node_id, undone_by
 from bailiwick.run.progress import LIMIT, NO_PROGRESS, stalled
 from bailiwick.run.refusals import (
@@ -74,7 +74,6 @@ __all__ = [
     "ANSWERED",
     "CONTEXT",
     "ENDED",
-    "HEARTBEAT_SECONDS",
     "INTENT_SEQ",
     "LEASE_SECONDS",
     "LIMIT",
@@ -146,6 +145,7 @@ __all__ = [
     "effect_key",
     "evolve",
     "fold",
+    "heartbeat_of",
     "held_step",
     "input_of",
     "is_container",

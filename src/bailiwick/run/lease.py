@@ -4,13 +4,19 @@ from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Retry
 
 LEASE_SECONDS = 15.0
-HEARTBEAT_SECONDS = LEASE_SECONDS / 3
 MAX_CLAIMS = 5
 
 MAX_ASKED_SECONDS = 86_400.0
 """How long another side can make us wait, whatever it asks for."""
 
+_BEATS = 3
+
 DEFAULT_RETRY = Retry(on=(ErrorCategory.TRANSIENT, ErrorCategory.RATE_LIMITED), attempts=3)
+
+
+def heartbeat_of(lease_seconds: float) -> float:
+    """Tell how often a lease is renewed, in seconds: so that two lost beats do not lose it."""
+    return lease_seconds / _BEATS
 
 
 def retry_delay(retry: Retry, attempt: int, spread: float, asked: float | None = None) -> float:

@@ -51,7 +51,7 @@ class Claiming:
         deadline = asyncio.get_running_loop().time() + wait_seconds
         gone = 0
         while True:
-            known = self._sessions.find(session)
+            known = self._sessions.alive(session)
             known.work.clear()
             given, known.given = known.given, []
             if given:

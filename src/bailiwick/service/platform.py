@@ -29,7 +29,7 @@ from bailiwick.ports import (
     Witness,
     World,
 )
-from bailiwick.run import Event, Run
+from bailiwick.run import LEASE_SECONDS, Event, Run
 from bailiwick.service.actions import Actions
 from bailiwick.service.activating import Activating
 from bailiwick.service.approving import Approving
@@ -92,6 +92,7 @@ class Platform:
         pepper: bytes,
         witnesses: tuple[Witness, ...] = (),
         sharing: Sharing | None = None,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.catalogue = catalogue
         self.streams = Streams()
@@ -110,7 +111,12 @@ class Platform:
         self.gate = Gate(runs=self.runs, actions=actions, halts=self.halts)
         self.settling = Settling(runs=self.runs, gate=self.gate, prices=prices)
         self.sessions = Sessions(
-            runs=self.runs, queue=stores.queue, gate=self.gate, halts=self.halts, world=world
+            runs=self.runs,
+            queue=stores.queue,
+            gate=self.gate,
+            halts=self.halts,
+            world=world,
+            lease_seconds=lease_seconds,
         )
         self.runs.on_doubt = self.sessions.doubt
         self._serve_workers(stores, actions, world)

@@ -132,6 +132,18 @@ class Runs:
                     raise
         raise AssertionError("the loop returns or raises")
 
+    async def catch_up(self, tenant: str, run: str) -> tuple[Run, Run]:
+        """Read a run anew if another process has changed it; answer the state remembered, and the newest.
+
+        Raises:
+            NotFound: The tenant has none of this id.
+        """
+        async with self._alone(run):
+            before = (await self.entry(tenant, run)).run
+            if not await self._overtaken(before):
+                return before, before
+            return before, (await self.entry(tenant, run)).run
+
     async def compare(self, tenant: str, run: str) -> bool:
         """Compare a run's stored projection with its log; whether they differed, and the run is in quarantine now.
 

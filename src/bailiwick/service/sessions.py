@@ -6,7 +6,7 @@ import msgspec
 
 from bailiwick.contract import ErrorCategory
 from bailiwick.ports import Frame, Hello, Notice, Queue, Session, World
-from bailiwick.run import HEARTBEAT_SECONDS, LEASE_SECONDS, Run, Step, StepStatus, capability_of, doomed
+from bailiwick.run import LEASE_SECONDS, Run, Step, StepStatus, capability_of, doomed, heartbeat_of
 from bailiwick.service.changes import Record
 from bailiwick.service.gate import Gate
 from bailiwick.service.halts import HALTED, Halts
@@ -14,7 +14,7 @@ from bailiwick.service.refusals import SessionLost
 from bailiwick.service.rows import task_id
 from bailiwick.service.runs import Runs
 
-_SILENT_SECONDS = LEASE_SECONDS * 4
+_SILENT_LEASES = 4
 _MAX_CHAINS = 256
 
 
@@ -81,7 +81,17 @@ class WorkerSession:
 class Sessions:
     """The sessions of this process."""
 
-    def __init__(self, *, runs: Runs, queue: Queue, gate: Gate, halts: Halts, world: World) -> None:
+    def __init__(
+        self,
+        *,
+        runs: Runs,
+        queue: Queue,
+        gate: Gate,
+        halts: Halts,
+        world: World,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self._lease_seconds = lease_seconds
         self._runs = runs
         self._queue = queue
         self._gate = gate
@@ -121,6 +131,20 @@ class Sessions:
             raise SessionLost(session)
         return self._open[session]
 
+    def alive(self, session: str) -> WorkerSession:
+        """Find a session whose lease was renewed in time, by this process's own clock.
+
+        A process that was frozen wakes up with sessions that are over: what it claimed for one would be an orphan.
+
+        Raises:
+            SessionLost: It has expired or was ended.
+        """
+        known = self.find(session)
+        if asyncio.get_running_loop().time() - known.heard_at > self._lease_seconds:
+            self._end(known, "the session was not renewed in time")
+            raise SessionLost(session)
+        return known
+
     def reserve(self) -> WorkerSession | None:
         """Keep a place with the session that waits for the most tasks; None when nobody waits."""
         waiting = max(self._open.values(), key=lambda session: session.room, default=None)
@@ -157,11 +181,11 @@ class Sessions:
         for old in list(self._open.values()):
             if old.worker == hello.worker:
                 self._end(old, "the worker opened a new session")
-            elif now - old.heard_at > _SILENT_SECONDS:
+            elif now - old.heard_at > self._lease_seconds * _SILENT_LEASES:
                 self._end(old, "nothing was heard of the worker")
-        await self._queue.open_session(id, hello.worker, LEASE_SECONDS)
+        await self._queue.open_session(id, hello.worker, self._lease_seconds)
         self._open[id] = WorkerSession(id, hello.worker, frozenset(hello.capabilities))
-        return Session(id, LEASE_SECONDS, HEARTBEAT_SECONDS)
+        return Session(id, self._lease_seconds, heartbeat_of(self._lease_seconds))
 
     def _end(self, session: WorkerSession, reason: str) -> None:
         for task, held in session.holds.items():
@@ -177,10 +201,11 @@ class Sessions:
             SessionLost: The session has expired or was ended.
         """
         known = self.find(session)
-        if not await self._queue.renew_session(session, LEASE_SECONDS):
+        asked_at = asyncio.get_running_loop().time()
+        if not await self._queue.renew_session(session, self._lease_seconds):
             self._end(known, "the session has expired")
             raise SessionLost(session)
-        known.heard_at = asyncio.get_running_loop().time()
+        known.heard_at = asked_at
         try:
             async with asyncio.timeout(wait_seconds):
                 await known.told.wait()
@@ -231,6 +256,17 @@ class Sessions:
             for task, held in session.holds.items():
                 if held.run == run.id:
                     session.tell(Notice(task, held.epoch, "cancel", reason))
+
+    async def catch_up(self) -> int:
+        """Hear what other processes did to the runs in hand: a cancel, a timeout, a lease taken away."""
+        held = {(each.tenant, each.run) for session in self._open.values() for each in session.holds.values()}
+        count = 0
+        for tenant, run in sorted(held):
+            before, after = await self._runs.catch_up(tenant, run)
+            if before is not after:
+                self.observe(before, after, Record("platform:other"))
+                count += 1
+        return count
 
     async def tell_halted(self) -> None:
         """Tell every session whose task, or a call of it that is on its way, is stopped by a halt in force."""

@@ -9,6 +9,7 @@ from bailiwick.ports import Frame
 
 RING = 256
 MAX_RINGS = 1024
+STIR_SECONDS = 0.1
 
 
 class Watcher:
@@ -53,6 +54,7 @@ class Streams:
     def __init__(self) -> None:
         self._watchers: dict[str, list[Watcher]] = {}
         self._rings: dict[str, deque[dict[str, Any]]] = {}
+        self._stirring: asyncio.TimerHandle | None = None
 
     def watch(self, run: str) -> Watcher:
         """Begin to watch a run; end with `leave`."""
@@ -76,6 +78,20 @@ class Streams:
             watcher.wake()
         if closed:
             self._rings.pop(run, None)
+
+    def stir(self) -> None:
+        """Wake every watcher: another process has committed, and which runs is for their readers to see.
+
+        Said again and again, it wakes them once in `STIR_SECONDS`.
+        """
+        if self._stirring is None and self._watchers:
+            self._stirring = asyncio.get_running_loop().call_later(STIR_SECONDS, self._stir)
+
+    def _stir(self) -> None:
+        self._stirring = None
+        for watchers in self._watchers.values():
+            for watcher in watchers:
+                watcher.wake()
 
     def frames(self, frames: Iterable[Frame]) -> None:
         """Pass frames on to whoever watches."""

@@ -74,6 +74,14 @@ class Store(Protocol):
         """
         ...
 
+    async def retire(self, workers: Sequence[str]) -> None:
+        """End the sessions of these workers of this process, which works no more.
+
+        Raises:
+            Refusal: The database cannot be used; the sessions end by themselves.
+        """
+        ...
+
     def listen(self, hear: Callable[[Topic], None]) -> asyncio.Task[None] | None:
         """Hear what other processes commit, until the store is closed; None where there are no others."""
         ...

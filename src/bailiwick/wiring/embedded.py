@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from bailiwick.app import App
+from bailiwick.base import Refusal
 from bailiwick.keeper import Duty, keep
 from bailiwick.plan import RuleBook, builtin_rules
 from bailiwick.policy import Role, build_bundle, stacked
@@ -28,6 +29,8 @@ from bailiwick.worker import Checker, Executor, Runner, Worker
 
 log = structlog.get_logger("bailiwick")
 WITNESS_SECONDS = 30.0
+DRAIN_SECONDS = 0.5
+RELEASE_SECONDS = 1.0
 _MOST_WORKERS = 64
 
 
@@ -84,6 +87,8 @@ class Embedded:
         """Hear what another process of the same store has committed."""
         if topic in (Topic.WORK, Topic.LOST):
             self.platform.sessions.wake()
+        if topic in (Topic.PLACED, Topic.LOST):
+            self.platform.streams.stir()
         for concerned, load in (
             (Topic.HALTS, self.platform.halts.refresh),
             (Topic.KEYS, self.platform.keyring.load),
@@ -115,9 +120,8 @@ class Embedded:
         """List what the keeper looks after."""
         recovering, sequencing = self.platform.recovering, self.platform.sequencing
         activating, redeciding = self.platform.activating, self.platform.redeciding
-        shared = (Duty("halts", self.platform.halts.refresh, 0.2),) if self.platform.halts.shared else ()
         return (
-            *shared,
+            *(self._shared_duties() if self.platform.halts.shared else ()),
             Duty("reap", recovering.reap, 2.0),
             Duty("time-out", recovering.time_out, 1.0),
             Duty("deadlines", recovering.pass_deadlines, 1.0),
@@ -131,6 +135,37 @@ class Embedded:
             Duty("witness", self.platform.witnessing.show, WITNESS_SECONDS),
         )
 
+    def _shared_duties(self) -> tuple[Duty, ...]:
+        """List what must be looked at because others change the store too; most is heard at once, this is the net."""
+        return (
+            Duty("halts", self.platform.halts.refresh, 0.2),
+            Duty("keys", self._load_keys, 1.0),
+            Duty("neighbours", self.platform.sessions.catch_up, 0.5),
+            Duty("watchers", self._stir, 2.0),
+        )
+
+    async def _load_keys(self) -> int:
+        await self.platform.keyring.load()
+        return 0
+
+    async def _stir(self) -> int:
+        self.platform.streams.stir()
+        return 0
+
+    async def retire(self, workers: Sequence[Worker]) -> None:
+        """Stop claiming, let what is in hand finish for a moment, and leave the rest to other processes at once."""
+        left = sum(await asyncio.gather(*(worker.drain(DRAIN_SECONDS) for worker in workers)))
+        if not self.platform.halts.shared:
+            return  # the next start voids what is left
+        log.info("worker.drained", left=left)
+        try:
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self.store.retire([self.worker_name(number) for number in range(len(workers))])
+                while await self.platform.recovering.reap():
+                    pass
+        except (Refusal, TimeoutError) as error:
+            log.warning("worker.not_released", reason=type(error).__name__)
+
 
 def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox) -> Embedded:
     """Open the data directory and connect everything; nothing runs yet.
@@ -140,7 +175,7 @@ def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox) -
         PolicyRefused: A policy of an app is not sound.
     """
     folder = settings.folder
-    keys = DeploymentKeys(folder / "keys")
+    keys = DeploymentKeys(settings.shared_folder / "keys")
     store = _opened(settings, keys.blob_key)
     try:
         world = SystemWorld()
@@ -163,6 +198,7 @@ def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox) -
             pepper=keys.pepper,
             witnesses=tuple(witness_at(place, lambda: signer.vkeys) for place in settings.witnesses),
             sharing=Sharing(operators=settings.tenant, shared=bool(settings.store)),
+            lease_seconds=settings.lease_seconds,
         )
     except BaseException:
         store.close()
@@ -189,14 +225,17 @@ async def embedded(
         tasks = [asyncio.create_task(keep(system.duties()))]
         if system.hosts.models.models():
             tasks.append(asyncio.create_task(system.hosts.models.warm()))
+        at_work: list[Worker] = []
         for number in range(workers):
             port = MeasuredPort(system.platform, system.metrics)
             worker = system.worker(apps, port, system.worker_name(number))
+            at_work.append(worker)
             tasks.append(asyncio.create_task(worker.run()))
         try:
             with _settled_memory():
                 yield system
         finally:
+            await system.retire(at_work)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -227,7 +266,9 @@ def _opened(settings: Settings, blob_key: bytes) -> Store:
         return open_store(settings.folder, blob_key=blob_key)
     if not is_postgres(settings.store):
         raise InvalidSettings("`store` is the URL of a PostgreSQL (postgres://...), or empty", "store")
-    return open_postgres(Address(settings.store), settings.folder, blob_key=blob_key)
+    return open_postgres(
+        Address(settings.store), settings.folder, blob_key=blob_key, shared_dir=settings.shared_folder
+    )
 
 
 def _book(app: App) -> RuleBook:

@@ -1,5 +1,6 @@
 """The deployment's own keys: made at first start, readable by the owner alone, kept beside the data."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -84,10 +85,10 @@ def rotate_signing_key(settings: Settings) -> Rotation:
     Raises:
         DataDirInUse: A server holds it.
     """
-    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = DirectoryLock(settings.folder)
+    settings.shared_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = DirectoryLock(settings.shared_folder)
     try:
-        return DeploymentKeys(settings.folder / "keys").rotate(settings.deployment)
+        return DeploymentKeys(settings.shared_folder / "keys").rotate(settings.deployment)
     finally:
         lock.release()
 
@@ -97,20 +98,29 @@ def _public(key: Ed25519PrivateKey) -> bytes:
 
 
 def read_secret(path: Path) -> bytes:
-    """Read a secret, or make one."""
+    """Read a secret, or make one; of several processes that make it at once one does, and all read that."""
     if not path.is_file():
-        _write(path, secrets.token_bytes(_SEED_BYTES))
+        aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+        _fill(aside, secrets.token_bytes(_SEED_BYTES))
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(aside)
+        aside.unlink()
+        sync_folder(path.parent)
     return path.read_bytes()
 
 
 def _write(path: Path, body: bytes) -> None:
     """Write a file whole or not at all: aside, synced, and renamed."""
     aside = path.with_suffix(".new")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    _fill(aside, body)
+    aside.replace(path)
+    sync_folder(path.parent)
+
+
+def _fill(path: Path, body: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         os.write(descriptor, body)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    aside.replace(path)
-    sync_folder(path.parent)

@@ -11,6 +11,7 @@ from bailiwick.base import Category, Refusal
 from bailiwick.stores import Address
 
 PREFIX = "BAILIWICK_"
+LEAST_LEASE_SECONDS = 1.0
 
 
 class InvalidSettings(Refusal):
@@ -50,7 +51,8 @@ class EgressSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a deployment runs.
 
-    `store` is the URL of a PostgreSQL; empty: SQLite in the data directory.
+    `store` is the URL of a PostgreSQL; empty: SQLite in the data directory. `shared_dir` holds what the processes of
+    one deployment share, its keys and its blobs; empty: the data directory does.
     `default_price_usd_per_million` prices models that nobody has priced: (input, output), never zero.
     `groups` are given to the key that is made at first start. `witnesses` are shown each log's signed heads:
     addresses of servers that speak C2SP tlog-witness, or paths of files on storage that is not ours.
@@ -58,11 +60,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     data_dir: str = "~/.bailiwick"
     store: str = ""
+    shared_dir: str = ""
     host: str = "127.0.0.1"
     port: int = 7080
     tenant: str = "default"
     deployment: str = "bailiwick.local"
     slots: int = 8
+    lease_seconds: float = 15.0
     log_level: str = "info"
     providers: dict[str, Provider] = {}
     default_price_usd_per_million: tuple[int, int] = (15, 75)
@@ -83,6 +87,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def folder(self) -> Path:
         """The data directory, absolute: programs that are started elsewhere are handed paths below it."""
         return Path(self.data_dir).expanduser().absolute()
+
+    @property
+    def shared_folder(self) -> Path:
+        """Where keys and blobs lie, absolute: below one folder for all processes of a deployment."""
+        return Path(self.shared_dir).expanduser().absolute() if self.shared_dir else self.folder
 
 
 def load_settings(path: Path | None = None, **given: Any) -> Settings:
@@ -113,9 +122,12 @@ def load_settings(path: Path | None = None, **given: Any) -> Settings:
         },
     )
     try:
-        return msgspec.convert(found, Settings, strict=False)
+        settings = msgspec.convert(found, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise InvalidSettings(str(error), str(source)) from error
+    if settings.lease_seconds < LEAST_LEASE_SECONDS:
+        raise InvalidSettings(f"a lease lasts at least {LEAST_LEASE_SECONDS} s", str(source))
+    return settings
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -55,6 +55,21 @@ class Worker:
         self._hands: dict[str, Hand] = {}
         self._early: OrderedDict[tuple[str, int], Notice] = OrderedDict()
         self._free = asyncio.Event()
+        self._draining = False
+        self._claiming: asyncio.Task[None] | None = None
+
+    async def drain(self, seconds: float) -> int:
+        """Claim nothing more and let what is in hand finish; answer how many tasks were not done in time.
+
+        Args:
+            seconds: How long to wait for them; `run` must be canceled afterwards.
+        """
+        self._draining = True
+        if self._claiming is not None:
+            self._claiming.cancel()
+        if self._hands:
+            await asyncio.wait([hand.work for hand in self._hands.values()], timeout=seconds)
+        return len(self._hands)
 
     async def run(self) -> None:
         """Work until canceled."""
@@ -77,7 +92,8 @@ class Worker:
         log.info("worker.session", session=session.id, worker=self._hello.worker)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._heartbeat(session))
-            group.create_task(self._claim(session, group))
+            if not self._draining:
+                self._claiming = group.create_task(self._claim(session, group))
 
     async def _heartbeat(self, session: Session) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""The store: one PostgreSQL shared by processes, each with a data directory of its own for keys and blobs."""
+"""The store: one PostgreSQL shared by processes, each with a data directory of its own."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -53,6 +53,14 @@ class PostgresStore:
         await self._lines.begin()
         await self.queue.end_sessions_of(workers)
 
+    async def retire(self, workers: Sequence[str]) -> None:
+        """End the sessions of these workers: what they still hold is for others at once, and not after a lease.
+
+        Raises:
+            StoreUnreachable: There is no database there now.
+        """
+        await self.queue.end_sessions_of(workers)
+
     def listen(self, hear: Callable[[Topic], None]) -> asyncio.Task[None] | None:
         """Hear what other processes commit, until the store is closed; see `Signals.listen`."""
         return self._signals.listen(hear)
@@ -101,13 +109,16 @@ async def migrate_schema(address: Address) -> int:
         await connection.close()
 
 
-def open_postgres(address: Address, data_dir: Path, *, blob_key: bytes) -> PostgresStore:
+def open_postgres(
+    address: Address, data_dir: Path, *, blob_key: bytes, shared_dir: Path | None = None
+) -> PostgresStore:
     """Open a database beside a data directory, which is made when absent; the first use connects.
 
     Args:
         address: Where the database is.
-        data_dir: This process's own; readable by its owner alone. It holds the blobs and the lock.
-        blob_key: At least 16 secret bytes of this deployment, the same at every start.
+        data_dir: This process's own; readable by its owner alone. It holds the lock.
+        blob_key: At least 16 secret bytes of this deployment, the same at every start and in every process.
+        shared_dir: Where the processes of a deployment keep their blobs together; None: in the data directory.
 
     Raises:
         DataDirInUse: Another process holds the directory.
@@ -115,7 +126,8 @@ def open_postgres(address: Address, data_dir: Path, *, blob_key: bytes) -> Postg
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = DirectoryLock(data_dir)
     try:
-        blobs = DiskBlobs(data_dir / "blobs", blob_key, owner=lock.node)
+        root = data_dir if shared_dir is None else shared_dir
+        blobs = DiskBlobs(root / "blobs", blob_key, owner=lock.node)
         blobs.sweep()
         return PostgresStore(address, lock, blobs)
     except BaseException:

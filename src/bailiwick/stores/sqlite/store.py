@@ -45,6 +45,10 @@ class SqliteStore:
         """End every session: nobody else can have one while this process holds the directory."""
         await self.queue.end_sessions()
 
+    async def retire(self, workers: Sequence[str]) -> None:
+        """End every session, as the next start does."""
+        await self.queue.end_sessions()
+
     def listen(self, hear: Callable[[Topic], None]) -> None:
         """Hear nothing: no other process writes here."""
 
