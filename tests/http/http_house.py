@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from bailiwick.app import App, Context
-from bailiwick.http import Limits, create_app
+from bailiwick.http import Limits, connection_class, create_app
 from bailiwick.keeper import keep
 from bailiwick.policy import Role
 from bailiwick.sandbox import BubblewrapSandbox
@@ -175,7 +175,14 @@ class House:
 @asynccontextmanager
 async def served(app: FastAPI) -> AsyncIterator[int]:
     """Serve on a loopback port, as wiring does; yields the port."""
-    options = {"log_config": None, "access_log": False, "lifespan": "off", "ws": "none"}
+    options: dict[str, Any] = {"http": connection_class(app.state.limits)}
+    options |= {
+        "timeout_keep_alive": 1,
+        "log_config": None,
+        "access_log": False,
+        "lifespan": "off",
+        "ws": "none",
+    }
     server = uvicorn.Server(uvicorn.Config(app, port=0, timeout_graceful_shutdown=5, **options))
     serving = asyncio.create_task(server.serve())
     while not server.started:

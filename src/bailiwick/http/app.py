@@ -49,7 +49,7 @@ def create_app(
     app.state.meter = meter
     app.state.limits = bounds
     app.state.streams = OpenStreams(bounds.streams)
-    app.router.routes.append(events.EventsRoute(events.PATH, events.events, methods=["GET"]))
+    app.router.routes.append(events.route())
     for room in _ROOMS:
         app.include_router(room.router)
     problems.install(app, meter)

@@ -3,12 +3,13 @@
 import time
 
 import structlog
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bailiwick.http.meter import Meter
-from bailiwick.http.problems import broken
+from bailiwick.http.problems import broken, refused
+from bailiwick.http.refusals import BadRequest
 from bailiwick.http.trace import begin, trace_id_of
 
 log = structlog.get_logger("bailiwick.http")
@@ -44,6 +45,11 @@ class Edge:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(trace_id=trace_id_of(scope))
         try:
+            if scope["http_version"] == "1.1" and len(Headers(scope=scope).getlist("host")) != 1:
+                await refused(BadRequest("a request has exactly one Host"), scope)(
+                    scope, receive, exchange.send
+                )
+                return
             await self._app(scope, receive, exchange.send)
         except ClientDisconnect:
             log.info("http.client_left", route=exchange.route)

@@ -39,6 +39,13 @@ class EventsRoute(Route):
         await super().handle(scope, receive, send)
 
 
+def route() -> EventsRoute:
+    """Make the route. It takes no HEAD, as no other does: a stream without a body would never end."""
+    made = EventsRoute(PATH, events, methods=["GET"])
+    made.methods = {"GET"}
+    return made
+
+
 async def events(request: Request) -> Response | ASGIApp:
     """Answer with a page of events, or begin a stream."""
     platform = await platform_of(request)
@@ -48,7 +55,12 @@ async def events(request: Request) -> Response | ASGIApp:
     after = _number(request.query_params.get("after"), "/query/after", 0, 0, MAX_SEQ)
     if "text/event-stream" in request.headers.get("accept", ""):
         # A browser repeats the address it was given and adds what it saw last: the header is the newer word.
-        after = _number(request.headers.get("last-event-id"), "/header/Last-Event-ID", after, 0, MAX_SEQ)
+        places = request.headers.getlist("last-event-id")
+        if len(places) > 1:
+            raise InvalidParameter([{"pointer": "/header/Last-Event-ID", "detail": "there is more than one"}])
+        after = _number(
+            places[0].strip(" \t") if places else None, "/header/Last-Event-ID", after, 0, MAX_SEQ
+        )
         over = head.status if head.status in TERMINAL and head.version <= after else ""
         source = Source(platform, secret_of(request), run, show)
         return EventStream(
@@ -96,8 +108,8 @@ def _shown(name: str, value: Json) -> Json:
             return value
 
 
-def _parameter(name: str, place: str, most: int, description: str) -> dict[str, Any]:
-    schema = {"type": "integer", "minimum": 0, "maximum": most}
+def _parameter(name: str, place: str, most: int, description: str, least: int = 0) -> dict[str, Any]:
+    schema = {"type": "integer", "minimum": least, "maximum": most}
     return {"name": name, "in": place, "required": False, "schema": schema, "description": description}
 
 
@@ -119,7 +131,7 @@ def operations() -> dict[str, Any]:
     parameters = [
         {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}},
         _parameter("after", "query", MAX_SEQ, "Only events with a higher seq."),
-        _parameter("limit", "query", MAX_LISTED, "At most so many, from 1; for pages only."),
+        _parameter("limit", "query", MAX_LISTED, "At most so many; for pages only.", 1),
         _parameter("Last-Event-ID", "header", MAX_SEQ, "For streams: the seq that was seen last."),
     ]
     return {

@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from bailiwick.base import Category, Refusal
@@ -17,6 +18,7 @@ from bailiwick.http.refusals import (
     BadRequest,
     BodyTooLarge,
     BodyTooSlow,
+    HeadTooLarge,
     IdempotencyKeyRequired,
     InvalidJson,
     InvalidParameter,
@@ -48,6 +50,7 @@ STATUS_OF_CODE = {
     BadRequest.code: 400,
     MethodNotAllowed.code: 405,
     BodyTooSlow.code: 408,
+    HeadTooLarge.code: 431,
     UnsupportedMediaType.code: 415,
 }
 _CLOSES = (BodyTooLarge, BodyTooSlow)
@@ -144,6 +147,19 @@ def broken(scope: Scope) -> Response:
     return Response(msgspec.json.encode(problem), 500, None, MEDIA_TYPE)
 
 
+def _allowed(app: FastAPI, scope: Scope) -> str:
+    """List the methods of a path: those of every route of the template that says most about it."""
+    matching = [
+        route
+        for route in app.routes
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE
+    ]
+    best = max((len(route.path) for route in matching), default=0)
+    return ", ".join(
+        sorted({m for route in matching if len(route.path) == best for m in route.methods or ()})
+    )
+
+
 def install(app: FastAPI, meter: Meter) -> None:
     """Let every refusal, and the framework's own ones, leave as a problem."""
 
@@ -166,8 +182,7 @@ def install(app: FastAPI, meter: Meter) -> None:
         if error.status_code == 404:
             return await on_refusal(request, NoSuchRoute(request.url.path))
         if error.status_code == 405:
-            allowed = error.headers.get("Allow", "") if error.headers else ""
-            return await on_refusal(request, MethodNotAllowed(request.method, allowed))
+            return await on_refusal(request, MethodNotAllowed(request.method, _allowed(app, request.scope)))
         return await on_refusal(request, BadRequest(str(error.detail)))
 
     app.add_exception_handler(Refusal, on_refusal)

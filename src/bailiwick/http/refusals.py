@@ -113,6 +113,34 @@ class TooManyStreams(Refusal):
         )
 
 
+class TooManyConnections(Refusal):
+    """This server holds as many connections as it may."""
+
+    code: ClassVar[str] = "too_many_connections"
+    category: ClassVar[Category] = Category.UNAVAILABLE
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} connections are open; no more are served at a time",
+            remedy="close the ones that are not used, and try again",
+            limit=limit,
+        )
+
+
+class HeadTooLarge(Refusal):
+    """The head of a request is larger than the door takes."""
+
+    code: ClassVar[str] = "head_too_large"
+    category: ClassVar[Category] = Category.TOO_LARGE
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"the request line and the headers may have {limit} bytes together",
+            remedy="send fewer or shorter headers; content belongs into the body",
+            limit=limit,
+        )
+
+
 class NoSuchRoute(Refusal):
     """The API has no such path."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from starlette.types import Receive, Scope, Send
 
+from bailiwick.http.connection import FAREWELL
 from bailiwick.http.limits import Limits
 from bailiwick.http.refusals import TooManyStreams
 from bailiwick.http.shapes import instant
@@ -17,9 +18,10 @@ from bailiwick.policy import Principal
 from bailiwick.service import Platform, Unauthenticated, Watcher
 
 RETRY_MILLISECONDS = 1000
-_PAGE = 200
+_PAGE = 16
 _CLOSED = "run.closed"
 _REOPENED = "run.rollback_requested"
+Farewell = Callable[[bytes], None]
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
@@ -80,7 +82,7 @@ class OpenStreams:
 
 
 class LetGo(Exception):
-    """The stream ends although its run goes on; `reason` is slow, shutdown or revoked."""
+    """The stream ends although its run goes on; `reason` is slow or shutdown."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -93,6 +95,14 @@ class Outlet:
     def __init__(self, send: Send, limits: Limits) -> None:
         self._send = send
         self._limits = limits
+
+    async def ready(self) -> None:
+        """Wait until the client has taken nearly all that was sent: nothing is read from the log before that.
+
+        Raises:
+            TimeoutError: The client does not read.
+        """
+        await self.write(b"")
 
     async def open(self) -> None:
         """Begin the response."""
@@ -145,7 +155,7 @@ class EventStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve until the run is over, the client leaves, or the server lets go."""
         with self._streams.one(self._source) as watcher:
-            pump = asyncio.create_task(self._serve(Outlet(send, self._limits), watcher))
+            pump = asyncio.create_task(self._serve(Outlet(send, self._limits), watcher, _farewell(scope)))
             gone = asyncio.create_task(_left(receive))
             try:
                 await asyncio.wait({pump, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -156,9 +166,9 @@ class EventStream:
         if isinstance(ended, Exception) and not isinstance(ended, TimeoutError | OSError):
             raise ended
 
-    async def _serve(self, outlet: Outlet, watcher: Watcher) -> None:
-        await outlet.open()
+    async def _serve(self, outlet: Outlet, watcher: Watcher, farewell: Farewell) -> None:
         try:
+            await outlet.open()
             await self._follow(outlet, watcher)
             said = {"run": self._source.run, "status": self._over, "last": self._cursor}
             last = _event("end", said)
@@ -166,6 +176,9 @@ class EventStream:
             last = _event("resume", {"reason": let.reason, "resume_after": self._cursor})
         except Unauthenticated:
             last = _event("resume", {"reason": "revoked", "resume_after": self._cursor})
+        except TimeoutError:
+            farewell(_event("resume", {"reason": "stalled", "resume_after": self._cursor}))
+            return
         await outlet.write(last, more=False)
 
     async def _follow(self, outlet: Outlet, watcher: Watcher) -> None:
@@ -189,12 +202,20 @@ class EventStream:
     async def _read_log(self, outlet: Outlet) -> None:
         source = self._source
         while True:
+            await outlet.ready()
             page = await source.platform.reading.events(
                 source.reader(), source.run, after=self._cursor, limit=_PAGE
             )
             for event in page:
-                self._cursor = event["seq"]  # first: a client that took it slowly still took it
-                await outlet.event(event["kind"], msgspec.json.encode(source.show(event)), self._cursor)
+                before, self._cursor = (
+                    self._cursor,
+                    event["seq"],
+                )  # a client that took it slowly still took it
+                try:
+                    await outlet.event(event["kind"], msgspec.json.encode(source.show(event)), self._cursor)
+                except TimeoutError:
+                    self._cursor = before
+                    raise
                 if event["kind"] in (_CLOSED, _REOPENED):
                     self._over = event["status"] if event["kind"] == _CLOSED else ""
             if len(page) < _PAGE:
@@ -203,6 +224,12 @@ class EventStream:
 
 def _event(name: str, data: dict[str, Any]) -> bytes:
     return f"event: {name}\n".encode() + b"data: " + msgspec.json.encode(data) + b"\n\n"
+
+
+def _farewell(scope: Scope) -> Farewell:
+    """Find how the server says a last word to a client that does not read; one that has no such way says nothing."""
+    found: Farewell = scope.get("extensions", {}).get(FAREWELL, {}).get("say", lambda _: None)
+    return found
 
 
 async def _left(receive: Receive) -> None:

@@ -47,6 +47,7 @@ from bailiwick.ports.ledger import (
 )
 from bailiwick.ports.process import Processes, ProcessResult
 from bailiwick.ports.sandbox import Sandbox, SandboxJob, SandboxResult, SandboxStatus
+from bailiwick.ports.wire import InvalidMessage, read_wire
 from bailiwick.ports.witness import Witness, WitnessUnavailable
 from bailiwick.ports.worker import (
     Assignment,
@@ -85,6 +86,7 @@ __all__ = [
     "Halt",
     "Hello",
     "Inspector",
+    "InvalidMessage",
     "LargePayload",
     "Ledger",
     "Message",
@@ -131,4 +133,5 @@ __all__ = [
     "WitnessUnavailable",
     "WorkerPort",
     "World",
+    "read_wire",
 ]

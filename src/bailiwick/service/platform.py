@@ -61,6 +61,7 @@ from bailiwick.service.witnessing import Witnessing
 
 log = structlog.get_logger("bailiwick.run")
 
+MAX_WAIT_SECONDS = 60.0
 Observer = Callable[[Run | None, Run, tuple[Event, ...]], None]
 """Sees each committed change of a run (before, after, the events); it must be quick and must not raise."""
 
@@ -207,11 +208,11 @@ class Platform:
 
     async def heartbeat(self, session: str, wait_seconds: float) -> tuple[Notice, ...]:
         """See `WorkerPort.heartbeat`."""
-        return await self.sessions.heartbeat(session, wait_seconds)
+        return await self.sessions.heartbeat(session, _patience(wait_seconds))
 
     async def claim(self, session: str, limit: int, wait_seconds: float) -> tuple[Assignment, ...]:
         """See `WorkerPort.claim`."""
-        return await self.claiming.claim(session, limit, wait_seconds)
+        return await self.claiming.claim(session, limit, _patience(wait_seconds))
 
     async def act(self, session: str, proposal: Proposal) -> Dispatch | Recorded | Parked:
         """See `WorkerPort.act`."""
@@ -228,6 +229,11 @@ class Platform:
     async def finish(self, session: str, report: Report) -> Assignment | None:
         """See `WorkerPort.finish`."""
         return await self.finishing.finish(session, report)
+
+
+def _patience(seconds: float) -> float:
+    """Bound a wait that a worker asks for: what is no number above zero waits for nothing."""
+    return min(seconds, MAX_WAIT_SECONDS) if seconds > 0 else 0.0
 
 
 def trace_id_of(traceparent: str) -> str:

@@ -52,7 +52,7 @@ class Settling:
             if free is not None:
                 held(run, outcome.step, outcome.epoch, session)
                 return self._record_free(run, free, outcome, session)
-            if call is None:
+            if call is None or call.step != outcome.step:
                 raise LeaseLost(step=outcome.step, epoch=outcome.epoch, held=0)
             return self._record(run, plan, call, outcome, session)
 

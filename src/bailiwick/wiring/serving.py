@@ -17,7 +17,7 @@ import uvloop
 
 from bailiwick.app import App
 from bailiwick.base import Category, Refusal, format_instant
-from bailiwick.http import close_streams, create_app
+from bailiwick.http import Limits, close_streams, connection_class, create_app
 from bailiwick.wiring.embedded import Embedded, embedded
 from bailiwick.wiring.settings import Settings
 from bailiwick.wiring.world import SystemWorld
@@ -68,7 +68,12 @@ def write_private(path: Path, body: bytes) -> None:
 
 @contextlib.asynccontextmanager
 async def serving(
-    settings: Settings, apps: Sequence[App], *, cache_dir: Path | None = None, workers: int = 1
+    settings: Settings,
+    apps: Sequence[App],
+    *,
+    cache_dir: Path | None = None,
+    workers: int = 1,
+    limits: Limits | None = None,
 ) -> AsyncIterator[tuple[Embedded, str]]:
     """Run the embedded system and its HTTP door for the length of a `with`; yield it and its base URL.
 
@@ -80,14 +85,16 @@ async def serving(
         apps: What may run.
         cache_dir: Where the sandbox keeps its runtime; None: the user's cache.
         workers: How many workers share this process.
+        limits: Bounds of the door; the defaults when None.
 
     Raises:
         AddressTaken: The address cannot be listened on.
         DataDirInUse, PolicyRefused: See `embedded`.
     """
     async with embedded(settings, apps, cache_dir=cache_dir, workers=workers) as system:
-        listener = _listen(settings.host, settings.port)
-        door = _Door(system, listener)
+        bounds = limits if limits is not None else Limits()
+        listener = _listen(settings.host, settings.port, bounds)
+        door = _Door(system, listener, bounds)
         if system.first_key:
             write_private(settings.folder / KEY_FILE, f"{system.first_key}\n".encode())
         url = _url(listener)
@@ -163,17 +170,18 @@ class ServingThread:
 class _Door:
     """The HTTP door of a system, open for the length of an `async with`; its end ends the streams too."""
 
-    def __init__(self, system: Embedded, listener: socket.socket) -> None:
+    def __init__(self, system: Embedded, listener: socket.socket, limits: Limits) -> None:
         self._open = False
         self._app = create_app(
             system.platform,
             readiness=lambda: {"serving": self._open},
             meter=system.metrics,
             version=version("bailiwick"),
+            limits=limits,
         )
         config = uvicorn.Config(
             self._app,
-            http="httptools",
+            http=connection_class(limits),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -219,7 +227,7 @@ class _Server(uvicorn.Server):
         self.up.set()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, limits: Limits) -> socket.socket:
     """Bind before anything is announced, so that a taken address is a refusal and port 0 has a number.
 
     A socket that names TCP gets TCP_NODELAY from asyncio; without it each small chunk of a stream waits 40 ms.
@@ -228,6 +236,8 @@ def _listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections inherit it. Else the kernel keeps megabytes for each client that does not read.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_bytes)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
     except OSError as error:
