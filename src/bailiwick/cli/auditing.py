@@ -105,9 +105,12 @@ def invariants(
 ) -> None:
     """Ask the ledger what must always hold; a server may be at work on it. Exit code 1 when something does not."""
     from bailiwick.cli.databases import postgres_in  # noqa: PLC0415 - the other commands open no store
+    from bailiwick.wiring import load_settings  # noqa: PLC0415
     from bailiwick.wiring.inspecting import inspect  # noqa: PLC0415
 
-    checked, violations = asyncio.run(inspect(Choice(data_dir=data_dir).folder, postgres_in(store)))
+    folder = Choice(data_dir=data_dir).folder
+    shared = load_settings(data_dir=str(folder)).shared_folder
+    checked, violations = asyncio.run(inspect(folder, postgres_in(store), shared))
     if output is Output.JSON:
         told = {"ok": not violations, "checked": checked, "violations": violations}
         show_json(msgspec.to_builtins(told))

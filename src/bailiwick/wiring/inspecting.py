@@ -8,12 +8,15 @@ from bailiwick.stores import Address, DiskBlobs, inspect_postgres, open_inspecto
 from bailiwick.wiring.keys import DeploymentKeys
 
 
-async def inspect(folder: Path, store: str = "") -> tuple[list[Checked], list[Violation]]:
+async def inspect(
+    folder: Path, store: str = "", shared: Path | None = None
+) -> tuple[list[Checked], list[Violation]]:
     """Check every invariant of a ledger.
 
     Args:
-        folder: The data directory: the blobs and their key, and the ledger where it is SQLite.
+        folder: The data directory, with the ledger where it is SQLite.
         store: The URL of the PostgreSQL that holds the ledger; empty: SQLite.
+        shared: Where the blobs and their key lie; None: in the data directory.
 
     Returns:
         What was checked, and what is violated.
@@ -24,9 +27,9 @@ async def inspect(folder: Path, store: str = "") -> tuple[list[Checked], list[Vi
     """
     if store:
         async with inspect_postgres(Address(store)) as inspector:
-            return await _asked(inspector, folder)
+            return await _asked(inspector, shared if shared is not None else folder)
     with open_inspector(folder) as inspector:
-        return await _asked(inspector, folder)
+        return await _asked(inspector, shared if shared is not None else folder)
 
 
 async def _asked(inspector: Inspector, folder: Path) -> tuple[list[Checked], list[Violation]]:
