@@ -1,6 +1,7 @@
 """Floor 6: the stores, all SQL and all migrations, and the blobs on disk."""
 
 from bailiwick.stores.blobs import DiskBlobs
+from bailiwick.stores.queries import STORES, statements_of
 from bailiwick.stores.refusals import (
     BlobDamaged,
     BlobTooLarge,
@@ -17,6 +18,7 @@ from bailiwick.stores.refusals import (
 from bailiwick.stores.sqlite import DirectoryLock, SqliteStore, open_store
 
 __all__ = [
+    "STORES",
     "BlobDamaged",
     "BlobTooLarge",
     "DataDirInUse",
@@ -32,4 +34,5 @@ __all__ = [
     "StoreClosed",
     "StoreFull",
     "open_store",
+    "statements_of",
 ]
