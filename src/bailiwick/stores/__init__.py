@@ -11,6 +11,7 @@ from bailiwick.stores.postgres import (
     open_postgres,
     schema_status,
 )
+from bailiwick.stores.queries import STORES, statements_of
 from bailiwick.stores.refusals import (
     BlobDamaged,
     BlobTooLarge,
@@ -36,6 +37,7 @@ from bailiwick.stores.sqlite import (
 from bailiwick.stores.store import Store, Topic
 
 __all__ = [
+    "STORES",
     "Address",
     "BlobDamaged",
     "BlobTooLarge",
@@ -65,5 +67,6 @@ __all__ = [
     "open_postgres",
     "open_store",
     "schema_status",
+    "statements_of",
     "sync_folder",
 ]

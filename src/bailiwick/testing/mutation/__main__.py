@@ -1,0 +1,52 @@
+"""`python -m bailiwick.testing.mutation [sql|kernel] [--store S] [--sample N] [--seed S]`: break, and see who notices."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from bailiwick.stores import STORES
+from bailiwick.testing.mutation.kernel import score_kernel
+from bailiwick.testing.mutation.sql import judge
+
+
+def main(argv: list[str]) -> int:
+    """Judge mutants and say which survived; 0 when none did."""
+    parser = argparse.ArgumentParser(
+        prog="./dev mutate", description="Break one place at a time; a test must notice."
+    )
+    parser.add_argument("what", nargs="?", choices=("all", "sql", "kernel"), default="all")
+    parser.add_argument("--store", choices=STORES, default="sqlite", help="whose statements")
+    parser.add_argument(
+        "--sample", type=int, default=0, metavar="N", help="judge N of each kind; 0: all of them"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="draws the sample")
+    parser.add_argument(
+        "--file", action="append", metavar="PATH", help="of the kernel, only this file; may be repeated"
+    )
+    asked = parser.parse_args(argv)
+    alive = 0
+    if asked.what != "kernel":
+        alive += _sql(asked.store, asked.sample, asked.seed)
+    if asked.what != "sql":
+        files = asked.file or [str(path) for path in sorted(Path("src/bailiwick/run").glob("*.py"))]
+        score = score_kernel(files, asked.sample, asked.seed)
+        sys.stdout.write(f"kernel: {score.killed} of {score.judged} mutants killed\n")
+        for name in score.alive:
+            sys.stdout.write(f"  survived: {name}\n")
+        alive += len(score.alive)
+    return 1 if alive else 0
+
+
+def _sql(store: str, sample: int, seed: int) -> int:
+    counted = {"killed": 0, "survived": 0, "broken": 0}
+    for verdict in judge(store, sample, seed):
+        counted[verdict.outcome] += 1
+        if verdict.outcome != "killed":
+            sys.stdout.write(f"  {verdict.outcome}: {verdict.mutant.query}: {verdict.mutant.term}\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"sql of {store}: {counted['killed']} of {sum(counted.values())} mutants killed\n")
+    return counted["survived"] + counted["broken"]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
