@@ -18,6 +18,12 @@ from bailiwick.stores import (
 )
 
 
+@pytest.fixture
+def place() -> str:
+    """Say that the store is SQLite, alone."""
+    return ""
+
+
 async def edited(open_again: Callable[[], SqliteStore], tmp_path: Path, sql: str) -> SqliteStore:
     store = open_again()
     unit = Unit("acme", "run_a", 0, (draft("one", {"n": 1}), draft("two", {"n": 2}), draft("three")))

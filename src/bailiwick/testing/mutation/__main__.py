@@ -2,11 +2,14 @@
 
 import argparse
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from bailiwick.stores import STORES
 from bailiwick.testing.mutation.kernel import score_kernel
-from bailiwick.testing.mutation.sql import judge
+from bailiwick.testing.mutation.sql import judge, sampled, sql_mutants
+from bailiwick.testing.mutation.terms import Mutant
 
 
 def main(argv: list[str]) -> int:
@@ -23,10 +26,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--file", action="append", metavar="PATH", help="of the kernel, only this file; may be repeated"
     )
+    parser.add_argument("--query", action="append", metavar="NAME", help="of the SQL, only this statement")
     asked = parser.parse_args(argv)
     alive = 0
     if asked.what != "kernel":
-        alive += _sql(asked.store, asked.sample, asked.seed)
+        mutants = [one for one in sql_mutants(asked.store) if not asked.query or one.query in asked.query]
+        alive += _sql(asked.store, sampled(mutants, asked.sample, asked.seed))
     if asked.what != "sql":
         files = asked.file or [str(path) for path in sorted(Path("src/bailiwick/run").glob("*.py"))]
         score = score_kernel(files, asked.sample, asked.seed)
@@ -37,15 +42,18 @@ def main(argv: list[str]) -> int:
     return 1 if alive else 0
 
 
-def _sql(store: str, sample: int, seed: int) -> int:
-    counted = {"killed": 0, "survived": 0, "broken": 0}
-    for verdict in judge(store, sample, seed):
+def _sql(store: str, mutants: Sequence[Mutant]) -> int:
+    counted: Counter[str] = Counter()
+    for verdict in judge(store, mutants):
         counted[verdict.outcome] += 1
         if verdict.outcome != "killed":
-            sys.stdout.write(f"  {verdict.outcome}: {verdict.mutant.query}: {verdict.mutant.term}\n")
+            term = f"{verdict.mutant.query}: {verdict.mutant.term} ({verdict.mutant.nth})"
+            sys.stdout.write(f"  {verdict.outcome}: {term}{verdict.reason and ': '}{verdict.reason}\n")
             sys.stdout.flush()
-    sys.stdout.write(f"sql of {store}: {counted['killed']} of {sum(counted.values())} mutants killed\n")
-    return counted["survived"] + counted["broken"]
+    judged = counted.total() - counted["equivalent"]
+    same = f", {counted['equivalent']} more are equivalent" if counted["equivalent"] else ""
+    sys.stdout.write(f"sql of {store}: {counted['killed']} of {judged} mutants killed{same}\n")
+    return judged - counted["killed"]
 
 
 if __name__ == "__main__":

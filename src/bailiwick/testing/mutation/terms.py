@@ -1,10 +1,11 @@
-"""Terms: a statement's conditions, each of which can be made to hold always.
+"""Terms: a statement's conditions, each of which can be made to hold always, and each branch of an OR never.
 
 Fences and guards live in WHERE clauses, which mutation tools for Python do not see. A term keeps its parameters
 (`(term) OR TRUE`), so that a mutant fails by what it does and not by how many values it takes.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -30,10 +31,11 @@ _END: Final = (
 
 
 class Mutant(msgspec.Struct, frozen=True):
-    """A statement with one term that always holds."""
+    """A statement with one weakened term, which is the nth that reads so."""
 
     query: str
     term: str
+    nth: int
     sql: str
 
 
@@ -47,13 +49,41 @@ class _Clause:
 
 
 def mutants_of(query: str, sql: str) -> list[Mutant]:
-    """Make a mutant for each term of each WHERE and ON, subqueries included; terms joined by OR count as one."""
-    return [
-        Mutant(
-            query, " ".join(sql[start:end].split()), f"{sql[:start]}(({sql[start:end]}) OR TRUE){sql[end:]}"
-        )
-        for start, end in _terms(sql)
+    """Make a mutant for each term of each WHERE and ON, subqueries included, and one for each branch of an OR in it.
+
+    A mutant of a term always holds; in a mutant of a branch, named `... OR`, that branch never holds.
+    """
+    places = list(_terms(sql))
+    found = [(start, end, "{} OR TRUE", "") for start, end in places]
+    found += [
+        (start, end, "{} AND FALSE", " OR") for place in places for start, end in _branches(sql, *place)
     ]
+    seen: Counter[str] = Counter()
+    mutants = []
+    for start, end, weaker, mark in found:
+        term = " ".join(sql[start:end].split()) + mark
+        seen[term] += 1
+        broken = weaker.format(f"({sql[start:end]})")
+        mutants.append(Mutant(query, term, seen[term], f"{sql[:start]}({broken}){sql[end:]}"))
+    return mutants
+
+
+def _branches(sql: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Find what a term joins by OR, in its own parentheses or without any; nothing in a term without an OR."""
+    inside = 1 if sql[start] == "(" else 0
+    depth, begin = 0, start + inside
+    found = []
+    for match in _TOKEN.finditer(sql, start, end):
+        word = match.group().upper()
+        depth += (word == "(") - (word == ")")
+        if depth < inside and match.end() < end:
+            return  # the first parenthesis does not hold the whole term
+        if word == "OR" and depth == inside:
+            found += list(_trimmed(sql, begin, match.start()))
+            begin = match.end()
+    if found:
+        yield from found
+        yield from _trimmed(sql, begin, end - inside)
 
 
 def _terms(sql: str) -> Iterator[tuple[int, int]]:
