@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bailiwick.stores import STORES
-from bailiwick.testing.mutation.kernel import score_kernel
+from bailiwick.testing.mutation.kernel import Score, score_kernel
 from bailiwick.testing.mutation.sql import judge, sampled, sql_mutants
 from bailiwick.testing.mutation.terms import Mutant
 
@@ -34,11 +34,7 @@ def main(argv: list[str]) -> int:
         alive += _sql(asked.store, sampled(mutants, asked.sample, asked.seed))
     if asked.what != "sql":
         files = asked.file or [str(path) for path in sorted(Path("src/bailiwick/run").glob("*.py"))]
-        score = score_kernel(files, asked.sample, asked.seed)
-        sys.stdout.write(f"kernel: {score.killed} of {score.judged} mutants killed\n")
-        for name in score.alive:
-            sys.stdout.write(f"  survived: {name}\n")
-        alive += len(score.alive)
+        alive += _kernel(score_kernel(files, asked.sample, asked.seed))
     return 1 if alive else 0
 
 
@@ -54,6 +50,17 @@ def _sql(store: str, mutants: Sequence[Mutant]) -> int:
     same = f", {counted['equivalent']} more are equivalent" if counted["equivalent"] else ""
     sys.stdout.write(f"sql of {store}: {counted['killed']} of {judged} mutants killed{same}\n")
     return judged - counted["killed"]
+
+
+def _kernel(score: Score) -> int:
+    for name in score.alive:
+        sys.stdout.write(f"  survived: {name}\n")
+    for name in score.unjudged:
+        sys.stdout.write(f"  broken: {name}\n")
+    for name, reason in score.equivalent.items():
+        sys.stdout.write(f"  equivalent: {name}: {reason}\n")
+    sys.stdout.write(f"kernel: {score.killed} of {score.judged} mutants killed\n")
+    return len(score.alive) + len(score.unjudged)
 
 
 if __name__ == "__main__":

@@ -21,3 +21,6 @@ EQUIVALENT: Final[dict[tuple[str, str, str, int], str]] = {
     ("sqlite", "select_claimable", term, nth): _EMPTY_LANE for term, nth in _CLAIMABLE_ON_SQLITE
 }
 """By store, query, term and its number among the equal mutated terms of the query: why no test can notice."""
+
+EQUIVALENT_IN_THE_KERNEL: Final[dict[str, str]] = {}
+"""By the name that mutmut gives: why no test can notice."""

@@ -98,11 +98,9 @@ class Forks:
         return mutant, code
 
     def _drop(self, pid: int) -> None:
-        names = self._cluster.sql(
-            f"SELECT datname FROM pg_database WHERE datname LIKE 'db\\_{pid}\\_%'",
-            "postgres",  # noqa: S608
-        )
-        text = "".join(f"DROP DATABASE {name} WITH (FORCE);\n" for name in names.split())
+        names = self._cluster.sql("SELECT datname FROM pg_database", "postgres").split()
+        mine = [name for name in names if name.startswith(f"db_{pid}_")]
+        text = "".join(f"DROP DATABASE {name} WITH (FORCE);\n" for name in mine)
         self._cluster.sql(text, "postgres")
 
     def _fork(self, work: Callable[[], int]) -> int:

@@ -1,17 +1,19 @@
 """Mutants of the kernel: mutmut breaks the run machine in a copy of the tree, and the kernel's tests must notice."""
 
 import json
+import os
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
+
+from bailiwick.testing.mutation.equivalents import EQUIVALENT_IN_THE_KERNEL
 
 MUTMUT: Final = """
 
@@ -25,12 +27,27 @@ also_copy = ["tests", "pyproject.toml"]
 _COPIED: Final = ("src", "tests", "examples")
 
 
+_KILLED: Final = (
+    "killed",
+    "timeout",
+    "segfault",
+    "caught by type check",
+    "check was interrupted by user",  # pytest stops so when a module cannot be imported
+)
+_ALIVE: Final = ("survived", "no tests")
+
+
 class Score(msgspec.Struct, frozen=True):
-    """How many of how many mutants were killed, and the names of those that were not."""
+    """How many of how many mutants were killed, the names of those that were not, and of those nobody could judge.
+
+    Equivalent mutants count as neither; they are told with their reasons.
+    """
 
     judged: int
     killed: int
     alive: tuple[str, ...]
+    equivalent: dict[str, str]
+    unjudged: tuple[str, ...]
 
 
 def score_kernel(files: Sequence[str], sample: int, seed: int) -> Score:
@@ -51,15 +68,33 @@ def score_kernel(files: Sequence[str], sample: int, seed: int) -> Score:
             chosen = []
         _mutmut(folder, "run", "--max-children", "2", *chosen)
         outcomes = _outcomes(folder)
-    judged = {name: outcome for name, outcome in outcomes.items() if outcome != "not checked"}
-    counted = Counter(judged.values())
-    alive = sorted(name for name, outcome in judged.items() if outcome in ("survived", "no tests"))
-    return Score(len(judged), counted.total() - len(alive), tuple(alive))
+    return score_of(outcomes)
+
+
+def score_of(outcomes: Mapping[str, str]) -> Score:
+    """Count what mutmut said of each mutant; those it did not check are in no count."""
+    checked = {name: outcome for name, outcome in outcomes.items() if outcome != "not checked"}
+    living = sorted(name for name, outcome in checked.items() if outcome in _ALIVE)
+    alive = tuple(name for name in living if name not in EQUIVALENT_IN_THE_KERNEL)
+    killed = sum(outcome in _KILLED for outcome in checked.values())
+    return Score(
+        judged=killed + len(alive),
+        killed=killed,
+        alive=alive,
+        equivalent={
+            name: EQUIVALENT_IN_THE_KERNEL[name] for name in living if name in EQUIVALENT_IN_THE_KERNEL
+        },
+        unjudged=tuple(sorted(name for name in checked if checked[name] not in _KILLED + _ALIVE)),
+    )
 
 
 def _mutmut(folder: Path, *words: str) -> str:
     command = [str(Path(sys.executable).with_name("mutmut")), *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, check=False, text=True).stdout
+    ours = {
+        name: value for name, value in os.environ.items() if name != "PYTHONPATH"
+    }  # it would win over the copy
+    done = subprocess.run(command, cwd=folder, env=ours, capture_output=True, check=False, text=True)
+    return done.stdout
 
 
 def _outcomes(folder: Path) -> dict[str, str]:
