@@ -205,6 +205,18 @@ async def test_keys_come_back_as_they_were_written(store: Store) -> None:
     assert await store.views.keys("acme") == [revoked]
 
 
+async def test_a_tenant_lists_its_own_keys_and_the_platform_those_of_all(store: Store) -> None:
+    keys = [
+        ApiKey(f"key_{tenant}", tenant, "ci", "operator", (), letter * 64, Instant(3))
+        for tenant, letter in (("acme", "a"), ("rival", "b"))
+    ]
+    for key in keys:
+        await store.ledger.commit(Unit(key.tenant, keys=(key,)))
+    assert await store.views.keys("acme") == keys[:1]
+    assert await store.views.keys("rival") == keys[1:]
+    assert sorted(key.id for key in await store.views.keys("")) == ["key_acme", "key_rival"]
+
+
 async def test_an_abandoned_commit_neither_hangs_nor_harms_its_neighbours(store: Store) -> None:
     abandoned = [asyncio.ensure_future(store.ledger.commit(opening(f"run_{n}"))) for n in range(10)]
     await asyncio.sleep(0)

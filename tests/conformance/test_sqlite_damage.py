@@ -15,6 +15,7 @@ from bailiwick.stores import (
     EventDamaged,
     PayloadDamaged,
     SqliteStore,
+    open_inspector,
 )
 
 
@@ -106,3 +107,14 @@ async def test_a_large_payload_of_a_refused_unit_leaves_no_row(store: SqliteStor
     )
     assert sum(outcome is None for outcome in outcomes) == 1
     assert len(await store.ledger.events("acme", "run_a", 0, 99)) == 1
+
+
+async def test_the_inspector_lists_large_payloads_alone_and_in_pages(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    big = Draft({"kind": "big"}, b"5" * 50_000, bytes(16))
+    await store.ledger.commit(Unit("acme", "run_a", 0, (draft("small", {"n": 1}), big, draft("none"), big)))
+    with open_inspector(tmp_path / "data") as inspector:
+        assert [found.seq for found in await inspector.large_payloads(0, 9)] == [2, 4]
+        assert [found.seq for found in await inspector.large_payloads(0, 1)] == [2]
+        assert [found.seq for found in await inspector.large_payloads(2, 9)] == [4]

@@ -17,8 +17,13 @@ _CLAIMABLE_ON_SQLITE: Final = (
     ("tenant = lanes.tenant", 1),
     ("tenant IS NOT NULL", 2),
 )
+_LOG_OF_ITS_TENANT: Final = (
+    "the tenant asked for is taken from the log's name, and a tenant's streams are in its log, all of them"
+)
 EQUIVALENT: Final[dict[tuple[str, str, str, int], str]] = {
-    ("sqlite", "select_claimable", term, nth): _EMPTY_LANE for term, nth in _CLAIMABLE_ON_SQLITE
+    **{("sqlite", "select_claimable", term, nth): _EMPTY_LANE for term, nth in _CLAIMABLE_ON_SQLITE},
+    ("sqlite", "select_leaf_index", "s.log = l.id", 1): _LOG_OF_ITS_TENANT,
+    ("postgres", "select_leaf_index", "s.log = l.id", 1): _LOG_OF_ITS_TENANT,
 }
 """By store, query, term and its number among the equal mutated terms of the query: why no test can notice."""
 
