@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 
 import pytest
 from conformance_shapes import SALT, draft, following, head, opening, posting, submission, task
@@ -116,6 +117,19 @@ async def test_a_stream_is_gap_free_and_each_event_names_the_leaf_before(store: 
         assert event.payload is not None
         assert header["payload"] == commitment(event.salt, event.payload)
         before = event.leaf.hex()
+
+
+async def test_after_an_opening_each_stream_goes_on_from_its_own_last_event(
+    open_again: Callable[[], Store],
+) -> None:
+    store = open_again()
+    for run in ("run_a", "run_b", "run_c"):
+        await store.ledger.commit(opening(run, events=2))
+    store = open_again()
+    for run in ("run_c", "run_b", "run_a"):
+        await store.ledger.commit(following(run, 2))
+        events = await store.ledger.events("acme", run, 0, 9)
+        assert parse_canonical(events[2].header)["prev"] == events[1].leaf.hex()
 
 
 async def test_streams_without_version_take_events_of_many_units_in_one_chain(store: Store) -> None:
