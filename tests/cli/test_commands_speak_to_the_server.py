@@ -168,6 +168,21 @@ def test_the_server_announces_itself_to_its_owner_alone(place: Place) -> None:
     assert isinstance(place.served, ServingThread)
 
 
+def test_a_run_is_rolled_back_once_and_watching_it_again_shows_both_ends(call: Call) -> None:
+    run = submit(call, "greet")
+    assert call("runs", "watch", run).code == 0
+    assert call("runs", "rollback", run).code == 2, "why is always said"
+    told = call("runs", "rollback", run, "--reason", "never mind")
+    assert (told.code, told.out.split()) == (0, [run, "rolled-back"])
+    watched = call("runs", "watch", run)
+    assert watched.code == 1
+    assert "run completed" in watched.out
+    assert "asked to roll back: never mind" in watched.out
+    assert "run rolled-back" in watched.out
+    again = call("runs", "rollback", run, "--reason", "once more")
+    assert refused(again) == (2, "illegal_transition")
+
+
 def test_an_action_that_does_not_exist_cannot_be_resolved(call: Call) -> None:
     run = submit(call, "greet")
     told = call("runs", "resolve", run, "nokey", "--not-done", "--reason", "I looked")

@@ -128,6 +128,41 @@ async def test_a_run_is_asked_to_end_and_ends_once_nothing_of_it_runs(house):
         assert_problem(await client.post(f"/v1/runs/{run}:resume"), 409, "illegal_transition")
 
 
+async def test_a_run_is_rolled_back_and_its_stream_is_told_to_the_second_end(house):
+    run, approval = await house.held()
+    async with house.client("approver") as client:
+        await client.post(f"/v1/approvals/{approval}:approve", json={})
+        assert await house.ended(run) == "completed"
+        because = {"reason": "the wrong parcel"}
+        assert_problem(await client.post(f"/v1/runs/{run}:rollback", json=because), 403, "forbidden")
+    async with house.client("operator") as client:
+        for body in (None, {}, {"reason": 3}):
+            refused = await client.post(f"/v1/runs/{run}:rollback", json=body)
+            assert_problem(refused, 422, "invalid_body")
+        answer = await client.post(f"/v1/runs/{run}:rollback", json=because)
+        assert (answer.status_code, answer.json()["status"]) == (202, "blocked")
+        assert "names no compensation" in answer.json()["waiting_for"]
+        assert_problem(await client.post(f"/v1/runs/{run}:rollback", json=because), 409, "illegal_transition")
+        assert_problem(await client.post(f"/v1/runs/{run}:cancel"), 409, "illegal_transition")
+        shown = (await client.get(f"/v1/runs/{run}")).json()
+        assert shown["rollback_requested"]
+        undo = next(step["name"] for step in shown["steps"] if step["status"] == "blocked")
+        resolving = {"key": undo, "done": True, "reason": "fetched it back"}
+        assert (await client.post(f"/v1/runs/{run}:resolve", json=resolving)).status_code == 200
+        assert await house.ended(run) == "rolled-back"
+        stream = await client.get(f"/v1/runs/{run}/events", headers={"accept": "text/event-stream"})
+        kinds = [
+            line.removeprefix("event: ") for line in stream.text.splitlines() if line.startswith("event:")
+        ]
+        assert [kind for kind in kinds if kind.startswith("run.")] == [
+            "run.created",
+            "run.closed",
+            "run.rollback_requested",
+            "run.closed",
+        ]
+        assert kinds[-1] == "end"
+
+
 async def test_cost_is_summed_by_role(house):
     run, approval = await house.held()
     async with house.client("approver") as client:

@@ -19,6 +19,9 @@ NEEDS = {
     ("post", "/v1/runs/{id}:cancel"): Permission.RUNS_CANCEL,
     ("post", "/v1/runs/{id}:resume"): Permission.RUNS_RESUME,
     ("post", "/v1/runs/{id}:resolve"): Permission.RUNS_RESOLVE,
+    ("post", "/v1/runs/{id}:rollback"): Permission.RUNS_ROLLBACK,
+    ("post", "/v1/runs/{id}:erase"): Permission.PAYLOADS_ERASE,
+    ("post", "/v1/runs/{id}/events/{seq}:erase"): Permission.PAYLOADS_ERASE,
     ("get", "/v1/approvals"): Permission.APPROVALS_READ,
     ("get", "/v1/approvals/{id}"): Permission.APPROVALS_READ,
     ("post", "/v1/approvals/{id}:approve"): Permission.APPROVALS_DECIDE,
@@ -38,8 +41,11 @@ NEEDS = {
     ("get", "/v1/artifacts/{digest}"): Permission.ARTIFACTS_READ,
 }
 BODIES = {
+    "/v1/runs/{id}:rollback": {"reason": "it was wrong"},
     "/v1/runs": {"app": "shop", "workflow": "note", "input": {"text": "x"}},
     "/v1/runs/{id}:resolve": {"key": "k", "done": False},
+    "/v1/runs/{id}:erase": {"reason": "ticket 17"},
+    "/v1/runs/{id}/events/{seq}:erase": {"reason": "ticket 17"},
     "/v1/halts": {"scope": "app", "target": "elsewhere", "reason": "drill"},
     "/v1/budgets": {"scope": "tenant", "limit_usd": "1000000"},
     "/v1/keys": {"name": "new", "role": "viewer"},
@@ -63,7 +69,7 @@ async def test_a_role_may_what_the_table_says_and_nothing_else(house, role):
     await house.ended(run)
     async with house.client(role) as client:
         for (method, path), permission in NEEDS.items():
-            address = path.replace("{id}", run).replace("{digest}", "0" * 64)
+            address = path.replace("{id}", run).replace("{digest}", "0" * 64).replace("{seq}", "1")
             answer = await client.request(
                 method,
                 address,
@@ -82,7 +88,9 @@ async def test_a_role_may_what_the_table_says_and_nothing_else(house, role):
 async def test_without_a_key_only_the_operating_routes_answer(house):
     async with house.client("") as client:
         for method, path in await routes_of(house):
-            answer = await client.request(method, path.replace("{id}", "x").replace("{digest}", "x"))
+            answer = await client.request(
+                method, path.replace("{id}", "x").replace("{digest}", "x").replace("{seq}", "1")
+            )
             if path in OPEN:
                 assert answer.status_code == 200, path
             else:
@@ -113,14 +121,14 @@ async def test_a_foreign_id_is_answered_like_an_absent_one_on_every_route(house)
             absent = "0" * 64 if kind == "artifacts" else f"{own.partition('_')[0]}_{ABSENT}"
             answers = []
             for id in (own, absent):
-                address = path.replace("{id}", id).replace("{digest}", id)
+                address = path.replace("{id}", id).replace("{digest}", id).replace("{seq}", "1")
                 body = BODIES.get(path, {}) if method == "post" else None
                 answer = await client.request(method, address, json=body, headers=PARENT)
                 assert_problem(answer, 404, "not_found")
                 headers = {name: value for name, value in answer.headers.items() if name != "traceparent"}
                 answers.append((headers, answer.content.replace(id.encode(), b"ID")))
             assert answers[0] == answers[1], path
-        assert asked == 13
+        assert asked == 16
         listed = [(await client.get(f"/v1/{kind}")).json() for kind in ("runs", "approvals", "halts")]
         assert [next(iter(page.values())) for page in listed] == [[], [], []]
         stream = await client.get(f"/v1/runs/{run}/events", headers={"Accept": "text/event-stream"})

@@ -7,9 +7,11 @@ from http_house import House, assert_problem
 PARENT = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 BODIES = {
     "/v1/runs/{id}:resolve": {"key": "k", "done": False},
+    "/v1/runs/{id}:erase": {"reason": "ticket 17"},
+    "/v1/runs/{id}/events/{seq}:erase": {"reason": "ticket 17"},
     "/v1/halts": {"scope": "app", "target": "elsewhere", "reason": "drill"},
 }
-PLACES = ("id", "digest")
+PLACES = ("id", "digest", "seq")
 FREE = ("status", "app", "limit", "cursor", "after", "run", "event", "state", "old")
 
 
@@ -50,7 +52,7 @@ async def test_every_route_answers_foreign_and_absent_ids_alike(house: House) ->
                             body = BODIES.get(path, {}) if method == "post" else None
                             answer = await client.request(
                                 method,
-                                path.replace("{id}", id).replace("{digest}", id),
+                                path.replace("{id}", id).replace("{digest}", id).replace("{seq}", "1"),
                                 json=body,
                                 headers={**PARENT, "Accept": accept},
                             )

@@ -87,7 +87,6 @@ def test_all_faults_are_told_at_once() -> None:
 @pytest.mark.parametrize(
     "form",
     [
-        "compensate",
         "for_each",
         "alternatives",
         "judge",

@@ -24,6 +24,7 @@ from bailiwick.run import (
     Grant,
     Journal,
     Offer,
+    Phase,
     Resolve,
     Resume,
     Run,
@@ -77,6 +78,7 @@ _CONTRACTS = (
     contract("write", WRITE, Kind.TOOL),
     contract("forgetful", WRITE, Kind.TOOL, key_kept_seconds=60, failure_modes=(ErrorCategory.TIMEOUT,)),
     contract("mail", MAIL, Kind.TOOL, failure_modes=(ErrorCategory.TIMEOUT,)),
+    contract("undo", WRITE, Kind.TOOL, output=OPEN, price_micro_usd=30),
 )
 CATALOGUE = {item.name: {item.version: item} for item in _CONTRACTS}
 CONTRACTS = {item.ref: item for item in _CONTRACTS}
@@ -97,6 +99,9 @@ def _completed(step: dict[str, Any]) -> dict[str, Any]:
 RETRY = {"on": ["transient", "tool-failed"], "attempts": 3, "backoff_seconds": 1}
 UNTIL = {"until": "steps.test.output.ok", "max": 2}
 ASIDE = {"after": [], "reason": "they share nothing"}
+
+UNDO = {"uses": "undo", "input": {"got": "$.intent.input.x?"}}
+UNDO_BLOCK = {"uses": "undo", "retry": {"on": ["transient"], "attempts": 2}}
 
 PLANS = {
     "sequence": plan_of({"id": "a"}, {"id": "b"}, {"id": "c"}),
@@ -160,6 +165,47 @@ PLANS = {
     ),
     "a person decides on a loop": plan_of(
         {"id": "build", "on_error": "human", "do": [{"id": "code"}, {"id": "test"}], "repeat": UNTIL}
+    ),
+    "undo": plan_of(
+        {
+            "id": "a",
+            "input": {"x": "$.intent.input.x?"},
+            "compensate": {
+                "uses": "undo",
+                "input": {"given": "$.steps.a.input.x?", "got": "$.steps.a.output.ok?"},
+            },
+            "retry": RETRY,
+        },
+        {"id": "b", "when": "steps.a.output.ok", "compensate": UNDO},
+        {"id": "c"},
+    ),
+    "undo side by side": plan_of(
+        {"id": "a", **ASIDE, "compensate": UNDO},
+        {"id": "b", **ASIDE, "compensate": UNDO, "on_error": "human"},
+        {"id": "c", "after": ["a", "b"], "compensate": UNDO, "on_error": "fallback", "fallback": "spare"},
+    ),
+    "undo loops": plan_of(
+        {"id": "poll", "repeat": {"until": "steps.poll.output.ok", "max": 2}, "compensate": UNDO},
+        {
+            "id": "build",
+            "do": [
+                {"id": "code", "compensate": {"uses": "undo", "input": {"ok": "$.steps.code.output.ok?"}}},
+                {"id": "test"},
+            ],
+            "repeat": UNTIL,
+        },
+    ),
+    "undo a block": plan_of(
+        {"id": "a", "compensate": UNDO},
+        {
+            "id": "outer",
+            "do": [{"id": "b"}, {"id": "inner", "do": [{"id": "c"}, {"id": "d"}]}],
+            "compensate": UNDO_BLOCK,
+        },
+        {"id": "e", "compensate": UNDO},
+    ),
+    "undo up to a pivot": plan_of(
+        {"id": "a", "compensate": UNDO}, {"id": "b", "pivot": True}, {"id": "c", "compensate": UNDO}
     ),
     "a fallback that does not fit": plan_of(
         {"id": "first"},
@@ -325,6 +371,8 @@ def _kindness(stage: Stage) -> tuple[Any, ...]:
     for step in run.steps.values():
         if claimable(step):
             return (Claim(step.name, step.epoch + 1, "ses_1"),)
+        if step.status is StepStatus.BLOCKED and "names no compensation" in step.reason:
+            return (Resolve(step.name, "bob", CallState.DONE), {"outcome": {}})
         if step.status is StepStatus.BLOCKED:
             return (Resume("bob", step.name),)
         if step.status is StepStatus.RUNNING and step.epoch:
@@ -343,7 +391,7 @@ def _as_holder(stage: Stage, step: Step) -> tuple[Any, ...]:
     again = [run.calls[step.call]] if step.call else mine
     if not again:
         return (Succeed(step.name, step.epoch, "e" * 64), {"output": {"ok": True, "objective": "why"}})
-    if run.ending or run.tally.failed:
+    if run.ending or (run.tally.failed and run.phase is Phase.FORWARD):
         return (Fail(step.name, step.epoch, ErrorCategory.CANCELED, "the run is ending"),)
     return (Journal(replace(again[0], state=CallState.INTENDED, epoch=step.epoch)),)
 

@@ -4,6 +4,7 @@ from run_kit import FREE, MAIL, WRITE
 
 from bailiwick.base import Refusal
 from bailiwick.budget import BudgetExhausted, Misbooked
+from bailiwick.plan import Plan
 from bailiwick.run import (
     Call,
     Cancel,
@@ -17,39 +18,54 @@ from bailiwick.run import (
     NotAllowed,
     OutcomeUnknown,
     Park,
+    PastPivot,
+    Phase,
     Quarantine,
     Reconsider,
     Reject,
     Release,
     Resolve,
     Resume,
+    Rollback,
     Run,
     Settle,
     StepStatus,
     Succeed,
     WaitKind,
+    node_id,
 )
 
+_OPEN = {"intended", "unknown"}
 ANSWERED = ("done", "failed", "canceled", "refused")
 
 
 class Model:
     """Which commands the house plan allows in a state; written as a list of reasons to refuse."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, plan: Plan) -> None:
         self.run = run
+        self.plan = plan
+        self.back = run.phase is Phase.COMPENSATING
         self.doomed = run.ending or any(
             step.status in ("failed", "canceled") and not set(step.name) & set(".[")
             for step in run.steps.values()
         )
+        if self.back:
+            self.doomed = not any("~" in name for name in run.steps)
 
     def refusal(self, command: Command) -> tuple[type[Refusal], ...]:
         """List the refusals that fit; () when the command is to be taken."""
+        if isinstance(command, Rollback):
+            return (NotAllowed,) if self.run.quarantine else self._rollback()
         if self.run.closed is not None:
             return (NotAllowed,)
         if self.run.quarantine:
             return self._in_quarantine(command)
         match command:
+            case Cancel() if self.back:
+                return (NotAllowed,)
+            case Resolve(key=key, state=state) if key.endswith("~undo"):
+                return self._by_hand(key, state)
             case Claim():
                 return self._claim(command)
             case Succeed(step=name, epoch=epoch):
@@ -79,12 +95,39 @@ class Model:
 
     def _in_quarantine(self, command: Command) -> tuple[type[Refusal], ...]:
         match command:
+            case Cancel() if self.back:
+                return (NotAllowed,)
             case Cancel() | Quarantine():
                 return ()
             case Resume(step=name, add=add):
                 return ((NotAllowed,) if name else ()) + ((Misbooked,) if add < 0 else ())
             case _:
                 return (NotAllowed,)
+
+    def _rollback(self) -> tuple[type[Refusal], ...]:
+        if self.back or self.run.status not in ("completed", "failed", "canceled", "blocked"):
+            return (NotAllowed,)
+        for step in self.run.steps.values():
+            if step.name.startswith("$") or not self.plan.node(node_id(step.name)).pivot:
+                continue
+            states = [
+                call.state
+                for call in self.run.calls.values()
+                if call.step == step.name and call.effect in (WRITE, MAIL)
+            ]
+            if step.status == "succeeded" or "done" in states:
+                return (PastPivot, OutcomeUnknown) if _OPEN & {*states} else (PastPivot,)
+            if _OPEN & {*states}:
+                return (OutcomeUnknown,)
+        return ()
+
+    def _by_hand(self, name: str, state: str) -> tuple[type[Refusal], ...]:
+        if name not in self.run.steps:
+            return (NoSuchAction,)
+        if self.run.steps[name].status != "blocked" or state != "done":
+            return (NotAllowed,)
+        unknown = any(call.state == "unknown" and call.step == name for call in self.run.calls.values())
+        return (OutcomeUnknown,) if unknown else ()
 
     def _claim(self, command: Claim) -> tuple[type[Refusal], ...]:
         step = self.run.steps.get(command.step)

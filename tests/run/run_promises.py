@@ -1,5 +1,6 @@
 """What holds after every command, said again from the plan of the house and not from the machine's code."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -8,11 +9,14 @@ from bailiwick.plan import Plan
 from bailiwick.run import (
     CONTEXT,
     PLAN,
+    CallMoved,
     CallState,
     Closed,
     Command,
     Event,
+    Phase,
     Resolve,
+    RollbackRequested,
     Run,
     Status,
     Step,
@@ -20,10 +24,12 @@ from bailiwick.run import (
     WaitKind,
     decode_event,
     evolve,
+    node_id,
 )
 
 _OVER = ("succeeded", "failed", "skipped", "canceled", "compensated")
 _PASSED = ("succeeded", "skipped")
+_WRITES = ("idempotent-write", "external-action")
 _ON_ITS_WAY = ("intended", "unknown")
 
 
@@ -33,7 +39,9 @@ def check_unit(
     """Hold one decision to every promise: its events folded one by one, and the state that it ends in."""
     run = before
     for event in events:
-        assert not (run is not None and run.closed), "nothing follows the terminal event"
+        if run is not None and run.closed:
+            assert isinstance(event, RollbackRequested), "nothing but a rollback follows the terminal event"
+            assert run.phase is Phase.FORWARD, "one rollback, and one terminal event in each phase"
         header = msgspec.json.encode({**msgspec.to_builtins(event), "stream": "run_1", "seq": 1})
         assert decode_event(header) == event, "an event survives its header"
         earlier, run = run, evolve(run, event)
@@ -58,8 +66,9 @@ def check_step_of_time(before: Run | None, after: Run) -> None:
         new = after.steps[name]
         assert new.epoch >= old.epoch, "epochs never decrease"
         assert new.attempt >= old.attempt
-        if old.status in ("succeeded", "skipped"):
-            assert new.status == old.status, "what has passed stays passed"
+        if old.status in ("succeeded", "skipped", "compensated") and new.status != old.status:
+            assert (old.status, new.status) == ("succeeded", "compensated"), "what has passed stays passed"
+            assert after.steps[f"{name}~undo"].status == "succeeded", "what is compensated was undone"
     for key, call in before.calls.items():
         assert after.calls[key].cost >= call.cost, "no posting is negative"
         assert after.calls[key].tries >= call.tries
@@ -68,7 +77,9 @@ def check_step_of_time(before: Run | None, after: Run) -> None:
 
 def check_money(run: Run) -> None:
     calls = run.calls.values()
-    assert run.allotment.reserved == sum(call.reserved for call in calls if call.state in _ON_ITS_WAY)
+    aside = 0 if run.closed else sum(step.aside for step in run.steps.values())
+    on_its_way = sum(call.reserved for call in calls if call.state in _ON_ITS_WAY)
+    assert run.allotment.reserved == on_its_way + aside
     assert run.allotment.spent == sum(call.cost for call in calls)
     assert run.allotment.reserved + run.allotment.spent <= run.allotment.limit
 
@@ -103,6 +114,8 @@ def expected_status(run: Run) -> Status:
 
 def active_state(run: Run) -> Status:
     context, plan = run.steps.get(CONTEXT), run.steps.get(PLAN)
+    if run.phase is Phase.COMPENSATING:
+        return Status.EXECUTING
     if context is None or context.status is not StepStatus.SUCCEEDED:
         return Status.CREATED
     if plan is None or (plan.epoch == 0 and plan.status is not StepStatus.SUCCEEDED):
@@ -132,7 +145,7 @@ def check_calls(run: Run) -> None:
             assert step.status is StepStatus.BLOCKED, "an unknown outcome blocks its step"
         if call.state in (CallState.HELD, CallState.GRANTED):
             assert step.status not in _OVER, "nobody is asked about what can no longer happen"
-        if call.state is CallState.INTENDED and (run.ending or run.tally.failed):
+        if call.state is CallState.INTENDED and ends(run):
             assert is_held(step), "in a run that can only end, what is on its way is in somebody's hands"
         if call.state is CallState.HELD:
             assert step.status in (StepStatus.WAITING, StepStatus.BLOCKED)
@@ -167,7 +180,9 @@ def check_owners(run: Run) -> None:
             case StepStatus.BLOCKED:
                 assert step.reason
                 owned += 1
-            case StepStatus.PENDING | StepStatus.COMPENSATED:
+            case StepStatus.COMPENSATED:
+                assert run.phase is Phase.COMPENSATING
+            case StepStatus.PENDING:
                 raise AssertionError(f"{step.name} is {step.status}")
             case _:
                 assert not step.session
@@ -187,6 +202,9 @@ def check_tally(run: Run) -> None:
 
 def check_progress(run: Run, plan: Plan) -> None:
     """Everything that may have begun has begun, nothing else has, and what is complete is closed."""
+    if run.phase is Phase.COMPENSATING:
+        check_rollback(run)
+        return
     top = [node.id for node in plan.children("")]
     lost = [name for name in (CONTEXT, PLAN, *top) if status(run, name) in ("failed", "canceled")]
     if run.ending or lost:
@@ -197,6 +215,75 @@ def check_progress(run: Run, plan: Plan) -> None:
         return
     assert not all(status(run, name) in _PASSED for name in top), "a plan that is done is a run that is over"
     check_scope(run, plan, "", "")
+
+
+def check_rollback(run: Run) -> None:
+    """First what was begun ends, then one thing after the other is undone; a compensation never fails or is canceled."""
+    undoing = [step for step in run.steps.values() if step.name.endswith("~undo")]
+    going = [step for step in run.steps.values() if step.status not in _OVER]
+    assert going, "a rollback with nothing left to undo is over"
+    if undoing:
+        assert len(going) == 1
+        assert going[0] in undoing
+    else:
+        assert all(is_held(step) or hangs(run, step.name) for step in going if undone(run, step))
+    assert all(step.status not in ("failed", "canceled") for step in undoing)
+
+
+def ends(run: Run) -> bool:
+    """Whether what the plan began can only end."""
+    if run.phase is Phase.COMPENSATING:
+        return not any(name.endswith("~undo") for name in run.steps)
+    return bool(run.ending or run.tally.failed)
+
+
+def check_saga(events: tuple[Event, ...], run: Run, plan: Plan) -> int:
+    """Hold a stream that was rolled back to the saga's promises, by its events alone; answer how much was undone.
+
+    What was done is undone once, what never happened is not, and the last done is the first undone.
+    """
+    done: dict[str, int] = {}
+    undone: list[str] = []
+    for seq, event in enumerate(events):
+        call = event.call if isinstance(event, CallMoved) else None
+        if call is not None and call.state == "done" and call.effect in _WRITES and "~" not in call.step:
+            done[call.step] = seq
+        for move in event.moves:
+            if move.step.endswith("~undo") and move.to not in ("skipped", "compensated"):
+                undone += [move.step] if move.step not in undone else []
+    landed: dict[str, int] = {}
+    for name in list(run.steps):
+        if "~" in name:
+            continue
+        covers = [name for name in _around(name) if plan.compensation(node_id(name)) and _whole(plan, name)]
+        owner = covers[0] if covers else name
+        passed = run.steps[name].output_seq - 1 if owner == name and _named(plan, name) else -1
+        inside = run.steps[name].output_seq - 1 if run.steps[owner].status == "compensated" else -1
+        last = max(done.get(name, -1), passed, inside)
+        succeeded = owner == name and _named(plan, name) and run.steps[name].status == "compensated"
+        if last >= 0 or succeeded:
+            landed[owner] = max(landed.get(owner, -1), last)
+    assert sorted(undone) == sorted(f"{name}~undo" for name in landed)
+    order = [landed[name.removesuffix("~undo")] for name in undone]
+    assert order == sorted(order, reverse=True), "the last done is the first undone"
+    assert all(run.steps[name].status == "compensated" for name in landed)
+    assert all(run.steps[name].status == "succeeded" for name in undone)
+    return len(undone)
+
+
+def _around(name: str) -> list[str]:
+    """Name the instances from the outermost block down to the instance itself."""
+    parts = name.split(".")
+    return [re.sub(r"\[\d+\]$", "", ".".join(parts[: at + 1])) for at in range(len(parts) - 1)]
+
+
+def _whole(plan: Plan, name: str) -> bool:
+    return plan.node(node_id(name)).kind == "block"
+
+
+def _named(plan: Plan, name: str) -> bool:
+    known = not name.startswith("$") and plan.compensation(node_id(name)) is not None
+    return known and (plan.node(node_id(name)).repeat is None or name.endswith("]"))
 
 
 def check_scope(run: Run, plan: Plan, block: str, prefix: str) -> None:

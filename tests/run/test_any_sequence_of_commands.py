@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from msgspec.structs import replace
 from run_kit import FREE, MAIL, METERED, PLANS, WRITE, Stage, finish, rebuilt
 from run_model import Model
+from run_promises import check_saga
 
 from bailiwick.base import Digest, Refusal
 from bailiwick.contract import EffectClass, ErrorCategory
@@ -31,7 +32,9 @@ from bailiwick.run import (
     Release,
     Resolve,
     Resume,
+    Rollback,
     Settle,
+    Status,
     Step,
     StepStatus,
     Succeed,
@@ -84,7 +87,7 @@ class AnySequence(RuleBasedStateMachine):
     def order(self, command: Command, payload: Any = None, offer: Offer | None = None) -> None:
         """Give a command; the machine must answer as the model says."""
         run = self.stage.run
-        expected = Model(run).refusal(command)
+        expected = Model(run, self.stage.plan).refusal(command)
         try:
             self.stage.do(command, payload, offer)
         except Refusal as refusal:
@@ -227,10 +230,23 @@ class AnySequence(RuleBasedStateMachine):
             Reject(key, "bob", "no"),
             Resolve(key, "bob", state, despite=True),
             Resume("bob", name),
+            Rollback("ann", "it was wrong"),
+            Resolve(name, "bob", state),
         ]
         self.order(data.draw(st.sampled_from(commands)), {"output": {"ok": True, "objective": "why"}})
 
-    @rule(denied=st.lists(st.sampled_from(["work", "spare", "strict"]), max_size=1))
+    @precondition(lambda self: self.stage.run.closed is not None or self.stage.run.status == "blocked")
+    @rule()
+    def roll_back(self) -> None:
+        self.order(Rollback("ann", "it was wrong"))
+
+    @precondition(lambda self: any("~" in step.name for step in self.steps(StepStatus.BLOCKED)))
+    @rule(data=st.data(), state=st.sampled_from([CallState.DONE, CallState.DONE, CallState.FAILED]))
+    def resolve_by_hand(self, data: st.DataObject, state: CallState) -> None:
+        undoing = [step.name for step in self.steps(StepStatus.BLOCKED) if "~" in step.name]
+        self.order(Resolve(data.draw(st.sampled_from(undoing)), "bob", state), {"outcome": {}})
+
+    @rule(denied=st.lists(st.sampled_from(["work", "spare", "strict", "undo"]), max_size=1))
     def change_policy(self, denied: list[str]) -> None:
         self.stage.denied = denied
 
@@ -260,6 +276,11 @@ class AnySequence(RuleBasedStateMachine):
             self.stage.do(Resume("bob"))
         self.stage.do(Resume("bob", "no step", 1_000_000)) if self.stage.run.closed is None else None
         assert finish(self.stage) in TERMINAL
+        if Model(self.stage.run, self.stage.plan).refusal(Rollback("ann")) == ():
+            self.stage.do(Rollback("ann", "it was wrong"))
+            assert finish(self.stage) is Status.ROLLED_BACK
+        if self.stage.run.closed is Status.ROLLED_BACK:
+            check_saga(self.stage.events, self.stage.run, self.stage.plan)
         again = fold(rebuilt(self.stage.events))
         assert again is not None
         assert msgspec.json.encode(again) == msgspec.json.encode(self.stage.run)

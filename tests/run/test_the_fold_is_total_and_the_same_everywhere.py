@@ -36,7 +36,7 @@ from bailiwick.run import (
 )
 
 ROOM = Path(bailiwick.run.__file__).parent
-SETTLED = st.sampled_from(["a", "build", "build[1].code", "$context", "$plan", "x.y[2]"])
+SETTLED = st.sampled_from(["a", "build", "build[1].code", "$context", "$plan", "x.y[2]", "a~undo"])
 NUMBER = st.integers(-3, 5)
 INSTANTS = st.builds(Instant, st.integers(0, 9))
 WAITS = st.none() | st.builds(Wait, st.sampled_from(WaitKind), INSTANTS, st.text(max_size=2))
@@ -55,6 +55,7 @@ MOVES = st.builds(
     fallback=st.booleans(),
     call=st.sampled_from(["", "k1", "k9"]),
     attests=st.sampled_from(["", "d1"]),
+    aside=NUMBER,
 )
 CALLS = st.builds(
     Call,
@@ -79,6 +80,7 @@ EVENTS = st.one_of(
     st.builds(bailiwick.run.CancelRequested, INSTANTS, st.text(max_size=2), moves=MANY_MOVES),
     st.builds(bailiwick.run.DeadlinePassed, INSTANTS, MANY_MOVES),
     st.builds(bailiwick.run.AllotmentRaised, INSTANTS, st.just("bob"), NUMBER, MANY_MOVES),
+    st.builds(bailiwick.run.RollbackRequested, INSTANTS, st.just("ann"), moves=MANY_MOVES),
     st.builds(bailiwick.run.Closed, INSTANTS, st.sampled_from(Status), CATEGORIES, moves=MANY_MOVES),
     st.just(Created("r2", "t2", "a", "w", "", "x", Digest("0"), "", 5, Instant(1), Instant(2))),
 )

@@ -22,10 +22,12 @@ from bailiwick.run import (
     Move,
     Park,
     PassDeadline,
+    PastPivot,
     Reject,
     Release,
     Resolve,
     Resume,
+    Rollback,
     Settle,
     Status,
     StepsMoved,
@@ -137,6 +139,39 @@ def led(stage: Stage, *commands: Command) -> Stage:
     return stage
 
 
+def rolling() -> Stage:
+    stage = Stage(PLANS["undo"])
+    stage.succeed("a", ok=False)
+    stage.do(Cancel("ann"))
+    stage.do(Rollback("ann", "it was wrong"))
+    return stage
+
+
+def past_the_pivot() -> Stage:
+    stage = Stage(PLANS["undo up to a pivot"])
+    for name in ("a", "b", "c"):
+        stage.succeed(name)
+    return stage
+
+
+def past_the_write_of_a_pivot() -> Stage:
+    stage = Stage(PLANS["undo up to a pivot"])
+    stage.succeed("a")
+    stage.claim("b")
+    stage.settle(stage.dispatch("b", WRITE))
+    stage.fail("b")
+    return stage
+
+
+@pytest.mark.parametrize("past", [past_the_pivot, past_the_write_of_a_pivot])
+def test_past_its_pivot_a_run_is_not_rolled_back(past: Callable[[], Stage]) -> None:
+    past().refuses(Rollback("ann"), PastPivot)
+
+
+def test_the_deadline_of_a_run_that_is_rolled_back_passes_unnoticed() -> None:
+    assert rolling().do(PassDeadline()) == ()
+
+
 SITUATIONS: dict[str, Callable[[], Stage]] = {
     "created": lambda: Stage(PLANS["planner and context"]),
     "ready": lambda: Stage(PLANS["retry"]),
@@ -171,6 +206,18 @@ SITUATIONS: dict[str, Callable[[], Stage]] = {
     ),
     "run failed": lambda: led(at_work(), Fail("a", 1, ErrorCategory.INTERNAL, "broke")),
     "run canceled": lambda: led(Stage(PLANS["retry"]), Cancel("ann")),
+    "being undone": rolling,
+    "an undo at work": lambda: led(rolling(), Claim("a~undo", 1, "ses_1")),
+    "an undo failed": lambda: led(
+        rolling(), Claim("a~undo", 1, "ses_1"), Fail("a~undo", 1, ErrorCategory.INTERNAL, "broke")
+    ),
+    "an undo by hand": lambda: led(
+        with_action(MAIL, CallState.DONE), Fail("a", 1, ErrorCategory.INTERNAL, "x"), Rollback("ann")
+    ),
+    "rolled back while unknown": lambda: led(with_action(MAIL, CallState.UNKNOWN), Rollback("ann")),
+    "rolled back": lambda: led(Stage(PLANS["retry"]), Cancel("ann"), Rollback("ann")),
+    "past the pivot": past_the_pivot,
+    "past the pivot, failed after its write": past_the_write_of_a_pivot,
 }
 
 
@@ -182,7 +229,9 @@ def every_command(stage: Stage) -> list[Command]:
         Resume("bob"),
         Resume("bob", "none"),
         Resume("bob", add=1),
+        Rollback("ann", "it was wrong"),
     ]
+    commands += [Resolve(name, "bob", state) for name in run.steps for state in CallState]
     for name, epoch in itertools.product([*run.steps, "none"], range(4)):
         commands += [
             Claim(name, epoch, "ses_3"),
@@ -210,7 +259,7 @@ def test_every_command_is_taken_or_refused_by_the_table_and_a_refusal_changes_no
     start = SITUATIONS[name]()
     for command in every_command(start):
         stage = SITUATIONS[name]()
-        expected = Model(stage.run).refusal(command)
+        expected = Model(stage.run, stage.plan).refusal(command)
         before = stage.run
         try:
             stage.do(command, {"output": {"ok": True}})
@@ -223,7 +272,7 @@ def test_every_command_is_taken_or_refused_by_the_table_and_a_refusal_changes_no
 
 def test_the_situations_are_in_all_the_states_that_can_be_reached() -> None:
     stages = [make() for make in SITUATIONS.values()]
-    missing = (Status.ROLLED_BACK, Status.CONTEXT_LOADED, Status.PLANNING)
+    missing = (Status.CONTEXT_LOADED, Status.PLANNING)
     assert {stage.run.status for stage in stages} == set(Status) - set(missing)
     assert {call.state for stage in stages for call in stage.run.calls.values()} == set(CallState) - {
         "refused"
@@ -243,11 +292,9 @@ def test_the_table_has_every_state_and_says_what_cannot_be_reached_yet() -> None
     assert list(run) == [str(status) for status in Status]
     assert list(step) == [str(status) for status in StepStatus]
     assert list(action) == [str(state) for state in CallState]
-    assert [name for name, cell in {**run, **step, **action}.items() if "not reachable yet" in cell] == [
-        "rolled-back",
-        "compensated",
-    ]
-    assert all(run[status] == "nothing" for status in TERMINAL[:3])
+    assert [name for name, cell in {**run, **step, **action}.items() if "not reachable yet" in cell] == []
+    assert run["rolled-back"] == "nothing"
+    assert all(run[status].startswith("Rollback (executing") for status in TERMINAL[:3])
 
 
 def test_the_table_says_what_the_house_plan_says() -> None:

@@ -22,7 +22,8 @@ from bailiwick.policy import Bundle, Forbidden
 from bailiwick.ports import ApprovalState, Recorded
 from bailiwick.run import CallState, Status, StepStatus
 from bailiwick.service import AlreadyDecided
-from platform_kit import ALICE, BOB, ROOT, Hand, System
+from bailiwick.service.halts import NotTheOperator
+from platform_kit import ALICE, BOB, MALLORY, ROOT, Hand, System
 
 OTHERS = {
     "text": SENDING.replace('"shop.give"]', '"shop.give", "shop.lend"]'),
@@ -231,6 +232,8 @@ async def test_only_an_admin_activates_and_the_event_says_who_and_what(
     for principal in (ALICE, BOB):
         with pytest.raises(Forbidden):
             await system.platform.activating.activate(principal, bundles["free"])
+    with pytest.raises(NotTheOperator):
+        await system.platform.activating.activate(MALLORY, bundles["free"])
     assert system.platform.bundle.version == bundles["asked"].version
     assert await system.platform.activating.activate(ROOT, bundles["free"])
     assert not await system.platform.activating.activate(ROOT, bundles["free"])

@@ -23,6 +23,7 @@ from bailiwick.audit.note import (
     sign_text,
     verifier_key,
 )
+from bailiwick.audit.placing import unexplained
 from bailiwick.audit.proof import InclusionProof, ProofInvalid, prove, verify_proof
 from bailiwick.audit.rotation import Rotation, linked, notes_in, open_rotation, sign_rotation
 from bailiwick.audit.verify import Fault, Finding, Report, verify_export
@@ -83,6 +84,7 @@ __all__ = [
     "sign_note",
     "sign_rotation",
     "sign_text",
+    "unexplained",
     "verifier_key",
     "verify_consistency",
     "verify_export",

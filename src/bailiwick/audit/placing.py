@@ -75,6 +75,16 @@ def erasures(entries: Iterable[Entry]) -> frozenset[str]:
     return frozenset(found)
 
 
+def unexplained(entries: Sequence[Entry]) -> bool:
+    """Whether a payload is gone, or half gone, of which no entry says that it was erased."""
+    acts = erasures(entries)
+    for entry in entries:
+        said = read_header(entry.header) if entry.payload is None else None
+        if said is not None and said.payload is not None and (entry.salt or said.event not in acts):
+            return True
+    return False
+
+
 def place(body: bytes, leaves: Sequence[bytes | None]) -> Placed:
     """Find the leaf of each line: by its hash first, by the index that it states second."""
     where = {leaf: index for index, leaf in enumerate(leaves) if leaf is not None}

@@ -52,7 +52,7 @@ def show_approval(found: dict[str, Any]) -> None:
         ApprovalAltered: What came is not the action of that digest.
     """
     row, run = found["approval"], found["run"]
-    if digest_of(canonical(found["action"])) != row["digest"]:
+    if not found["erased"] and digest_of(canonical(found["action"])) != row["digest"]:
         raise ApprovalAltered(row["id"], run["id"])
     fields = {name: row[name] for name in ("id", "state", "capability", "digest", "step", "requested_by")}
     fields |= {
@@ -67,6 +67,9 @@ def show_approval(found: dict[str, Any]) -> None:
         say(f"held by {hold['id']} ({hold['group']}): {hold['reason']}", "yellow")
     for digest in row["evidence"]:
         say(f"evidence  {digest}", "dim")
+    if found["erased"]:
+        say("the action's bytes were erased; the log says by whom", "yellow")
+        return
     shown = shown_of(found["action"], found["artifacts"])
     say("\naction, as the platform wrote it", "bold")
     show_lines(shown.action)

@@ -14,19 +14,21 @@ import typer
 from bailiwick.audit import EXPORT_FILES, Report, verify_export
 from bailiwick.base import Category, Refusal
 from bailiwick.cli.doors import Choice, Door, Format, connected
+from bailiwick.cli.erasing import erase
 from bailiwick.cli.exits import ExitCode
 from bailiwick.cli.showing import Output, say, show_json, show_table
 from bailiwick.cli.witnesses import kept_notes, rotate_key, serve_witness, witness
 from bailiwick.ports import Checked, Violation
 
 group = typer.Typer(
-    help="Export the log, verify it offline, have it witnessed; check the invariants of a ledger.",
+    help="Export the log, verify it offline, erase payloads, have it witnessed; check the invariants of a ledger.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 group.command()(witness)
 group.command()(serve_witness)
 group.command()(rotate_key)
+group.command()(erase)
 
 
 class NoExport(Refusal):

@@ -1,4 +1,4 @@
-"""`bailiwick runs`: submit, list, get, watch, cancel, resume, resolve, cost, events, replay."""
+"""`bailiwick runs`: submit, list, get, watch, cancel, resume, resolve, rollback, cost, events, replay."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ from bailiwick.cli.watching import watch
 from bailiwick.plan import locate
 
 group = typer.Typer(
-    help="Submit, list, watch, cancel, resume, resolve and replay runs.",
+    help="Submit, list, watch, cancel, resume, resolve, roll back and replay runs.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -239,7 +239,11 @@ def resolve(
     ],
     reason: Annotated[str, typer.Option(help="How you know.")],
     action: Annotated[
-        str, typer.Argument(metavar="[KEY]", help="The action; may be left out when there is one question.")
+        str,
+        typer.Argument(
+            metavar="[KEY]",
+            help="The action, or the step of a compensation done by hand; left out when there is one question.",
+        ),
     ] = "",
     step: Annotated[str, typer.Option(help="Instead of KEY: the step whose action it is.")] = "",
     result: Annotated[str, typer.Option(help="What it answered, as JSON.")] = "",
@@ -264,6 +268,14 @@ def _asked(questions: list[dict[str, Any]], step: str) -> str:
     if len(meant) != 1:
         raise Unusable("KEY", f"{len(meant)} actions have an unknown outcome here", "name one: runs get RUN")
     return str(meant[0])
+
+
+@group.command()
+@connected
+def rollback(door: Door, run: Run, reason: Annotated[str, typer.Option(help="Why, for the record.")]) -> None:
+    """Undo what a run did, the last first, by the compensations of its plan."""
+    done = door.client.post(path_of("runs", run, ":rollback"), {"reason": reason})
+    door.show(done, _show_head)
 
 
 @group.command()

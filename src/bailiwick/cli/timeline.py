@@ -7,6 +7,7 @@ import msgspec
 
 from bailiwick.base import parse_instant
 from bailiwick.cli.text import money
+from bailiwick.plan import UNDO
 
 ENDED = ("completed", "failed", "canceled", "rolled-back")
 _SHOWN_MOVES = ("running", "waiting", "blocked", "succeeded", "failed", "skipped", "canceled", "compensated")
@@ -18,6 +19,8 @@ _STYLES = {
     "refused": "red",
     "unknown": "bold red",
     "canceled": "yellow",
+    "compensated": "yellow",
+    "rolled-back": "bold yellow",
     "waiting": "yellow",
     "held": "yellow",
     "blocked": "bold red",
@@ -70,6 +73,7 @@ class Timeline:
         self.began = 0
         self._costs: dict[str, int] = {}
         self._reserved: dict[str, int] = {}
+        self._aside: dict[str, int] = {}
         self._frames: deque[tuple[str, ...]] = deque(maxlen=_REMEMBERED)
 
     @property
@@ -85,7 +89,8 @@ class Timeline:
     @property
     def remaining(self) -> int:
         """What is left of the budget, reservations taken off."""
-        return self.allotment - self.spent - sum(self._reserved.values())
+        aside = 0 if self.ended else sum(self._aside.values())
+        return self.allotment - self.spent - sum(self._reserved.values()) - aside
 
     @property
     def approval(self) -> str:
@@ -114,6 +119,8 @@ class Timeline:
         at = int(parse_instant(event["at"]))
         self.began = self.began or at
         lines = [*self._told(event, at)]
+        if event.get("erased"):
+            lines.append(Line(at, f"  the content of event {seq} was erased", "dim"))
         for move in event.get("moves", ()):
             lines += self._move(move, at)
             if move["step"] == "$plan" and move.get("output"):
@@ -132,6 +139,10 @@ class Timeline:
             case "run.cancel_requested":
                 said = f": {event['reason']}" if event.get("reason") else ""
                 return [Line(at, f"{event['by']} asked to cancel{said}", "yellow")]
+            case "run.rollback_requested":
+                self.reason = ""
+                said = f": {event['reason']}" if event.get("reason") else ""
+                return [Line(at, f"{event['by']} asked to roll back{said}", "yellow")]
             case "run.deadline_passed":
                 return [Line(at, "the deadline passed", "red")]
             case "run.allotment_raised":
@@ -172,6 +183,10 @@ class Timeline:
     def _move(self, move: dict[str, Any], at: int) -> list[Line]:
         step, to = move["step"], move["to"]
         self.steps[step] = to
+        if move.get("aside"):
+            self._aside[step] = _micro(move["aside"])
+        if step.endswith(UNDO):
+            self._aside.pop(step.removesuffix(UNDO), None)
         if to == "blocked":
             self.reason = str(move.get("reason", ""))
         if to not in _SHOWN_MOVES:

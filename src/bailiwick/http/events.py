@@ -20,7 +20,7 @@ PATH = "/v1/runs/{id}/events"
 MAX_LISTED = 500
 MAX_SEQ = 10**15
 _INSTANTS = ("at", "created_at", "deadline", "until")
-_MONEY = ("allotment", "amount", "reserved", "cost")
+_MONEY = ("allotment", "amount", "reserved", "cost", "aside")
 
 
 class EventPage(msgspec.Struct, frozen=True):

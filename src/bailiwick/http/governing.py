@@ -73,7 +73,7 @@ class ShownAction(msgspec.Struct, frozen=True):
 class ApprovalDetail(msgspec.Struct, frozen=True):
     """An approval with the very action that would run, and the text of the artifacts that it names.
 
-    `action` and `artifacts` are raw; show people `shown`.
+    `action` and `artifacts` are raw; show people `shown`. `erased`: the action is null, for its bytes are gone.
     """
 
     approval: ApprovalRow
@@ -81,6 +81,7 @@ class ApprovalDetail(msgspec.Struct, frozen=True):
     artifacts: dict[str, str]
     shown: ShownAction
     run: ApprovalRun
+    erased: bool
 
 
 class HaltView(msgspec.Struct, frozen=True):
@@ -195,7 +196,7 @@ def approval_detail(view: ApprovalView, head: RunHead) -> ApprovalDetail:
     """Show an approval and what would run."""
     run = ApprovalRun(head.id, head.title, head.status, head.workflow, money(head.spent_micro_usd))
     shown = ShownAction(*msgspec.structs.astuple(view.shown))
-    return ApprovalDetail(approval_row(view.approval), view.action, view.artifacts, shown, run)
+    return ApprovalDetail(approval_row(view.approval), view.action, view.artifacts, shown, run, view.erased)
 
 
 def halt_view(halt: Halt) -> HaltView:

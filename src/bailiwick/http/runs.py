@@ -1,11 +1,11 @@
-"""Runs: submit, list, look at, cancel, resume, resolve, and what they cost."""
+"""Runs: submit, list, look at, cancel, resume, resolve, roll back, and what they cost."""
 
 import time
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,12 +14,14 @@ from bailiwick.http.documenting import answer, answers, answers_bytes, needs_ide
 from bailiwick.http.intake import Body, Caller, Door, IdempotencyKey, shaped
 from bailiwick.http.shapes import (
     CostView,
+    ErasedView,
     RunDetailView,
     RunPage,
     RunView,
     Submitted,
     cost_view,
     detail_view,
+    erased_view,
     run_view,
     submitted,
 )
@@ -29,6 +31,7 @@ from bailiwick.service import IntentRequest, parse_intent
 
 router = APIRouter(tags=["runs"])
 MAX_LISTED = 200
+Seq = Annotated[int, Path(ge=1, le=10**15, description="The event's number in the run.")]
 
 
 class CancelBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +51,7 @@ class ResolveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What became of an action whose outcome is unknown; `output` is what it answered, if it happened.
 
     `despite_quarantine`: say that it never happened while it may still arrive; a reason is needed.
+    `key` is the action's, or the name of a blocked compensation's step that was done by hand.
     """
 
     key: str
@@ -55,6 +59,18 @@ class ResolveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     output: dict[str, Any] | None = None
     reason: str = ""
     despite_quarantine: bool = False
+
+
+class RollbackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why what a run did should be undone."""
+
+    reason: str
+
+
+class EraseBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why; it stands in the log in the open, so it names a ticket and not what is erased."""
+
+    reason: str
 
 
 @router.post(
@@ -160,3 +176,35 @@ async def resolve(door: Door, caller: Caller, id: str, body: Body) -> Response:
         despite_quarantine=given.despite_quarantine,
     )
     return answer(run_view(await door.reading.head(caller, id)))
+
+
+@router.post(
+    "/v1/runs/{id}:rollback",
+    **answers(RunView, 202, "Asked; the run is rolled back once all that it did is undone."),
+    status_code=202,
+    openapi_extra=takes(RollbackBody),
+)
+async def roll_back(door: Door, caller: Caller, id: str, body: Body) -> Response:
+    """Have what a run did undone, the last first; a second request is refused, so that it happens once."""
+    await door.control.roll_back(caller, id, shaped(body, RollbackBody).reason)
+    return answer(run_view(await door.reading.head(caller, id)), 202)
+
+
+@router.post(
+    "/v1/runs/{id}:erase",
+    **answers(ErasedView, 200, "Gone; the events stay, and every proof about them stays valid."),
+    openapi_extra=takes(EraseBody),
+)
+async def erase(door: Door, caller: Caller, id: str, body: Body) -> Response:
+    """Erase the payloads of all events of an ended run."""
+    return answer(erased_view(await door.erasing.erase_run(caller, id, shaped(body, EraseBody).reason)))
+
+
+@router.post(
+    "/v1/runs/{id}/events/{seq}:erase",
+    **answers(ErasedView, 200, "Gone; the event stays, and every proof about it stays valid."),
+    openapi_extra=takes(EraseBody),
+)
+async def erase_event(door: Door, caller: Caller, id: str, seq: Seq, body: Body) -> Response:
+    """Erase the payload of one event of an ended run."""
+    return answer(erased_view(await door.erasing.erase(caller, id, seq, shaped(body, EraseBody).reason)))

@@ -8,7 +8,7 @@ from bailiwick.base import Instant, Json, format_instant
 from bailiwick.budget import format_usd
 from bailiwick.ports import Posting, RunHead
 from bailiwick.run import Call, Run, Step
-from bailiwick.service import Question, RunDetail
+from bailiwick.service import Erased, Question, RunDetail
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -132,7 +132,10 @@ class QuestionView(msgspec.Struct, frozen=True):
 
 
 class RunDetailView(msgspec.Struct, frozen=True):
-    """All that is known of a run. `plan` is the compiled graph, `brief` the accepted one, `output` the last step's."""
+    """All that is known of a run. `plan` is the compiled graph, `brief` the accepted one, `output` the last step's.
+
+    `erased` names those of `intent`, `brief` and `output` that are null because their payload was erased.
+    """
 
     run: RunView
     trace_id: str
@@ -140,6 +143,7 @@ class RunDetailView(msgspec.Struct, frozen=True):
     plan_digest: str
     tree: str
     cancel_requested: str
+    rollback_requested: str
     category: str
     reason: str
     intent: Any
@@ -149,6 +153,15 @@ class RunDetailView(msgspec.Struct, frozen=True):
     steps: list[StepView]
     actions: list[ActionView]
     questions: list[QuestionView]
+    erased: list[str]
+
+
+class ErasedView(msgspec.Struct, frozen=True):
+    """Whose payload is gone (`STREAM.SEQ`), and the artifacts that are not: digests that it named, the plan, workspaces."""
+
+    run: str
+    erased: list[str]
+    artifacts: list[str]
 
 
 class CostLine(msgspec.Struct, frozen=True):
@@ -254,6 +267,11 @@ def trace_id(run: Run) -> str:
     return run.trace.split("-")[1] if run.trace else ""
 
 
+def erased_view(erased: Erased) -> ErasedView:
+    """Show what was erased."""
+    return ErasedView(erased.run, list(erased.erased), list(erased.artifacts))
+
+
 def detail_view(detail: RunDetail) -> RunDetailView:
     """Show all of a run."""
     run = detail.run
@@ -265,6 +283,7 @@ def detail_view(detail: RunDetail) -> RunDetailView:
         plan_digest=run.plan,
         tree=run.tree,
         cancel_requested=run.cancel_requested,
+        rollback_requested=run.rollback_requested,
         category=run.category or "",
         reason=run.reason,
         intent=detail.intent,
@@ -274,6 +293,7 @@ def detail_view(detail: RunDetail) -> RunDetailView:
         steps=[_step(step) for step in run.steps.values()],
         actions=[_action(call) for call in run.calls.values()],
         questions=[_question(question) for question in detail.questions],
+        erased=list(detail.erased),
     )
 
 

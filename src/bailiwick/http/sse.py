@@ -19,6 +19,7 @@ from bailiwick.service import Platform, Unauthenticated, Watcher
 RETRY_MILLISECONDS = 1000
 _PAGE = 200
 _CLOSED = "run.closed"
+_REOPENED = "run.rollback_requested"
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
@@ -187,16 +188,15 @@ class EventStream:
 
     async def _read_log(self, outlet: Outlet) -> None:
         source = self._source
-        while not self._over:
+        while True:
             page = await source.platform.reading.events(
                 source.reader(), source.run, after=self._cursor, limit=_PAGE
             )
             for event in page:
                 self._cursor = event["seq"]  # first: a client that took it slowly still took it
                 await outlet.event(event["kind"], msgspec.json.encode(source.show(event)), self._cursor)
-                if event["kind"] == _CLOSED:
-                    self._over = event["status"]
-                    return
+                if event["kind"] in (_CLOSED, _REOPENED):
+                    self._over = event["status"] if event["kind"] == _CLOSED else ""
             if len(page) < _PAGE:
                 return
 

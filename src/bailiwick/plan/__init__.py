@@ -13,6 +13,7 @@ from bailiwick.plan.conditions import (
 )
 from bailiwick.plan.findings import Finding, InvalidWorkflow, NotYet, PlanRefused
 from bailiwick.plan.graph import (
+    UNDO,
     ContextItem,
     Limits,
     Node,
@@ -49,6 +50,7 @@ from bailiwick.plan.rules import (
 from bailiwick.plan.source import Workflow, parse_workflow
 
 __all__ = [
+    "UNDO",
     "Brief",
     "ConditionFailed",
     "ContextItem",

@@ -106,7 +106,25 @@ def _step_faults(step: Step, at: int, order: Order, reach: Reach) -> list[Findin
     if step.reviews:
         found += _review_faults(step, at, reach)
     found += loop_faults(step, at, order, reach, MAX_TURNS)
+    found += _compensation_faults(step, at, order, reach)
     return list(dict.fromkeys(found))
+
+
+def _compensation_faults(step: Step, at: int, order: Order, reach: Reach) -> list[Finding]:
+    """A compensation reads what its step reads, and what the step itself was given and answered."""
+    if step.compensate is None:
+        return []
+    pointer = child(step.pointer, "compensate")
+    found = reach.input_faults(
+        step.compensate.input, step.compensate.uses, at, child(pointer, "input"), undone=order.subtree[at]
+    )
+    block = order.parents[at]
+    while block >= 0:
+        if order.steps[block].compensate is not None:
+            detail = f"the block {order.steps[block].id!r} around it is undone as a whole"
+            found.append(Finding("unreachable", pointer, detail))
+        block = order.parents[block]
+    return found
 
 
 def _review_faults(step: Step, at: int, reach: Reach) -> list[Finding]:
@@ -144,6 +162,9 @@ def _price_faults(order: Order, resolution: Resolution, budget_micro_usd: int | 
         contract = resolution.contracts.get(step.uses)
         if contract is not None and not optional >> at & 1:
             total += contract.price_micro_usd
+        undoing = resolution.contracts.get(step.compensate.uses) if step.compensate is not None else None
+        if step.compensate is not None and undoing is not None and not optional >> at & 1:
+            total += undoing.price_micro_usd * step.compensate.retry.attempts
     if total <= budget_micro_usd:
         return []
     detail = f"the steps that surely run cost {total} micro-USD by their contracts; the budget is {budget_micro_usd}"

@@ -9,12 +9,12 @@ from bailiwick.base import canonical
 from bailiwick.plan.brief import Brief, normal_phrase
 from bailiwick.plan.checks import check
 from bailiwick.plan.findings import Finding, PlanRefused
-from bailiwick.plan.graph import ContextItem, Node, NodeKind, Plan, Repeat
+from bailiwick.plan.graph import UNDO, ContextItem, Node, NodeKind, OnError, Plan, Repeat
 from bailiwick.plan.order import Order
 from bailiwick.plan.reader import child
 from bailiwick.plan.resolution import Catalogue, Resolution, resolve_capabilities
 from bailiwick.plan.rules import RuleBook, UnknownConstraint
-from bailiwick.plan.source import Workflow
+from bailiwick.plan.source import CompensationSource, Workflow
 
 
 class _Job(msgspec.Struct, frozen=True):
@@ -122,6 +122,28 @@ def _compile(job: _Job) -> Plan:
             for item in job.workflow.context
         ),
         pins=resolution.pins,
+        compensations=tuple(
+            _compensation(at, step.compensate, order, resolution)
+            for at, step in enumerate(order.steps)
+            if step.compensate is not None
+        ),
+    )
+
+
+def _compensation(at: int, written: CompensationSource, order: Order, resolution: Resolution) -> Node:
+    """Make the node that undoes a step; when it fails for good, a person is asked."""
+    parent = order.parents[at]
+    contract = resolution.contracts[written.uses]
+    return Node(
+        id=order.steps[at].id + UNDO,
+        kind=NodeKind.TOOL,
+        parent=order.steps[parent].id if parent >= 0 else "",
+        uses=contract.ref,
+        contract=resolution.digest(written.uses),
+        input=written.input,
+        retry=written.retry,
+        timeout_seconds=written.timeout or contract.timeout_seconds,
+        on_error=OnError.HUMAN,
     )
 
 
@@ -148,4 +170,5 @@ def _node(at: int, order: Order, resolution: Resolution) -> Node:
         reviews=step.reviews,
         reason=step.reason,
         limits=step.limits if step.limits is not None else msgspec.UNSET,
+        pivot=step.pivot,
     )

@@ -11,6 +11,9 @@ import msgspec
 from bailiwick.base import Digest, canonical, digest_of, parse_canonical
 from bailiwick.contract import ErrorCategory
 
+UNDO = "~undo"
+"""What follows a step's id, or a step instance's name, in the name of its compensation; no author's id can hold it."""
+
 
 class NodeKind(StrEnum):
     """What a node stands for: one kind of capability, or a block of further nodes."""
@@ -70,7 +73,8 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `uses` and `fallback` are exact capabilities (`name@x.y.z`), `contract` and `fallback_contract` the
     digests of their contracts; all empty for a block. `after` holds ids of sibling nodes only.
     `timeout_seconds` is 0 for a block, which has no clock of its own. `reviews` is a reference to the
-    digest of what this step reviews: an output with `verdict` "pass" attests that digest.
+    digest of what this step reviews: an output with `verdict` "pass" attests that digest. Once a `pivot`
+    has been done, the run can only go forward.
     """
 
     id: str
@@ -91,6 +95,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     approval: str = ""
     reason: str = ""
     limits: Limits | msgspec.UnsetType = msgspec.UNSET
+    pivot: bool = False
 
 
 class ContextItem(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,7 +120,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_
     `nodes` stand in document order, parents before their children. `rules[i]` (`rule@version`) is the
     architect rule that checks `constraints[i]`. `planner` is an exact capability, or empty when the
     brief comes from the workflow's own text. `pins` lists every contract that the plan can reach, the
-    tools of its agents included, ordered by capability.
+    tools of its agents included, ordered by capability. `compensations` undo steps or blocks: each is a tool's
+    node whose id is that of the node it undoes and `~undo`; it stands in no order and is walked by a rollback alone.
     """
 
     name: str
@@ -128,10 +134,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_
     planner_contract: str = ""
     context: tuple[ContextItem, ...] = ()
     pins: tuple[Pin, ...] = ()
+    compensations: tuple[Node, ...] = ()
 
     @cached_property
     def _by_id(self) -> Mapping[str, Node]:
-        return MappingProxyType({node.id: node for node in self.nodes})
+        return MappingProxyType({node.id: node for node in (*self.nodes, *self.compensations)})
 
     @cached_property
     def _by_parent(self) -> Mapping[str, tuple[Node, ...]]:
@@ -155,6 +162,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_
             KeyError: The plan has none of this id.
         """
         return self._by_id[id]
+
+    def compensation(self, id: str) -> Node | None:
+        """Find what undoes a node; None when the author named nothing."""
+        return self._by_id.get(id + UNDO)
 
     def children(self, id: str) -> tuple[Node, ...]:
         """List the nodes directly inside a block, in document order; "" lists the top level."""

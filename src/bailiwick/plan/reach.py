@@ -41,8 +41,11 @@ class Reach:
             "additionalProperties": False,
         }
 
-    def template_faults(self, template: Json, reader: int, pointer: str) -> list[Finding]:
-        """List the references of a template that cannot resolve from where they stand."""
+    def template_faults(self, template: Json, reader: int, pointer: str, undone: int = 0) -> list[Finding]:
+        """List the references of a template that cannot resolve from where they stand.
+
+        `undone` is a mask of the steps that the template's compensation undoes: it reads them too.
+        """
         try:
             located = references_in(template, pointer)
         except InvalidTemplate as refusal:
@@ -50,14 +53,14 @@ class Reach:
         return [
             finding
             for item in located
-            for finding in self.reference_faults(item.reference, reader, item.pointer)
+            for finding in self.reference_faults(item.reference, reader, item.pointer, undone)
         ]
 
     def input_faults(
-        self, template: dict[str, Json], written: str, reader: int, pointer: str
+        self, template: dict[str, Json], written: str, reader: int, pointer: str, undone: int = 0
     ) -> list[Finding]:
         """List what is wrong with the input of one capability: references first, then the fit."""
-        found = self.template_faults(template, reader, pointer)
+        found = self.template_faults(template, reader, pointer, undone)
         contract = self.resolution.contracts.get(written)
         if found or contract is None:
             return found
@@ -66,7 +69,9 @@ class Reach:
             for error in misfits(template, contract.input, self.types)
         ]
 
-    def reference_faults(self, reference: Reference, reader: int, pointer: str) -> list[Finding]:
+    def reference_faults(
+        self, reference: Reference, reader: int, pointer: str, undone: int = 0
+    ) -> list[Finding]:
         """List why one reference cannot resolve; at most one reason."""
         if reference.root in ("context", "brief") and reader == _BEFORE_ALL:
             detail = f"{reference}: a context item sees the intent only"
@@ -76,9 +81,13 @@ class Reach:
         detail = ""
         if reference.root == "context" and reference.path[0] not in self.context:
             detail = "the workflow's context has no such item"
+        elif reference.step and reference.path[1] == "input" and not self._is_own(reference, reader, undone):
+            detail = "only the compensation of a single step reads an input, and only that step's"
         elif reference.root == "previous":
             detail = self._previous_fault(reference, reader)
-        elif reference.root == "steps" and not self._is_over(self.at[reference.step], reader):
+        elif reference.root == "steps" and not (
+            self._is_over(self.at[reference.step], reader) or undone >> self.at[reference.step] & 1
+        ):
             detail = "that step is not surely over by then; name it in 'after', or read $.previous in a loop"
         elif (
             reference.step and reference.path[1] == "output" and self.order.steps[self.at[reference.step]].do
@@ -117,6 +126,10 @@ class Reach:
                 found.append(Finding("unresolved_reference", pointer, detail))
         return found
 
+    def _is_own(self, reference: Reference, reader: int, undone: int) -> bool:
+        at = self.at[reference.step]
+        return bool(undone) and reference.root == "steps" and at == reader and not self.order.steps[at].do
+
     def _is_over(self, at: int, reader: int) -> bool:
         return reader != _BEFORE_ALL and self.order.precedes(at, reader)
 
@@ -145,6 +158,9 @@ class Reach:
                 step = self.order.steps[self.at[reference.step]]
                 if reference.path[1] == "status":
                     return [_STATUS]
+                if reference.path[1] == "input":
+                    contract = self.resolution.contracts.get(step.uses)
+                    return [at_path(contract.input, reference.path[2:])] if contract is not None else []
                 return self._outputs((step.uses, step.fallback), reference.path[2:])
 
     def _outputs(self, written: tuple[str, ...], path: tuple[str | int, ...]) -> list[Schema | None]:

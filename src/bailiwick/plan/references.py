@@ -28,7 +28,8 @@ class InvalidTemplate(Refusal):
         super().__init__(
             f"{text[:80]!r} is not a reference: {reason}",
             remedy="write $.intent…, $.context.<id>…, $.brief…, $.steps.<id>.output…, $.steps.<id>.status, or in "
-            "a loop $.previous.<id>.output…? for the turn before; "
+            "a loop $.previous.<id>.output…? for the turn before; a compensation reads its own step's "
+            "$.steps.<id>.input… too; "
             "a text that begins with '$.' is written '$$.'",
             text=text[:80],
             reason=reason,
@@ -100,7 +101,7 @@ def parse_reference(text: str) -> Reference:
 def _reads_a_step(path: tuple[str | int, ...]) -> bool:
     if len(path) < 2 or not isinstance(path[0], str):
         return False
-    return path[1] == "output" or path[1:] == ("status",)
+    return path[1] in ("input", "output") or path[1:] == ("status",)
 
 
 def references_in(template: Json, pointer: str = "") -> tuple[Located, ...]:
@@ -145,8 +146,8 @@ def resolve(template: Json, values: Mapping[str, Json], pointer: str = "") -> Js
 
     Args:
         template: JSON, for example a node's `input`.
-        values: Under `intent`, `context`, `brief`, `steps` and `previous` (both: id -> {"output", "status"};
-            `previous` is the turn before of the innermost loop).
+        values: Under `intent`, `context`, `brief`, `steps` and `previous` (both: id -> {"output", "status"},
+            and "input" of the step that a compensation undoes; `previous` is the turn before of the innermost loop).
         pointer: Where the template lies; it leads the place that a refusal names.
 
     Raises:

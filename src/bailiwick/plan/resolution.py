@@ -72,6 +72,8 @@ def _named(workflow: Workflow) -> list[tuple[str, str]]:
     for step in walk(workflow.steps):
         found += [(step.uses, child(step.pointer, "uses"))] if step.uses else []
         found += [(step.fallback, child(step.pointer, "fallback"))] if step.fallback else []
+        if step.compensate is not None and step.compensate.uses:
+            found.append((step.compensate.uses, child(child(step.pointer, "compensate"), "uses")))
     return found
 
 
@@ -99,6 +101,9 @@ def _role_faults(contract: Contract, pointer: str) -> list[Finding]:
     if pointer.startswith("/context/") and contract.effect is not EffectClass.READ_ONLY:
         detail = f"{contract.ref} is {contract.effect}; context is loaded by read-only actions"
         return [Finding("context_not_read_only", pointer, detail)]
+    if pointer.endswith("/compensate/uses") and contract.kind is not Kind.TOOL:
+        detail = f"{contract.ref} is a {contract.kind}; a compensation is a tool, so that its price is known beforehand"
+        return [Finding("not_a_tool", pointer, detail)]
     return []
 
 

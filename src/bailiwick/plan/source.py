@@ -27,7 +27,6 @@ MAX_CONTEXT = 32
 _ID = re.compile(r"[a-z][a-z0-9-]{0,63}\Z")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}(?:\.[a-z0-9_-]{1,64}){0,3}\Z")
 _NOT_YET = (
-    "compensate",
     "for_each",
     "alternatives",
     "judge",
@@ -53,8 +52,11 @@ _STEP = (
     "reviews",
     "reason",
     "limits",
+    "compensate",
+    "pivot",
 )
-_LEAF_ONLY = ("input", "retry", "timeout", "fallback", "reviews", "limits")
+_COMPENSATION = ("uses", "input", "retry", "timeout")
+_LEAF_ONLY = ("input", "retry", "timeout", "fallback", "reviews", "limits", "pivot")
 _LIMITS = {
     "repeats": 1000,
     "model_turns": 10_000,
@@ -70,12 +72,24 @@ _RETRYABLE = tuple(
     not in (ErrorCategory.DENIED, ErrorCategory.REJECTED, ErrorCategory.CANCELED, ErrorCategory.POISON)
 )
 
+UNDO_RETRY = Retry(on=(ErrorCategory.TRANSIENT, ErrorCategory.RATE_LIMITED), attempts=3)
+"""How a compensation is tried when its author does not say."""
+
 
 class RepeatSource(msgspec.Struct, frozen=True):
     """A loop as written; `max` is None when the author left it out, which the compiler refuses."""
 
     until: str
     max: int | None
+
+
+class CompensationSource(msgspec.Struct, frozen=True):
+    """What undoes a step or a block, as written."""
+
+    uses: str
+    input: dict[str, Any]
+    retry: Retry
+    timeout: int | None = None
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +110,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     reviews: str = ""
     reason: str = ""
     limits: Limits | None = None
+    compensate: CompensationSource | None = None
+    pivot: bool = False
 
 
 class ContextSource(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,6 +204,9 @@ def _step(reader: Reader, value: Json, pointer: str, depth: int) -> Step:
     on_error = OnError(reader.value(members, pointer, "on_error", _on_error, OnError.FAIL.value))
     if (on_error is OnError.FALLBACK) != ("fallback" in members):
         reader.note("bad_value", pointer, "'on_error': 'fallback' and a 'fallback' capability come together")
+    if members.get("pivot") is True and "compensate" in members:
+        detail = "a pivot is what cannot be undone; it has no 'compensate'"
+        reader.note("bad_value", child(pointer, "pivot"), detail)
     after = members.get("after")
     return Step(
         id=reader.required(members, pointer, "id", _identifier),
@@ -205,6 +224,20 @@ def _step(reader: Reader, value: Json, pointer: str, depth: int) -> Step:
         reviews=reader.value(members, pointer, "reviews", text(500, 1), ""),
         reason=reader.value(members, pointer, "reason", text(500, 1), ""),
         limits=_limits(reader, members["limits"], child(pointer, "limits")) if "limits" in members else None,
+        compensate=_compensation(reader, members["compensate"], child(pointer, "compensate"))
+        if "compensate" in members
+        else None,
+        pivot=reader.value(members, pointer, "pivot", _boolean, False),
+    )
+
+
+def _compensation(reader: Reader, value: Json, pointer: str) -> CompensationSource:
+    members = reader.members(value, pointer, _COMPENSATION)
+    return CompensationSource(
+        uses=reader.required(members, pointer, "uses", _capability),
+        input=reader.value(members, pointer, "input", record, {}),
+        retry=_retry(reader, members["retry"], child(pointer, "retry")) if "retry" in members else UNDO_RETRY,
+        timeout=reader.value(members, pointer, "timeout", whole(1, 86_400), None),
     )
 
 
@@ -273,6 +306,10 @@ def _texts(reader: Reader, value: Json, pointer: str, most: int, longest: int) -
                 "bad_value", child(pointer, at), f"a string of 1 to {longest} characters is expected here"
             )
     return tuple(found)
+
+
+def _boolean(value: Json) -> str | None:
+    return None if isinstance(value, bool) else "true or false is expected here"
 
 
 def _identifier(value: Json) -> str | None:

@@ -28,6 +28,7 @@ class Permission(StrEnum):
     RUNS_CANCEL = "runs.cancel"
     RUNS_RESUME = "runs.resume"
     RUNS_RESOLVE = "runs.resolve"
+    RUNS_ROLLBACK = "runs.rollback"
     APPROVALS_READ = "approvals.read"
     APPROVALS_DECIDE = "approvals.decide"
     HALTS_READ = "halts.read"
@@ -40,6 +41,7 @@ class Permission(StrEnum):
     AUDIT_READ = "audit.read"
     ARTIFACTS_READ = "artifacts.read"
     COST_READ = "cost.read"
+    PAYLOADS_ERASE = "payloads.erase"
 
 
 _READS = frozenset(permission for permission in Permission if permission.endswith(".read"))
@@ -49,6 +51,7 @@ _OPERATES = frozenset(
         Permission.RUNS_CANCEL,
         Permission.RUNS_RESUME,
         Permission.RUNS_RESOLVE,
+        Permission.RUNS_ROLLBACK,
         Permission.HALTS_SET,
     }
 )
@@ -62,7 +65,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         Role.ADMIN: frozenset(Permission),
     }
 )
-"""What each role may do. Weakening a control (lifting a halt, managing keys, changing policies) is the admin's alone."""
+"""What each role may do. Weakening a control (lifting a halt, managing keys, changing policies) and erasing are the admin's alone."""
 
 
 class PrincipalKind(StrEnum):

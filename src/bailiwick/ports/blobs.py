@@ -24,6 +24,10 @@ class Blobs(Protocol):
         """Say whether the blob is stored."""
         ...
 
+    async def remove(self, tenant: str, digest: Digest) -> None:
+        """Remove a blob and sync that; one that is not there is removed already."""
+        ...
+
 
 class Trees(Protocol):
     """Reads workspaces; the tool host writes them."""

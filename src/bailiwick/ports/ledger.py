@@ -273,6 +273,8 @@ class Unit(msgspec.Struct, frozen=True):
 
     `others` are events for streams without expected version (`tenant:ID`, `platform`), in order. What is
     `taken` must be there, or the unit fails with guard `budget`; what is `returned` is booked in any case.
+    `erased` names events of the tenant, (stream, seq), whose payloads go with this unit; one that is not there
+    fails it with guard `payload`.
     """
 
     tenant: str
@@ -292,6 +294,7 @@ class Unit(msgspec.Struct, frozen=True):
     budgets: tuple[Budget, ...] = ()
     taken: tuple[Taking, ...] = ()
     returned: tuple[Taking, ...] = ()
+    erased: tuple[tuple[str, int], ...] = ()
 
 
 class StoredEvent(msgspec.Struct, frozen=True):
@@ -327,6 +330,19 @@ class Ledger(Protocol):
 
     async def payloads(self, tenant: str, stream: str, seqs: Sequence[int]) -> dict[int, bytes]:
         """Read payload bodies by seq; absent and erased ones are left out."""
+        ...
+
+    async def kept(self, tenant: str, stream: str, after: int, limit: int) -> Sequence[int]:
+        """Name the events of a stream with seq > `after` whose payload is there, in order, without reading it."""
+        ...
+
+    async def sweep(self) -> int:
+        """Finish what erasures left to do: remove the blobs of erased payloads that no other payload of the tenant
+        lies in, and fold the bytes out of the database's own files as far as it can.
+
+        Returns:
+            How many blobs were looked after. May be called any number of times, also after a crash.
+        """
         ...
 
     async def submission(self, tenant: str, key: str) -> Submission | None:

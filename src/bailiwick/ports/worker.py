@@ -89,7 +89,8 @@ class Proposal(msgspec.Struct, frozen=True):
     """An action that the step's code wants: `n` is the occurrence of these arguments in the attempt, from 1.
 
     For a model call `capability` is `model:NAME` and `arguments` are {model, parameters, previous, messages},
-    `input_tokens` the worker's estimate of the whole request.
+    `input_tokens` the worker's estimate of the whole request. `ask` names this asking: whoever got no answer asks
+    again under the same name, and gets the dispatch that was issued for it.
     """
 
     tenant: str
@@ -101,6 +102,7 @@ class Proposal(msgspec.Struct, frozen=True):
     n: int
     key: str = ""
     input_tokens: int = 0
+    ask: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):

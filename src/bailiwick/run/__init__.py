@@ -17,6 +17,7 @@ from bailiwick.run.commands import (
     Release,
     Resolve,
     Resume,
+    Rollback,
     Settle,
     Succeed,
 )
@@ -32,16 +33,23 @@ from bailiwick.run.events import (
     Move,
     Quarantined,
     QuarantineLifted,
+    RollbackRequested,
     StepsMoved,
     decode_event,
 )
 from bailiwick.run.evolve import evolve, fold
 from bailiwick.run.journal import held_step, recorded
 from bailiwick.run.lease import HEARTBEAT_SECONDS, LEASE_SECONDS, MAX_CLAIMS
-from bailiwick.run.naming import node_id
-from bailiwick.run.opening import input_of
+from bailiwick.run.naming import is_undo, node_id, undone_by
 from bailiwick.run.progress import LIMIT, NO_PROGRESS, stalled
-from bailiwick.run.refusals import InQuarantine, LeaseLost, NoSuchAction, NotAllowed, OutcomeUnknown
+from bailiwick.run.refusals import (
+    InQuarantine,
+    LeaseLost,
+    NoSuchAction,
+    NotAllowed,
+    OutcomeUnknown,
+    PastPivot,
+)
 from bailiwick.run.sight import ContentNeeded, Sight, Start
 from bailiwick.run.state import CONTEXT, PLAN, Call, Fund, Run, Step, Wait
 from bailiwick.run.states import (
@@ -51,15 +59,16 @@ from bailiwick.run.states import (
     TERMINAL,
     UNSETTLED,
     CallState,
+    Phase,
     Status,
     StepStatus,
     WaitKind,
 )
-from bailiwick.run.status import is_container
+from bailiwick.run.status import doomed, is_container
 from bailiwick.run.steps import claimable
 from bailiwick.run.table import state_table
-from bailiwick.run.values import INTENT_SEQ, brief_of, output_of, values_for
-from bailiwick.run.walk import SYSTEM_CONTEXT, doomed, unsettled
+from bailiwick.run.values import INTENT_SEQ, brief_of, input_of, output_of, values_for
+from bailiwick.run.walk import SYSTEM_CONTEXT, unsettled
 
 __all__ = [
     "ANSWERED",
@@ -103,6 +112,8 @@ __all__ = [
     "OutcomeUnknown",
     "Park",
     "PassDeadline",
+    "PastPivot",
+    "Phase",
     "Quarantine",
     "QuarantineLifted",
     "Quarantined",
@@ -111,6 +122,8 @@ __all__ = [
     "Release",
     "Resolve",
     "Resume",
+    "Rollback",
+    "RollbackRequested",
     "Run",
     "Settle",
     "Sight",
@@ -136,12 +149,14 @@ __all__ = [
     "held_step",
     "input_of",
     "is_container",
+    "is_undo",
     "node_id",
     "output_of",
     "queue_key",
     "recorded",
     "stalled",
     "state_table",
+    "undone_by",
     "unsettled",
     "values_for",
 ]

@@ -23,9 +23,11 @@ from bailiwick.run.commands import (
     Release,
     Resolve,
     Resume,
+    Rollback,
     Settle,
     Succeed,
 )
+from bailiwick.run.compensating import DONE_BY_HAND
 from bailiwick.run.decide import Offer, create, decide, queue_key
 from bailiwick.run.events import (
     AllotmentRaised,
@@ -37,9 +39,11 @@ from bailiwick.run.events import (
     Move,
     Quarantined,
     QuarantineLifted,
+    RollbackRequested,
     StepsMoved,
 )
-from bailiwick.run.opening import ASKED, CANNOT_FALL_BACK
+from bailiwick.run.naming import is_undo
+from bailiwick.run.opening import ASKED, BY_HAND, CANNOT_FALL_BACK, UNDO_FAILED
 from bailiwick.run.sight import ContentNeeded, Sight
 from bailiwick.run.state import Run, Step
 from bailiwick.run.states import CallState, StepStatus
@@ -128,6 +132,8 @@ def _commands(before: Run, events: tuple[Event, ...]) -> Iterator[Command]:
             yield Cancel(by, reason)
         case DeadlinePassed():
             yield PassDeadline()
+        case RollbackRequested(by=by, reason=reason):
+            yield Rollback(by, reason)
         case AllotmentRaised(by=by, amount=amount, moves=moves, funds=funds):
             # Money may come for all steps, for one, or for one that is not blocked, such as none of this name.
             for step in ("", *(move.step for move in moves), "?"):
@@ -162,6 +168,9 @@ def _of_step(before: Run, move: Move, event: StepsMoved) -> Iterator[Command]:
         yield Park(step.name, step.epoch, move.reason)
         yield from _failures(step, move, event)
     elif step.status is StepStatus.BLOCKED:
+        if is_undo(step.name):
+            by, _, said = move.reason.removeprefix(DONE_BY_HAND).partition(": ")
+            yield Resolve(step.name, by, CallState.DONE, reason=said)
         yield Resume("", "")
         yield Resume("", step.name)
     else:
@@ -170,7 +179,7 @@ def _of_step(before: Run, move: Move, event: StepsMoved) -> Iterator[Command]:
 
 def _failures(step: Step, move: Move, event: StepsMoved) -> Iterator[Command]:
     """List the failures that a move can stand for; a fallback and a question hide their category."""
-    told = move.reason.removeprefix(ASKED)
+    told = move.reason.removeprefix(ASKED).removeprefix(UNDO_FAILED).removesuffix(f"; {BY_HAND}")
     reasons = dict.fromkeys((move.reason, told, told.partition(CANNOT_FALL_BACK)[0]))
     asked: float | None = None
     if move.wait is not None and move.wait.until:

@@ -8,9 +8,11 @@ from bailiwick.base import Digest
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
 from bailiwick.run.commands import Fail, Grant, Reconsider, Reject, Resolve, Settle
+from bailiwick.run.compensating import by_hand
 from bailiwick.run.events import CallMoved, Event, Move, StepsMoved
 from bailiwick.run.failing import end_attempt
 from bailiwick.run.hanging import blocked_unknown, goes_on
+from bailiwick.run.naming import is_undo
 from bailiwick.run.refusals import InQuarantine, LeaseLost, NoSuchAction, NotAllowed
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Call, Run, Step
@@ -135,6 +137,8 @@ def resolve(run: Run, command: Resolve, sight: Sight) -> tuple[Event, ...]:
         NotAllowed: Its outcome is known: somebody was faster.
         InQuarantine: It may still happen, so nobody can know that it never will.
     """
+    if is_undo(command.key):
+        return by_hand(run, command, sight)
     call = _found(run, command.key)
     if call.state is not CallState.UNKNOWN or command.state not in (CallState.DONE, CallState.FAILED):
         raise NotAllowed(command="resolve", state=call.state, run=run.id, of=command.key)

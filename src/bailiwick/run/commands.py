@@ -136,6 +136,7 @@ class Resolve(msgspec.Struct, frozen=True):
     """A person says what became of an action whose outcome is unknown: done, or failed (it never happened).
 
     That it never happened can be known after its quarantine alone; `despite` says so before, knowingly.
+    `key` may also name a blocked compensation by its step, which was then done by hand.
     """
 
     key: str
@@ -144,6 +145,13 @@ class Resolve(msgspec.Struct, frozen=True):
     outcome_digest: str = ""
     reason: str = ""
     despite: bool = False
+
+
+class Rollback(msgspec.Struct, frozen=True):
+    """A person asks that what the run did be undone."""
+
+    by: str
+    reason: str = ""
 
 
 Command = (
@@ -162,4 +170,5 @@ Command = (
     | Resume
     | Resolve
     | Quarantine
+    | Rollback
 )

@@ -23,9 +23,11 @@ from bailiwick.run.commands import (
     Release,
     Resolve,
     Resume,
+    Rollback,
     Settle,
     Succeed,
 )
+from bailiwick.run.compensating import roll_back
 from bailiwick.run.events import CallMoved, CancelRequested, Closed, Created, DeadlinePassed, Event, Move
 from bailiwick.run.evolve import apply_move, evolve
 from bailiwick.run.hanging import abandoned, open_calls
@@ -35,7 +37,7 @@ from bailiwick.run.quarantine import lift, quarantine
 from bailiwick.run.refusals import NotAllowed
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import CONTEXT, PLAN, Run, Step
-from bailiwick.run.states import StepStatus
+from bailiwick.run.states import Phase, StepStatus
 from bailiwick.run.status import derive_status
 from bailiwick.run.steps import claim, fail, park, release, resume, resumed, succeed
 from bailiwick.run.walk import SYSTEM_CONTEXT, advance
@@ -70,7 +72,7 @@ def decide(
         LeaseLost: The caller's epoch was superseded.
         ContentNeeded: Payloads must be read first.
     """
-    if run.closed is not None:
+    if run.closed is not None and not isinstance(command, Rollback):
         raise NotAllowed(command=type(command).__name__, state=run.status, run=run.id)
     if run.quarantine and not isinstance(command, Cancel | Resume | Quarantine):
         raise NotAllowed(command=type(command).__name__, state="in quarantine", run=run.id)
@@ -99,12 +101,17 @@ def _facts(run: Run, plan: Plan, command: Command, sight: Sight) -> tuple[Event,
             return reject(run, plan, command, sight)
         case Reconsider():
             return reconsider(run, command, sight)
+        case Cancel() if run.phase is Phase.COMPENSATING:
+            raise NotAllowed(command="cancel", state="being rolled back", run=run.id)
         case Cancel(by=by, reason=reason):
             if run.cancel_requested:
                 return ()
             return (CancelRequested(sight.at, by, reason),)
         case PassDeadline():
-            return () if run.expired else (DeadlinePassed(sight.at),)
+            over = run.expired or run.phase is Phase.COMPENSATING
+            return () if over else (DeadlinePassed(sight.at),)
+        case Rollback():
+            return roll_back(run, plan, command, sight)
         case Resume() if run.quarantine:
             return lift(run, command, resumed(run, plan, sight), sight)
         case Resume():

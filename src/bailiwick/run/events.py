@@ -15,7 +15,8 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `output` says that this event's payload holds the step's output under "output"; `served` names the
     exact capability version that serves the attempt; `policies` and `when` are the decisions taken;
-    `attests` is the digest that a passed review stands for; `findings` are the architect rules' results.
+    `attests` is the digest that a passed review stands for; `findings` are the architect rules' results;
+    `aside` is what is set aside for the step's compensation, in micro-USD.
     """
 
     step: str
@@ -41,6 +42,7 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
     call: str = ""
     rules: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
+    aside: int = 0
 
 
 class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.created"):
@@ -106,11 +108,22 @@ class DeadlinePassed(
 
 
 class Closed(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.closed"):
-    """The run came to its end; there is one such event."""
+    """The run came to its end; there is one such event, and after a rollback one more."""
 
     at: Instant
     status: Status
     category: ErrorCategory | None = None
+    reason: str = ""
+    moves: tuple[Move, ...] = ()
+
+
+class RollbackRequested(
+    msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.rollback_requested"
+):
+    """Somebody asked that what the run did be undone; from here on it compensates."""
+
+    at: Instant
+    by: str
     reason: str = ""
     moves: tuple[Move, ...] = ()
 
@@ -154,6 +167,7 @@ Event = (
     | AllotmentRaised
     | Quarantined
     | QuarantineLifted
+    | RollbackRequested
     | Closed
 )
 

@@ -19,11 +19,13 @@ from bailiwick.run.events import (
     Move,
     Quarantined,
     QuarantineLifted,
+    RollbackRequested,
     StepsMoved,
 )
+from bailiwick.run.naming import is_undo, undone_by
 from bailiwick.run.progress import continued, stepped
 from bailiwick.run.state import CONTEXT, Call, Fund, Run, Step
-from bailiwick.run.states import ANSWERED, ENDED, OPEN, UNSETTLED, CallState, StepStatus
+from bailiwick.run.states import ANSWERED, ENDED, OPEN, UNSETTLED, CallState, Phase, StepStatus
 from bailiwick.run.status import counted, derive_status
 
 
@@ -92,10 +94,27 @@ def _apply(run: Run, event: Event) -> Run:
             return replace(run, quarantine=reason)
         case QuarantineLifted():
             return replace(run, quarantine="")
+        case RollbackRequested(by=by):
+            run = _set_aside(run, 1 if run.closed is not None else 0)
+            run = replace(run, phase=Phase.COMPENSATING, rollback_requested=by)
+            return replace(run, closed=None, category=None, reason="")
         case Closed(status=status, category=category, reason=reason):
-            return replace(run, closed=status, category=category, reason=reason, funds=_given_back(run))
+            run = _set_aside(run, -1 if run.closed is None else 0)
+            run = replace(run, closed=status, category=category, reason=reason, funds=_given_back(run))
+            return replace(run, quarantine="")  # nothing of it moves any more, so nothing is to be held
         case _:
             assert_never(event)
+
+
+def _set_aside(run: Run, sign: int) -> Run:
+    """Free what compensations may cost when a run ends, since it spends no more, and take it again for its rollback."""
+    amount = sign * sum(step.aside for step in run.steps.values())
+    return _reserving(run, amount) if amount else run
+
+
+def _reserving(run: Run, amount: int) -> Run:
+    allotment = run.allotment
+    return replace(run, allotment=Allotment(allotment.limit, allotment.reserved + amount, allotment.spent))
 
 
 def _journal(run: Run, call: Call) -> Run:
@@ -147,6 +166,10 @@ def apply_move(run: Run, move: Move, at: Instant) -> Run:
     """Fold one step move of the event that makes the run's current version."""
     known = run.steps.get(move.step)
     before = known if known is not None else Step(name=move.step, status=StepStatus.PENDING)
+    if known is None and is_undo(move.step):
+        run = _spendable(run, undone_by(move.step))
+    if move.aside and run.closed is None:
+        run = _reserving(run, move.aside)
     new_attempt = move.attempt != before.attempt
     tree = move.tree or (_restored(run, before) if new_attempt else run.tree)
     tree_before = None if new_attempt else before.tree_before
@@ -173,6 +196,7 @@ def apply_move(run: Run, move: Move, at: Instant) -> Run:
         call=move.call,
         feedback=_feedback(before, move) if new_attempt else before.feedback,
         trail=continued(before, move.to, at),
+        aside=before.aside + move.aside,
     )
     over = move.to in ENDED or step.fallback != before.fallback
     reviewed = (*run.reviewed, move.attests) if move.attests else run.reviewed
@@ -186,6 +210,16 @@ def apply_move(run: Run, move: Move, at: Instant) -> Run:
         tally=counted(run.tally, known, step),
     )
     return _withdrawn(run, move.step) if over and run.tally.open_calls else run
+
+
+def _spendable(run: Run, undone: str) -> Run:
+    """A compensation begins: what was set aside for it is now its to spend, and nothing else goes on."""
+    step = run.steps.get(undone)
+    if step is None or not step.aside:
+        return run
+    if run.closed is None:
+        run = _reserving(run, -step.aside)
+    return replace(run, steps={**run.steps, undone: replace(step, aside=0)})
 
 
 def _restored(run: Run, before: Step) -> str:

@@ -13,7 +13,7 @@ from bailiwick.run.opening import routed
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Run, Step, Wait
 from bailiwick.run.states import ENDED, CallState, StepStatus, WaitKind
-from bailiwick.run.walk import doomed
+from bailiwick.run.status import doomed
 
 _MICROSECONDS = 1_000_000
 

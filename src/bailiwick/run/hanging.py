@@ -9,7 +9,7 @@ from bailiwick.run.events import CallMoved, Event, Move
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Call, Run, Step, Wait
 from bailiwick.run.states import CallState, StepStatus, WaitKind
-from bailiwick.run.walk import doomed
+from bailiwick.run.status import doomed
 
 WRITES = (EffectClass.IDEMPOTENT_WRITE, EffectClass.EXTERNAL_ACTION)
 _MICROSECONDS = 1_000_000

@@ -12,7 +12,7 @@ from bailiwick.run.refusals import LeaseLost, NotAllowed
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Call, Run, Step, Wait
 from bailiwick.run.states import ANSWERED, CallState, StepStatus, WaitKind
-from bailiwick.run.walk import doomed
+from bailiwick.run.status import doomed
 
 
 def held_step(run: Run, name: str, epoch: int) -> Step:

@@ -1,12 +1,23 @@
 """Names of step instances: `build[2].test` is the step `test` in the second turn of the repeat `build`."""
 
-from bailiwick.plan import Node, Plan
+from bailiwick.plan import UNDO, Node, Plan
 from bailiwick.run.state import Run
 
 
 def node_id(instance: str) -> str:
-    """Name the plan's node that an instance came from."""
-    return instance.rpartition(".")[2].partition("[")[0]
+    """Name the plan's node that an instance came from; `poll~undo` is that of `poll[2]~undo`."""
+    forward = undone_by(instance)
+    return forward.rpartition(".")[2].partition("[")[0] + instance[len(forward) :]
+
+
+def is_undo(instance: str) -> bool:
+    """Whether the instance is a compensation: `build[1].code~undo` undoes `build[1].code`."""
+    return instance.endswith(UNDO)
+
+
+def undone_by(instance: str) -> str:
+    """Name the instance that a compensation undoes."""
+    return instance.removesuffix(UNDO)
 
 
 def scope_of(instance: str) -> str:

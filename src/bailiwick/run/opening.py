@@ -6,13 +6,18 @@ from msgspec.structs import replace
 
 from bailiwick.base import Refusal, canonical, digest_of
 from bailiwick.contract import ErrorCategory, validator_for
-from bailiwick.plan import Node, OnError, Plan, resolve
+from bailiwick.plan import Node, OnError, Plan
 from bailiwick.run.events import Move
+from bailiwick.run.naming import is_undo
+from bailiwick.run.reserving import set_aside
 from bailiwick.run.sight import Sight, Start
 from bailiwick.run.state import Run
 from bailiwick.run.states import StepStatus
-from bailiwick.run.values import values_for
+from bailiwick.run.values import input_of
 
+BY_HAND = "an operator must repair it and resume the run, or undo it by hand and resolve this step as done"
+
+UNDO_FAILED = "the compensation failed: "
 ASKED = "a person must decide: "
 CANNOT_FALL_BACK = "; and its fallback cannot begin: "
 
@@ -20,7 +25,7 @@ CANNOT_FALL_BACK = "; and its fallback cannot begin: "
 def opened(run: Run, plan: Plan, node: Node, name: str, sight: Sight, *, fallback: bool = False) -> Move:
     """Open a single step; one that cannot begin goes the way of every failure."""
     move = open_leaf(run, plan, node, name, sight, fallback=fallback)
-    if move.to is StepStatus.READY:
+    if move.to is not StepStatus.FAILED:
         return move
     return routed(run, plan, node, replace(move, fallback=fallback), sight)
 
@@ -30,8 +35,9 @@ def routed(run: Run, plan: Plan, node: Node, failed: Move, sight: Sight) -> Move
     if node.on_error is not OnError.FALLBACK or failed.fallback:
         return asked(node, failed)
     second = open_leaf(run, plan, node, failed.step, sight, fallback=True)
-    if second.to is StepStatus.READY:
-        return replace(second, attempt=failed.attempt, fallback=True, reason=failed.reason)
+    if second.to is not StepStatus.FAILED:
+        reason = second.reason or failed.reason
+        return replace(second, attempt=failed.attempt, fallback=True, reason=reason)
     return replace(failed, reason=f"{failed.reason}{CANNOT_FALL_BACK}{second.reason}")
 
 
@@ -39,11 +45,14 @@ def asked(node: Node, failed: Move) -> Move:
     """Turn a failure into a question to a person, where the plan says so."""
     if node.on_error is not OnError.HUMAN:
         return failed
+    if is_undo(failed.step):
+        reason = f"{UNDO_FAILED}{failed.reason}; {BY_HAND}"
+        return replace(failed, to=StepStatus.BLOCKED, reason=reason)
     return replace(failed, to=StepStatus.BLOCKED, reason=f"{ASKED}{failed.reason}")
 
 
 def open_leaf(run: Run, plan: Plan, node: Node, name: str, sight: Sight, *, fallback: bool = False) -> Move:
-    """Resolve a step's input, hold it to the contract, and judge its start: ready, or failed."""
+    """Resolve a step's input, hold it to the contract, judge its start and pay for its undoing: ready, or failed."""
     contract = sight.contracts[node.fallback if fallback else node.uses]
     try:
         given = input_of(run, plan, node, name, sight)
@@ -53,18 +62,12 @@ def open_leaf(run: Run, plan: Plan, node: Node, name: str, sight: Sight, *, fall
     if errors:
         detail = "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in errors[:3])
         return _misfit(name, f"the input does not fit {contract.ref}: {detail}")
-    return judged(run, name, contract.ref, given, sight)
+    move = judged(run, name, contract.ref, given, sight)
+    return set_aside(run, plan, move, sight) if move.to is StepStatus.READY else move
 
 
 def _misfit(name: str, reason: str) -> Move:
     return Move(name, StepStatus.FAILED, category=ErrorCategory.INVALID_OUTPUT, reason=reason)
-
-
-def input_of(run: Run, plan: Plan, node: Node, name: str, sight: Sight) -> dict[str, Any]:
-    """Resolve a step's input from recorded values; the same bytes each time it is asked."""
-    value = resolve(node.input, values_for(run, plan, name, (), node.input, sight))
-    assert isinstance(value, dict), "an input template is an object"
-    return value
 
 
 def judged(run: Run, name: str, ref: str, given: dict[str, Any], sight: Sight) -> Move:

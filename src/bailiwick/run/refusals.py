@@ -23,6 +23,21 @@ class NotAllowed(Refusal):
         )
 
 
+class PastPivot(Refusal):
+    """The run has done what its plan calls the point of no return; it can only go forward."""
+
+    code: ClassVar[str] = "past_pivot"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, *, run: str, step: str) -> None:
+        super().__init__(
+            f"step {step} is the point of no return, and it is done",
+            remedy="go forward: repair what is wrong with a new run; what this run did stays",
+            run=run,
+            step=step,
+        )
+
+
 class LeaseLost(Refusal):
     """The caller holds the step no longer; whatever it reports is thrown away."""
 

@@ -5,7 +5,7 @@ import msgspec
 from bailiwick.base import Digest, Instant
 from bailiwick.budget import Allotment
 from bailiwick.contract import EffectClass, ErrorCategory
-from bailiwick.run.states import CallState, Status, StepStatus, WaitKind
+from bailiwick.run.states import CallState, Phase, Status, StepStatus, WaitKind
 
 CONTEXT = "$context"
 PLAN = "$plan"
@@ -41,7 +41,8 @@ class Step(msgspec.Struct, frozen=True):
     `output_seq` is the event whose payload holds the output (0: none); `tree_before` the workspace that
     its attempt began with (None until somebody claimed it), `tree_after` the last one that it made;
     `claims` counts claims since something was last recorded; `iteration` is the current turn of a repeat
-    (0: not one); `feedback` says why the attempt before this one failed.
+    (0: not one); `feedback` says why the attempt before this one failed; `aside` is what its compensation may cost,
+    in micro-USD, until that begins.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Step(msgspec.Struct, frozen=True):
     call: str = ""
     feedback: str = ""
     trail: Trail = Trail()
+    aside: int = 0
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -145,6 +147,7 @@ class Run(msgspec.Struct, frozen=True):
 
     `catalogue` is the digest of the contracts that it met; they are kept under it for a replay;
     `quarantine` says why nothing of the run moves.
+    A rollback opens a closed run again: `closed` is then empty until it is rolled back.
     """
 
     id: str
@@ -179,8 +182,10 @@ class Run(msgspec.Struct, frozen=True):
     updated_at: Instant = Instant(0)
     tally: Tally = Tally()
     funds: tuple[Fund, ...] = ()
+    phase: Phase = Phase.FORWARD
+    rollback_requested: str = ""
 
     @property
     def ending(self) -> bool:
-        """Whether the run is asked to end before its plan is done."""
-        return bool(self.cancel_requested) or self.expired
+        """Whether the run is asked to end before its plan is done; a rollback goes to its own end."""
+        return self.phase is Phase.FORWARD and (bool(self.cancel_requested) or self.expired)

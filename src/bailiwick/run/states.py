@@ -18,6 +18,13 @@ class Status(StrEnum):
     ROLLED_BACK = "rolled-back"
 
 
+class Phase(StrEnum):
+    """Which way a run goes: on by its plan, or back over what it did."""
+
+    FORWARD = "forward"
+    COMPENSATING = "compensating"
+
+
 TERMINAL = (Status.COMPLETED, Status.FAILED, Status.CANCELED, Status.ROLLED_BACK)
 
 

@@ -2,9 +2,10 @@
 
 from msgspec.structs import replace
 
-from bailiwick.run.naming import is_top
+from bailiwick.plan import Plan
+from bailiwick.run.naming import is_top, is_undo
 from bailiwick.run.state import CONTEXT, PLAN, Run, Step, Tally
-from bailiwick.run.states import ENDED, Status, StepStatus, WaitKind
+from bailiwick.run.states import ENDED, Phase, Status, StepStatus, WaitKind
 
 
 def derive_status(run: Run) -> Status:
@@ -18,7 +19,16 @@ def derive_status(run: Run) -> Status:
     return _active_state(run)
 
 
+def doomed(run: Run, plan: Plan) -> bool:
+    """Whether the plan can only end: the run was asked to, a step on its top level failed for good, or it rolls back."""
+    if run.phase is Phase.COMPENSATING:
+        return bool(run.tally.unfinished) and not any(is_undo(name) for name in run.steps)
+    return run.ending or bool(run.tally.failed)
+
+
 def _active_state(run: Run) -> Status:
+    if run.phase is Phase.COMPENSATING:
+        return Status.EXECUTING
     context = run.steps.get(CONTEXT)
     plan = run.steps.get(PLAN)
     if plan is not None and plan.status is StepStatus.SUCCEEDED:

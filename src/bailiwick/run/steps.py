@@ -1,14 +1,18 @@
 """Decisions about steps: claimed, succeeded, failed, released, parked, resumed."""
 
+from msgspec.structs import replace
+
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
 from bailiwick.run.commands import Claim, Fail, Park, Release, Resume, Succeed
+from bailiwick.run.compensating import open_undo
 from bailiwick.run.events import AllotmentRaised, Event, Move, StepsMoved
+from bailiwick.run.evolve import apply_move
 from bailiwick.run.failing import end_attempt
 from bailiwick.run.hanging import blocked_unknown, goes_on, lose_calls, open_calls
 from bailiwick.run.journal import held_step
 from bailiwick.run.lease import MAX_CLAIMS
-from bailiwick.run.naming import is_turn, node_id, parent_of
+from bailiwick.run.naming import is_turn, is_undo, node_id, parent_of, undone_by
 from bailiwick.run.opening import opened
 from bailiwick.run.refusals import LeaseLost, NotAllowed, OutcomeUnknown
 from bailiwick.run.sight import Sight
@@ -108,8 +112,7 @@ def resume(run: Run, plan: Plan, command: Resume, sight: Sight) -> tuple[Event, 
         OutcomeUnknown: An action's outcome must be resolved first.
         Misbooked: The sum to add is negative.
     """
-    if command.add:
-        run.allotment.top_up(command.add)
+    now = replace(run, allotment=run.allotment.top_up(command.add)) if command.add else run
     blocked = [
         step
         for step in run.steps.values()
@@ -122,7 +125,8 @@ def resume(run: Run, plan: Plan, command: Resume, sight: Sight) -> tuple[Event, 
         for call in open_calls(run, step.name):
             if call.state is CallState.UNKNOWN:
                 raise OutcomeUnknown(run=run.id, step=step.name, key=call.key, capability=call.capability)
-        moves.extend(_again(run, plan, step, sight))
+        more, now = _begun(now, _again(now, plan, step, sight), sight)
+        moves.extend(more)
     if command.add:
         return (AllotmentRaised(sight.at, command.by, command.add, tuple(moves), command.funds),)
     return (StepsMoved(sight.at, tuple(moves)),)
@@ -144,6 +148,8 @@ def _again(run: Run, plan: Plan, step: Step, sight: Sight) -> list[Move]:
     if step.epoch > 0 or step.name in (CONTEXT, PLAN):
         attempt = step.attempt if step.category is None else step.attempt + 1
         return [goes_on(run, step, "resumed", attempt=attempt)]
+    if is_undo(step.name):
+        return [open_undo(run, plan, undone_by(step.name), sight)]
     node = plan.node(node_id(step.name))
     if is_turn(step.name):
         return [opened(run, plan, node, step.name, sight, fallback=step.fallback)]
@@ -152,5 +158,17 @@ def _again(run: Run, plan: Plan, step: Step, sight: Sight) -> list[Move]:
         return [open_node(run, plan, node, step.name, sight)]
     lost = [member for member in inside if member.status in (StepStatus.FAILED, StepStatus.CANCELED)]
     one_more_turn = step.category is ErrorCategory.EXHAUSTED and not lost
-    begun = Move(step.name, StepStatus.RUNNING, iteration=step.iteration + one_more_turn)
-    return [begun, *(move for member in lost for move in _again(run, plan, member, sight))]
+    moves, run = _begun(
+        run, [Move(step.name, StepStatus.RUNNING, iteration=step.iteration + one_more_turn)], sight
+    )
+    for member in lost:
+        more, run = _begun(run, _again(run, plan, member, sight), sight)
+        moves += more
+    return moves
+
+
+def _begun(run: Run, moves: list[Move], sight: Sight) -> tuple[list[Move], Run]:
+    """Fold moves, so that the next one finds what they set aside."""
+    for move in moves:
+        run = apply_move(run, move, sight.at)
+    return moves, run

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from bailiwick.base import Digest, Instant, Refusal
 from bailiwick.contract import Contract, EffectClass, ErrorCategory, Kind
-from bailiwick.plan import ContextItem, Node, NodeKind, Plan, Retry
+from bailiwick.plan import UNDO, ContextItem, Node, NodeKind, OnError, Plan, Retry
 from bailiwick.policy import Verdict, VerdictKind
 from bailiwick.run.commands import (
     Cancel,
@@ -24,14 +24,17 @@ from bailiwick.run.commands import (
     Release,
     Resolve,
     Resume,
+    Rollback,
     Settle,
     Succeed,
 )
 from bailiwick.run.decide import create, decide
 from bailiwick.run.events import Created
+from bailiwick.run.naming import is_undo
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Call, Run, Step
-from bailiwick.run.states import CallState, Status, StepStatus
+from bailiwick.run.states import CallState, Phase, Status, StepStatus
+from bailiwick.run.status import doomed
 
 _COMMANDS = (
     Claim,
@@ -49,11 +52,16 @@ _COMMANDS = (
     Quarantine,
     Cancel,
     PassDeadline,
+    Rollback,
 )
-_NOT_YET = "not reachable yet: nothing is compensated in this version"
+_NOT_YET = "not reachable yet"
+_ATTEMPTS = 2
 _NOBODY = Digest("0" * 64)
 _AGENT = Contract(
     name="do", version="1.0.0", kind=Kind.AGENT, effect=EffectClass.READ_ONLY, input={}, output={}
+)
+_TOOL = Contract(
+    name="undo", version="1.0.0", kind=Kind.TOOL, effect=EffectClass.IDEMPOTENT_WRITE, input={}, output={}
 )
 _PLAN = Plan(
     name="table",
@@ -66,9 +74,18 @@ _PLAN = Plan(
             id="step",
             kind=NodeKind.AGENT,
             uses=_AGENT.ref,
-            retry=Retry(on=(ErrorCategory.TRANSIENT,), attempts=2),
+            retry=Retry(on=(ErrorCategory.TRANSIENT,), attempts=_ATTEMPTS),
         ),
         Node(id="never", kind=NodeKind.AGENT, uses=_AGENT.ref, after=("step",), when="false"),
+    ),
+    compensations=(
+        Node(
+            id="step" + UNDO,
+            kind=NodeKind.TOOL,
+            uses=_TOOL.ref,
+            retry=Retry(on=(ErrorCategory.TRANSIENT,), attempts=_ATTEMPTS),
+            on_error=OnError.HUMAN,
+        ),
     ),
 )
 _ACTION = Call(
@@ -180,34 +197,45 @@ def _explore() -> Iterator[_Seen]:
 
 def _sight() -> Sight:
     allowed = Verdict(VerdictKind.ALLOW, (), (), _NOBODY)
-    return Sight(Instant(0), {}, {_AGENT.ref: _AGENT}, lambda _: allowed)
+    return Sight(Instant(0), {}, {_AGENT.ref: _AGENT, _TOOL.ref: _TOOL}, lambda _: allowed)
 
 
 def _kind(run: Run) -> tuple[object, ...]:
-    """Tell states apart by what decides about commands, not by instants, epochs or counts of claims."""
+    """Tell states apart by what decides about commands, not by instants, epochs or counts of claims.
+
+    While things are undone, what was done before counts only by how it ended.
+    """
+    undoing = run.phase is Phase.COMPENSATING and not doomed(run, _PLAN)
     steps = tuple(
-        (
+        (step.name, step.status)
+        if undoing and not is_undo(step.name)
+        else (
             step.name,
             step.status,
             step.wait is None or step.wait.kind,
             step.category is None,
-            step.attempt,
+            min(step.attempt, _ATTEMPTS),  # a person may give a compensation any number of them
             step.call,
         )
         for step in run.steps.values()
     )
+    if undoing:
+        done = any(call.state is CallState.DONE for call in run.calls.values())
+        return (run.status, run.phase, done, steps)
     calls = tuple(
         (call.state, call.attempt, call.epoch == run.steps[call.step].epoch) for call in run.calls.values()
     )
-    return (run.status, run.ending, bool(run.quarantine), bool(run.cancel_requested), steps, calls)
+    return (run.status, run.phase, run.ending, bool(run.quarantine), bool(run.cancel_requested), steps, calls)
 
 
 def _commands(run: Run) -> Iterator[Command]:
-    yield from (Cancel("ann"), PassDeadline(), Resume("ann"), Quarantine("divergence"))
+    yield from (Cancel("ann"), PassDeadline(), Resume("ann"), Quarantine("divergence"), Rollback("ann"))
     for step in run.steps.values():
         yield from _of_step(step)
     if "step" in run.steps:
         yield from _of_action(run.steps["step"], run.calls.get("key", _ACTION))
+    if "step" + UNDO in run.steps:
+        yield Resolve("step" + UNDO, "ann", CallState.DONE)
 
 
 def _of_step(step: Step) -> Iterator[Command]:

@@ -2,14 +2,37 @@
 
 from typing import Any
 
-from bailiwick.base import Json
-from bailiwick.plan import Plan, identifiers, references_in, variables_in
-from bailiwick.run.naming import current_instance, last_turn, parent_of, previous_turn, scope_of
+from bailiwick.base import Json, canonical, digest_of
+from bailiwick.plan import (
+    Node,
+    Plan,
+    UnresolvedReference,
+    identifiers,
+    references_in,
+    resolve,
+    variables_in,
+)
+from bailiwick.run.naming import (
+    current_instance,
+    last_turn,
+    node_id,
+    parent_of,
+    previous_turn,
+    scope_of,
+    undone_by,
+)
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import CONTEXT, PLAN, Run, Step
 from bailiwick.run.states import StepStatus
 
 INTENT_SEQ = 1
+
+
+def input_of(run: Run, plan: Plan, node: Node, name: str, sight: Sight) -> dict[str, Any]:
+    """Resolve a step's input from recorded values; the same bytes each time it is asked."""
+    value = resolve(node.input, values_for(run, plan, name, (), node.input, sight))
+    assert isinstance(value, dict), "an input template is an object"
+    return value
 
 
 def values_for(
@@ -26,6 +49,11 @@ def values_for(
         sight: Where recorded payloads are read.
     """
     roots, ids, previous = _wanted(plan, texts, template)
+    undone = [
+        str(each.reference.path[0])
+        for each in references_in(template)
+        if each.reference.path[1:2] == ("input",)
+    ]
     values: dict[str, Any] = {"intent": {}, "context": {}, "brief": {}, "steps": {}, "previous": {}}
     if "intent" in roots:
         values["intent"] = sight.payload(INTENT_SEQ)["intent"]
@@ -35,11 +63,23 @@ def values_for(
         values["brief"] = brief_of(run, plan, sight)
     for id in ids:
         values["steps"][id] = _seen(run, current_instance(run, plan, id, reader), sight)
+        if id in undone:
+            values["steps"][id]["input"] = _given(run, plan, undone_by(reader), sight)
     turn = previous_turn(scope_of(reader))
     for id in previous:
         name = last_turn(run, plan.node(id), f"{turn}.{id}") if turn else ""
         values["previous"][id] = _seen(run, name, sight)
     return values
+
+
+def _given(run: Run, plan: Plan, name: str, sight: Sight) -> dict[str, Any]:
+    """Find again what a step was given; it must be what was recorded when the step became ready."""
+    given = input_of(run, plan, plan.node(node_id(name)), name, sight)
+    if digest_of(canonical(given)) != run.steps[name].input_digest:
+        raise UnresolvedReference(
+            f"$.steps.{node_id(name)}.input", "it no longer reads as recorded", "/input"
+        )
+    return given
 
 
 def output_of(step: Step | None, sight: Sight) -> Json:

@@ -5,13 +5,15 @@ from msgspec.structs import replace
 from bailiwick.base import Refusal
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Node, NodeKind, OnError, Plan, holds
+from bailiwick.run.compensating import unwind
 from bailiwick.run.events import Closed, Move
 from bailiwick.run.evolve import apply_move
 from bailiwick.run.opening import asked, judged, opened
+from bailiwick.run.reserving import set_aside
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import CONTEXT, PLAN, Run, Step
-from bailiwick.run.states import ENDED, PASSED, UNSETTLED, Status, StepStatus
-from bailiwick.run.status import derive_status, is_container
+from bailiwick.run.states import ENDED, PASSED, UNSETTLED, Phase, Status, StepStatus
+from bailiwick.run.status import derive_status, doomed, is_container
 from bailiwick.run.values import values_for
 
 SYSTEM_CONTEXT = "system.context@1.0.0"
@@ -43,6 +45,8 @@ def _next(run: Run, plan: Plan, sight: Sight) -> Move | None:
         return _wind_down(run, "")
     if run.quarantine:
         return None
+    if run.phase is Phase.COMPENSATING:
+        return unwind(run, plan, sight)
     context = run.steps.get(CONTEXT)
     if context is None:
         return _open_context(plan)
@@ -54,11 +58,6 @@ def _next(run: Run, plan: Plan, sight: Sight) -> Move | None:
     if brief.status is not StepStatus.SUCCEEDED:
         return None
     return _scope(run, plan, "", plan.children(""), sight)
-
-
-def doomed(run: Run, plan: Plan) -> bool:
-    """Whether the run can only end: it was asked to, or a step on its top level has failed for good."""
-    return run.ending or bool(run.tally.failed)
 
 
 def unsettled(run: Run, step: str) -> bool:
@@ -90,6 +89,8 @@ def _busy_below(run: Run, name: str) -> bool:
 def _closing(run: Run, plan: Plan, sight: Sight) -> Closed | None:
     if run.closed is not None or run.tally.unfinished:
         return None
+    if run.phase is Phase.COMPENSATING:
+        return Closed(sight.at, Status.ROLLED_BACK, reason=f"rolled back by {run.rollback_requested}")
     if doomed(run, plan):
         return _end_of_doom(run, sight)
     names = (PLAN, *(node.id for node in plan.children("")))
@@ -159,7 +160,8 @@ def open_node(run: Run, plan: Plan, node: Node, name: str, sight: Sight) -> Move
             return Move(name, StepStatus.SKIPPED, when=False)
     when = True if node.when else None
     if has_inside(node):
-        return Move(name, StepStatus.RUNNING, when=when, iteration=1 if node.repeat else 0)
+        begun = Move(name, StepStatus.RUNNING, when=when, iteration=1 if node.repeat else 0)
+        return set_aside(run, plan, begun, sight) if node.kind is NodeKind.BLOCK else begun
     return replace(opened(run, plan, node, name, sight), when=when)
 
 

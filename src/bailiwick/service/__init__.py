@@ -4,6 +4,7 @@ from bailiwick.service.approving import ApprovalView, Approving
 from bailiwick.service.budgets import Budgets, InvalidScope, ScopeExhausted, taken_on
 from bailiwick.service.catalogue import Catalogue, model_contract
 from bailiwick.service.claiming import keys_of
+from bailiwick.service.erasing import Erased, Erasing
 from bailiwick.service.halts import Halts, HaltsUnconfirmed, Sharing
 from bailiwick.service.inspecting import Inspecting
 from bailiwick.service.intents import IntentRequest, parse_intent
@@ -14,13 +15,18 @@ from bailiwick.service.reading import Question, RunDetail, event_view
 from bailiwick.service.refusals import (
     AlreadyDecided,
     ApprovalAltered,
+    ContentsErased,
     DeadlineExpired,
     GrantMismatch,
     InvalidIntent,
     InvalidOutcome,
     KeyReused,
+    NotErasable,
     NotFound,
     PolicyDenied,
+    ReasonMissing,
+    ReasonTooLong,
+    RunNotEnded,
     SessionLost,
     Unauthenticated,
 )
@@ -37,8 +43,11 @@ __all__ = [
     "Approving",
     "Budgets",
     "Catalogue",
+    "ContentsErased",
     "DeadlineExpired",
     "Difference",
+    "Erased",
+    "Erasing",
     "GrantMismatch",
     "Halts",
     "HaltsUnconfirmed",
@@ -49,13 +58,17 @@ __all__ = [
     "InvalidScope",
     "KeyReused",
     "Keyring",
+    "NotErasable",
     "NotFound",
     "Planned",
     "Platform",
     "PolicyDenied",
     "Question",
+    "ReasonMissing",
+    "ReasonTooLong",
     "Replayed",
     "RunDetail",
+    "RunNotEnded",
     "ScopeExhausted",
     "SessionLost",
     "Sharing",

@@ -44,8 +44,10 @@ class Activating:
 
         Raises:
             Forbidden: The role does not include it.
+            NotTheOperator: Policies are the whole deployment's, and the principal is of another tenant.
         """
         require(principal, Permission.POLICIES_ACTIVATE)
+        self._halts.operating(principal)
         async with self._one:
             await self._catch_up()
             if bundle.version == self._runs.bundle.version:

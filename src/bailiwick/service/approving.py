@@ -22,13 +22,15 @@ MAX_LISTED = 200
 class ApprovalView(msgspec.Struct, frozen=True):
     """An approval as people see it: the row, and the action parsed from the very bytes that were hashed.
 
-    `shown` is made of `action` and `artifacts`, for eyes; the other two are the raw values.
+    `shown` is made of `action` and `artifacts`, for eyes; the other two are the raw values. `erased`: the bytes are
+    gone, and with them all three.
     """
 
     approval: Approval
     action: Json
     artifacts: dict[str, str]
     shown: Shown
+    erased: bool = False
 
 
 class Approving:
@@ -48,11 +50,13 @@ class Approving:
         """Show what would run: the stored bytes, and the artifacts that they name.
 
         Raises:
-            NotFound: The tenant has no such approval, or the action's bytes were erased.
+            NotFound: The tenant has no such approval.
             ApprovalAltered: The row or the bytes are not those that were hashed.
         """
         require(principal, Permission.APPROVALS_READ)
         approval = await self._find(principal.tenant, id)
+        if await self._runs.payload(approval.tenant, approval.run, approval.seq) is None:
+            return ApprovalView(approval, None, {}, Shown("", "", {}, 0), erased=True)
         action = await self._action(approval)
         artifacts: dict[str, str] = {}
         for name, value in action["arguments"].items():
@@ -67,7 +71,10 @@ class Approving:
         if payload is None:
             raise NotFound("action", approval.digest)
         action = payload.get("action")
-        call = (await self._runs.entry(approval.tenant, approval.run)).run.calls.get(approval.call)
+        head = await self._views.run(approval.tenant, approval.run)
+        least = head.version if head is not None else 0  # another process may have asked
+        entry = await self._runs.entry(approval.tenant, approval.run, least=least)
+        call = entry.run.calls.get(approval.call)
         asked = call is not None and digest_of(canonical(action)) == approval.digest == call.digest
         # Once it is answered or moot, a later request for the same action may have taken its place.
         standing = approval.state is ApprovalState.PENDING or (

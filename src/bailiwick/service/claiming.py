@@ -18,6 +18,7 @@ from bailiwick.service.sessions import Held, Sessions, WorkerSession, actor_of
 log = structlog.get_logger("bailiwick.claiming")
 MAX_CLAIM = 64
 POLL_SECONDS = 2.0
+MAX_GONE = 8
 _LEAST_SECONDS = 0.01
 
 
@@ -48,6 +49,7 @@ class Claiming:
         """
         limit = min(limit, MAX_CLAIM)
         deadline = asyncio.get_running_loop().time() + wait_seconds
+        gone = 0
         while True:
             known = self._sessions.find(session)
             known.work.clear()
@@ -62,7 +64,9 @@ class Claiming:
             left = deadline - asyncio.get_running_loop().time()
             if assignments or left <= 0:
                 return assignments
-            if Miss.GONE not in taken:  # what others took may have hidden more behind it
+            gone = gone + 1 if Miss.GONE in taken else 0
+            if not 0 < gone < MAX_GONE:  # what others took may have hidden more behind it
+                gone = 0
                 await self._wait_for_work(known, left, room)
 
     async def _wait_for_work(self, session: WorkerSession, left: float, room: int) -> None:
@@ -81,23 +85,24 @@ class Claiming:
             session.room = 0
 
     async def _claim(self, session: WorkerSession, task: Task) -> Assignment | Miss:
-        return await self._unless_refused(self._taken(session, task), session, task.run, task.step)
+        held = Held(task.tenant, task.run, task.step, task.epoch + 1)
+        return await self._unless_refused(self._taken(session, task), session, held)
 
     async def _handed(self, session: WorkerSession, held: Held) -> Assignment | Miss:
         """Describe a step that was taken for this session in another unit."""
-        return await self._unless_refused(self._described(session, held), session, held.run, held.step)
+        return await self._unless_refused(self._described(session, held), session, held)
 
     async def _unless_refused(
-        self, work: Awaitable[Assignment | None], session: WorkerSession, run: str, step: str
+        self, work: Awaitable[Assignment | None], session: WorkerSession, held: Held
     ) -> Assignment | Miss:
         try:
             return await work or Miss.GONE
         except (Fenced, LeaseLost, NotAllowed):
             return Miss.GONE  # another was faster
         except Refusal as refusal:
-            # One bad task must not keep its neighbours from being worked on.
-            log.warning("claim.refused", run_id=run, step=step, code=refusal.code)
-            self._sessions.abandon(session, run, step)
+            # One bad task must not keep its neighbours from being worked on; a commit may have happened all the same.
+            log.warning("claim.refused", run_id=held.run, step=held.step, code=refusal.code)
+            self._sessions.abandon(session, held.tenant, held.run, held.step)
             return Miss.REFUSED
 
     async def _described(self, session: WorkerSession, held: Held) -> Assignment | None:

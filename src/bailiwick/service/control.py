@@ -1,16 +1,17 @@
-"""Control: cancel, resume and resolve; each a named act of a person, recorded as such."""
+"""Control: cancel, resume, resolve and roll back; each a named act of a person, recorded as such."""
 
-from bailiwick.base import Json, canonical, digest_of
+from bailiwick.base import Json, canonical, digest_of, parse_canonical
 from bailiwick.plan import Plan
 from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import GuardFailed
-from bailiwick.run import CallState, Cancel, Resolve, Resume, Run
+from bailiwick.run import CallState, Cancel, Resolve, Resume, Rollback, Run
 from bailiwick.service.budgets import Budgets
 from bailiwick.service.changes import Change, Extra, Record
-from bailiwick.service.refusals import ReasonMissing
+from bailiwick.service.refusals import ContentsErased, ReasonMissing
 from bailiwick.service.runs import Runs
 
 _MAX_TAKES = 4
+_PAGE = 200
 
 
 class Control:
@@ -67,6 +68,7 @@ class Control:
 
         Of all who say so at once, one is heard. That it happened may be said at any time, that it never did
         after its quarantine; before, only knowingly (`despite_quarantine`) and with a reason, which is recorded.
+        `key` may also be the step of a blocked compensation (`pay~undo`), which was then done by hand.
 
         Raises:
             NoSuchAction, NotAllowed: There is no such action, or its outcome is known.
@@ -91,8 +93,34 @@ class Control:
         )
         return await self._act(principal, run, command, {"outcome": outcome if done else None})
 
+    async def roll_back(self, principal: Principal, run: str, reason: str) -> Run:
+        """Have what a run did undone, the last first; it ends as rolled back, or blocked with what could not be undone.
+
+        Raises:
+            NotAllowed: It is on its way still, or was rolled back already.
+            PastPivot: It has passed its point of no return.
+            OutcomeUnknown: Whether it has is not known yet.
+            ContentsErased: What it recorded was erased, all or in part.
+        """
+        require(principal, Permission.RUNS_ROLLBACK)
+        await self._refuse_erased(principal.tenant, run)
+        return await self._act(principal, run, Rollback(principal.name, reason))
+
+    async def _refuse_erased(self, tenant: str, run: str) -> None:
+        """Compensations are made of what was recorded: one that cannot be made is not begun."""
+        after = 0
+        while page := await self._runs.ledger.events(tenant, run, after, _PAGE):
+            for event in page:
+                if event.payload is None and "payload" in parse_canonical(event.header):
+                    raise ContentsErased(f"{run}.{event.seq}", "a rollback")
+            after = page[-1].seq
+
     async def _act(
-        self, principal: Principal, run: str, command: Cancel | Resume | Resolve, payload: Json = None
+        self,
+        principal: Principal,
+        run: str,
+        command: Cancel | Resume | Resolve | Rollback,
+        payload: Json = None,
     ) -> Run:
         async def consider(state: Run, plan: Plan) -> Change | None:
             return Change(command, Record(f"user:{principal.name}"), Extra(payload=payload))

@@ -91,7 +91,7 @@ class Finishing:
                     try:
                         return await self._assigning.assign(after, step, session)
                     except HaltsUnconfirmed:
-                        self._sessions.abandon(session, after.id, name)
+                        self._sessions.abandon(session, after.tenant, after.id, name)
         return None
 
     def _offer(self, session: WorkerSession, run: Run) -> Offer:

@@ -50,6 +50,7 @@ class Gate:
         self._halts = halts
         self._free: dict[tuple[str, str], dict[str, Free]] = {}
         self._withheld: set[str] = set()
+        self._asks: dict[tuple[str, str], dict[str, str]] = {}
 
     async def act(self, proposal: Proposal, session: str) -> Answer:
         """Bring a proposed action before the gate.
@@ -107,12 +108,28 @@ class Gate:
         if before is not None and before.state is CallState.INTENDED and before.epoch == step.epoch:
             if action.key in self._withheld:
                 return self._withheld_one(run, plan, step, action, before)
-            # The same effect is on its way in the same hands: whoever asks again gets that outcome.
-            return Turn(wait=self._runs.stirring(run.id))
+            return self._under_way(run, plan, step, action, proposal, before)
         turn = self._decide(run, plan, step, action)
+        if isinstance(turn.answer, Dispatch) and proposal.ask:
+            self._asks.setdefault((run.id, step.name), {})[action.key] = proposal.ask
         if turn.change is None:
             return turn
         return replace(turn, change=replace(turn.change, record=Record(f"worker:{session}")))
+
+    def _under_way(
+        self, run: Run, plan: Plan, step: Step, action: Action, proposal: Proposal, before: Call
+    ) -> Turn:
+        """The same effect is on its way in the same hands: whoever asks beside it waits for that outcome.
+
+        Who asks again under the same name never got the dispatch, so it has executed nothing: it gets it now.
+        """
+        asked = self._asks.get((run.id, step.name), {}).get(action.key)
+        if not proposal.ask or proposal.ask != asked:
+            return Turn(wait=self._runs.stirring(run.id))
+        halt = self._halts.stopping(run, agent_of(plan, step), action.contract.ref)
+        if halt is not None:
+            return _parked(step, halt)
+        return Turn(dispatch_of(run, step, action, before.tries))
 
     def _decide(self, run: Run, plan: Plan, step: Step, action: Action) -> Turn:
         halt = self._halts.stopping(run, agent_of(plan, step), action.contract.ref)
@@ -203,6 +220,7 @@ class Gate:
     def left(self, run: str, step: str) -> None:
         """Forget the free reads of a step that has left its worker's hands."""
         self._free.pop((run, step), None)
+        self._asks.pop((run, step), None)
 
     async def answer(self, run: Run, call: Call) -> Recorded:
         """Answer a call from the record."""

@@ -46,7 +46,7 @@ class NotTheOperator(Refusal):
     def __init__(self, principal: Principal) -> None:
         super().__init__(
             f"{principal.name} is no admin of the tenant that operates this deployment",
-            remedy="halt your own tenant: bailiwick halts set tenant; or ask the deployment's operators",
+            remedy="act on your own tenant (for a halt: bailiwick halts set tenant); or ask the deployment's operators",
             principal=principal.id,
         )
 
@@ -105,6 +105,15 @@ class Halts:
     async def settle(self) -> None:
         """Wait until all who were passing have passed: what they had looked at before no longer counts then."""
         await self._barrier.settle()
+
+    def operating(self, principal: Principal) -> None:
+        """Let pass who speaks for the whole deployment.
+
+        Raises:
+            NotTheOperator: The principal is of another tenant.
+        """
+        if principal.tenant != self._sharing.operators:
+            raise NotTheOperator(principal)
 
     def in_force(self, id: str) -> bool:
         """Whether a halt stands."""
@@ -217,8 +226,7 @@ class Halts:
             raise InvalidHalt(scope, target)
         if scope == "platform":
             require(principal, Permission.HALTS_LIFT)
-            if principal.tenant != self._sharing.operators:
-                raise NotTheOperator(principal)
+            self.operating(principal)
         halt = Halt(
             id=self._world.new_id("hlt"),
             tenant=principal.tenant,

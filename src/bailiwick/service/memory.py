@@ -28,7 +28,9 @@ class Entry:
         self.differences: list[str] = []
 
     def remember(self, seq: int, payload: Json) -> None:
-        """Keep a payload; the oldest goes when there are many."""
+        """Keep a payload; the oldest goes when there are many. Those of an ended run may be erased by another process."""
+        if self.run.closed is not None:
+            return
         self.contents[seq] = payload
         if len(self.contents) > REMEMBERED_PAYLOADS:
             self.contents.popitem(last=False)
@@ -45,13 +47,15 @@ class Memory:
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._laws: dict[tuple[str, str], None] = {}
 
-    async def entry(self, tenant: str, run: str) -> Entry:
-        """Load a run of a tenant.
+    async def entry(self, tenant: str, run: str, *, least: int = 0) -> Entry:
+        """Load a run of a tenant; one that is remembered at a version below `least` is read again.
 
         Raises:
             NotFound: The tenant has none of this id.
         """
         entry = self._entries.get(run)
+        if entry is not None and entry.run.version < least:
+            entry = None  # another process has moved it on
         entry = self.keep(entry if entry is not None else await self.compared(tenant, run))
         if entry.run.tenant != tenant:
             raise NotFound("run", run)
@@ -83,12 +87,14 @@ class Memory:
     async def payload(self, tenant: str, run: str, seq: int) -> Json:
         """Read the payload of one event; None when it has none or it was erased."""
         entry = await self.entry(tenant, run)
-        if seq not in entry.contents:
-            found = await self._ledger.payloads(tenant, run, [seq])
-            if seq not in found:
-                return None
-            entry.remember(seq, parse_canonical(found[seq]))
-        return entry.contents[seq]
+        if seq in entry.contents:
+            return entry.contents[seq]
+        found = await self._ledger.payloads(tenant, run, [seq])
+        if seq not in found:
+            return None
+        value = parse_canonical(found[seq])
+        entry.remember(seq, value)
+        return value
 
     async def read(self, entry: Entry, seqs: tuple[int, ...]) -> dict[int, Json]:
         """Read payloads, and remember them.

@@ -40,6 +40,7 @@ from bailiwick.service.changes import Record
 from bailiwick.service.claiming import Claiming
 from bailiwick.service.comparing import Comparing
 from bailiwick.service.control import Control
+from bailiwick.service.erasing import Erasing
 from bailiwick.service.finishing import Finishing
 from bailiwick.service.gate import Gate
 from bailiwick.service.granting import Granting
@@ -111,6 +112,7 @@ class Platform:
         self.sessions = Sessions(
             runs=self.runs, queue=stores.queue, gate=self.gate, halts=self.halts, world=world
         )
+        self.runs.on_doubt = self.sessions.doubt
         self._serve_workers(stores, actions, world)
         self._serve_people(stores, world, pepper)
         self.sequencing = Sequencing(audit=stores.audit, feed=stores.feed, signer=signer)
@@ -162,6 +164,9 @@ class Platform:
         self.control = Control(runs=self.runs, budgets=self.budgets)
         self.activating = Activating(
             runs=self.runs, ledger=stores.ledger, blobs=stores.blobs, halts=self.halts, world=world
+        )
+        self.erasing = Erasing(
+            runs=self.runs, ledger=stores.ledger, blobs=stores.blobs, streams=self.streams, world=world
         )
         self.reading = Reading(runs=self.runs, ledger=stores.ledger, views=stores.views)
         self.comparing = Comparing(runs=self.runs, views=stores.views)

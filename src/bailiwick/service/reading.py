@@ -29,7 +29,10 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class RunDetail(msgspec.Struct, frozen=True):
-    """A run with its steps, actions and plan. `output` is the last step's, `brief` the accepted one."""
+    """A run with its steps, actions and plan. `output` is the last step's, `brief` the accepted one.
+
+    `erased` names those of intent, brief and output that are None because they were erased.
+    """
 
     head: RunHead
     run: Run
@@ -38,6 +41,7 @@ class RunDetail(msgspec.Struct, frozen=True):
     brief: Json
     output: Json
     questions: tuple[Question, ...] = ()
+    erased: tuple[str, ...] = ()
 
 
 class Reading:
@@ -73,7 +77,7 @@ class Reading:
     async def detail(self, principal: Principal, run: str) -> RunDetail:
         """Describe a run."""
         head = await self.head(principal, run)
-        entry = await self._runs.entry(principal.tenant, run)
+        entry = await self._runs.entry(principal.tenant, run, least=head.version)
         state = entry.run
         intent = await self._runs.payload(principal.tenant, run, 1)
         brief = await self._output(state, "$plan")
@@ -81,7 +85,14 @@ class Reading:
         output = await self._output(state, top[-1].id) if top else None
         asked = intent["intent"] if intent else None
         questions = tuple([await self._question(state, call) for call in _unknown(state)])
-        return RunDetail(head, state, entry.plan, asked, brief, output, questions)
+        last = top[-1].id if top else ""
+        recorded = {
+            "intent": (intent, True),
+            "brief": (brief, _has_output(state, "$plan")),
+            "output": (output, _has_output(state, last)),
+        }
+        erased = tuple(name for name, (value, there) in recorded.items() if there and value is None)
+        return RunDetail(head, state, entry.plan, asked, brief, output, questions, erased)
 
     async def _question(self, run: Run, call: Call) -> Question:
         payload = await self._runs.payload(run.tenant, run.id, call.action_seq)
@@ -96,8 +107,8 @@ class Reading:
 
     async def output(self, principal: Principal, run: str, step: str) -> Json:
         """Read a step's recorded output; None when it has none."""
-        require(principal, Permission.RUNS_READ)
-        entry = await self._runs.entry(principal.tenant, run)
+        head = await self.head(principal, run)
+        entry = await self._runs.entry(principal.tenant, run, least=head.version)
         return await self._output(entry.run, step)
 
     async def _output(self, run: Run, name: str) -> Json:
@@ -148,6 +159,11 @@ class Reading:
         return body
 
 
+def _has_output(run: Run, name: str) -> bool:
+    step = run.steps.get(name)
+    return step is not None and step.output_seq > 0
+
+
 def _unknown(run: Run) -> list[Call]:
     calls = (run.calls[key] for key in run.tally.open_calls)
     return [call for call in calls if call.state is CallState.UNKNOWN]
@@ -160,4 +176,6 @@ def event_view(event: StoredEvent) -> dict[str, Any]:
     view["leaf"] = event.leaf.hex()
     view["commitment"] = view.pop("payload", None)
     view["payload"] = parse_canonical(event.payload) if event.payload is not None else None
+    # An act of erasure has a field of this name, but it is of the tenant's stream, which no view shows.
+    view["erased"] = event.payload is None and view["commitment"] is not None
     return view

@@ -2,17 +2,18 @@
 
 import structlog
 
-from bailiwick.base import Refusal
+from bailiwick.base import Category, Refusal
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
 from bailiwick.ports import ApprovalState, Fenced, Queue, StaleVersion, Task, TaskState, Views, World
-from bailiwick.run import Fail, LeaseLost, NotAllowed, PassDeadline, Release, Run, Step, StepStatus
+from bailiwick.run import Fail, LeaseLost, NotAllowed, PassDeadline, Phase, Release, Run, Step, StepStatus
 from bailiwick.service.approving import Approving
 from bailiwick.service.changes import Change, Changer, Record
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Held, Sessions
 
 _GONE = "the worker's session ended"
+_UNTOLD = "the step could not be handed out"
 log = structlog.get_logger("bailiwick.recovering")
 BATCH = 200
 STUCK = 2_000
@@ -40,14 +41,35 @@ class Recovering:
         self._world = world
 
     async def reap(self) -> int:
-        """Release the tasks of sessions that are gone, and those that could not be handed out."""
+        """Release the tasks of sessions that are gone, and those that were taken for a session that was not told."""
         count = 0
         for task in await self._queue.orphans(BATCH):
             count += await self._release(Held(task.tenant, task.run, task.step, task.epoch), _GONE)
-        waiting, self._sessions.abandoned = self._sessions.abandoned, []
-        for held in waiting:
-            count += await self._release(held, "the step could not be handed out")
+        doubts, self._sessions.doubts = self._sessions.doubts, {}
+        for tenant, run in doubts:
+            count += await self._find_astray(tenant, run)
         return count
+
+    async def _find_astray(self, tenant: str, run_id: str) -> int:
+        """Release what a commit with an unknown answer took for a session that knows nothing of it."""
+        count = 0
+
+        async def consider(run: Run, plan: Plan) -> Change | None:
+            for step in run.steps.values():
+                if self._sessions.astray(run.id, step):
+                    return Change(Release(step.name, step.epoch, _UNTOLD), Record("timer:reaper"))
+            return None
+
+        while True:
+            try:
+                before, after = await self._runs.change(tenant, run_id, consider)
+            except Refusal as refusal:
+                if refusal.category is Category.UNAVAILABLE:
+                    self._sessions.doubt(tenant, run_id)
+                return count
+            if before is after:
+                return count
+            count += 1
 
     async def _release(self, held: Held, reason: str) -> bool:
         async def consider(run: Run, plan: Plan) -> Change | None:
@@ -77,7 +99,8 @@ class Recovering:
         """Tell the runs that are past their deadline."""
 
         async def consider(run: Run, plan: Plan) -> Change | None:
-            return None if run.expired or run.closed else Change(PassDeadline(), Record("timer:deadlines"))
+            over = run.expired or run.closed or run.phase is Phase.COMPENSATING
+            return None if over else Change(PassDeadline(), Record("timer:deadlines"))
 
         late = await self._views.late_runs(STUCK)
         return sum([await self._done(head.tenant, head.id, consider) for head in late])

@@ -151,6 +151,66 @@ class ReasonMissing(Refusal):
         super().__init__(f"{act} needs a reason", remedy="say why; it is recorded with your name", act=act)
 
 
+class ReasonTooLong(Refusal):
+    """A reason is longer than the record takes."""
+
+    code: ClassVar[str] = "reason_too_long"
+    category: ClassVar[Category] = Category.INVALID
+
+    def __init__(self, length: int, limit: int) -> None:
+        super().__init__(
+            f"the reason has {length} characters, {limit} are kept",
+            remedy="say it shortly; name a ticket, and not what was erased",
+            length=length,
+            limit=limit,
+        )
+
+
+class RunNotEnded(Refusal):
+    """A run that has not ended may still need what it recorded."""
+
+    code: ClassVar[str] = "run_not_ended"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, run: str, status: str) -> None:
+        super().__init__(
+            f"the run {run} is {status}; nothing of it can be erased yet",
+            remedy=f"wait for its end, or: bailiwick runs cancel {run}",
+            run=run,
+            status=status,
+        )
+
+
+class ContentsErased(Refusal):
+    """What an act needs of a run was erased."""
+
+    code: ClassVar[str] = "contents_erased"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, event: str, act: str) -> None:
+        super().__init__(
+            f"{act} may need the content of event {event}, and that was erased",
+            remedy="undo it by hand; the events still say what was done, and when",
+            event=event,
+            act=act,
+        )
+
+
+class NotErasable(Refusal):
+    """There is nothing to erase."""
+
+    code: ClassVar[str] = "not_erasable"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, place: str, why: str) -> None:
+        super().__init__(
+            f"nothing of {place} can be erased: {why}",
+            remedy="the log says who erased what: bailiwick audit export, events of kind payload.erased",
+            place=place,
+            why=why,
+        )
+
+
 class SessionLost(Refusal):
     """The worker's session has expired or was ended; all its tasks are gone."""
 

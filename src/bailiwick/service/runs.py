@@ -8,10 +8,10 @@ from typing import Any
 
 import structlog
 
-from bailiwick.base import Json, Refusal, canonical, parse_canonical
+from bailiwick.base import Category, Json, Refusal, canonical, parse_canonical
 from bailiwick.plan import Plan
 from bailiwick.policy import Bundle, Verdict
-from bailiwick.ports import Blobs, Ledger, StaleVersion, Views, World
+from bailiwick.ports import Blobs, Ledger, StaleVersion, Unit, Views, World
 from bailiwick.run import ContentNeeded, Created, Event, Offer, Quarantine, Run, Sight, Start, create, decide
 from bailiwick.service.accompanying import accompany
 from bailiwick.service.catalogue import Catalogue
@@ -49,17 +49,18 @@ class Runs:
         self.bundle = bundle
         self.memory = Memory(ledger=ledger, views=views, blobs=blobs)
         self.on_commit: Announcement | None = None
+        self.on_doubt: Callable[[str, str], None] | None = None
         self._locks: dict[str, asyncio.Lock] = {}
         self._waiting: dict[str, int] = {}
         self._stirring: dict[str, asyncio.Event] = {}
 
-    async def entry(self, tenant: str, run: str) -> Entry:
-        """Load a run of a tenant.
+    async def entry(self, tenant: str, run: str, *, least: int = 0) -> Entry:
+        """Load a run of a tenant, at version `least` or a newer one.
 
         Raises:
             NotFound: The tenant has none of this id.
         """
-        return await self.memory.entry(tenant, run)
+        return await self.memory.entry(tenant, run, least=least)
 
     async def payload(self, tenant: str, run: str, seq: int) -> Json:
         """Read the payload of one event; None when it has none or it was erased."""
@@ -75,8 +76,7 @@ class Runs:
         events, run = create(opening, plan, self.sight_of(opening, {1: payload}), offer)
         decided = Decided(None, run, plan, events)
         async with self._alone(run.id):
-            commit = self.ledger.commit(unit_of(decided, extra, record, body, self.world))
-            canceled = await _to_its_end(commit)
+            canceled = await self._commit(unit_of(decided, extra, record, body, self.world))
             entry = Entry(run, plan)
             entry.remember(1, payload)
             self.memory.keep(entry)
@@ -88,7 +88,8 @@ class Runs:
     async def change(self, tenant: str, run: str, changer: Changer) -> tuple[Run, Run]:
         """Let a changer look at the run and say what to do; decide it and commit it.
 
-        The changer may be asked again when another process was faster. It may answer None: nothing to do.
+        The changer may be asked again when another process was faster. It may answer None: nothing to do; that,
+        like a refusal, is believed only of the newest state.
 
         Returns:
             The state before and after.
@@ -119,7 +120,10 @@ class Runs:
             before = entry.run
             try:
                 change = await changer(before, entry.plan)
-                return before, before if change is None else await self._committed(entry, change)
+                if change is not None:
+                    return before, await self._committed(entry, change)
+                if attempt + 1 == MAX_DECISIONS or not await self._overtaken(before):
+                    return before, before
             except StaleVersion:
                 if attempt + 1 == MAX_DECISIONS:
                     raise
@@ -141,6 +145,8 @@ class Runs:
                 return False
             entry = await self.memory.compared(tenant, run)
             if not entry.differences:
+                if known is not None:
+                    self.memory.keep(entry)  # another process has changed it, or ended it
                 return False
             if entry.run.closed is None:
                 await self._quarantined(entry)
@@ -165,7 +171,7 @@ class Runs:
         entry.differences = []
 
     async def _overtaken(self, run: Run) -> bool:
-        """Whether a refusal rests on an old state: another process has changed the run; then it is read anew."""
+        """Whether an answer rests on an old state: another process has changed the run; then it is read anew."""
         head = await self.views.run(run.tenant, run.id)
         if head is None or head.version == run.version:
             return False
@@ -182,15 +188,8 @@ class Runs:
         decided = Decided(before, after, entry.plan, events)
         await self._keep_law(before.tenant, before.app)
         extra = await accompany(decided, change.extra, self.views, self.world)
-        try:
-            canceled = await _to_its_end(
-                self.ledger.commit(
-                    unit_of(decided, extra, change.record, body, self.world, self._law(before))
-                )
-            )
-        except BaseException:
-            self.memory.forget(before.id)
-            raise
+        unit = unit_of(decided, extra, change.record, body, self.world, self._law(before))
+        canceled = await self._commit(unit)
         entry.run = after
         if body is not None:
             entry.remember(before.version + 1, payload)
@@ -213,6 +212,21 @@ class Runs:
         """Name the contracts that decide now, where they are others than those that the run began with."""
         digest = self.catalogue.contracts(run.app).digest
         return "" if digest == run.catalogue else digest
+
+    async def _commit(self, unit: Unit) -> bool:
+        """Commit; what is in memory of a run whose commit failed is dropped.
+
+        Where the store does not answer, the commit may have happened all the same: `on_doubt` is told, so that
+        nobody holds a step without knowing it.
+        """
+        try:
+            return await _to_its_end(self.ledger.commit(unit))
+        except BaseException as failure:
+            self.memory.forget(unit.run)
+            unanswered = isinstance(failure, Refusal) and failure.category is Category.UNAVAILABLE
+            if unanswered and self.on_doubt is not None:
+                self.on_doubt(unit.tenant, unit.run)
+            raise
 
     async def _decide(self, entry: Entry, change: Change, payload: Json) -> tuple[tuple[Event, ...], Run]:
         fresh: dict[int, Json] = {}

@@ -17,6 +17,7 @@ from bailiwick.audit import (
     notes_in,
     prove,
     sign_note,
+    unexplained,
     verifier_key,
 )
 from bailiwick.policy import Permission, Principal, require
@@ -24,6 +25,7 @@ from bailiwick.ports import AuditLog, Feed, GuardFailed, StoredEvent, TreeHead
 from bailiwick.service.refusals import NotFound
 
 SLICE = 256
+_READINGS = 3
 _PAGE = 1000
 _VERIFIER = "bailiwick.audit.standalone"  # carried in every export; imported by nobody
 
@@ -119,12 +121,11 @@ class Sequencing:
 
     async def export(self, principal: Principal) -> dict[str, bytes]:
         """Write out the tenant's whole log, to be verified offline."""
-        head = await self.checkpoint(principal)
-        entries: list[Entry] = []
-        for after in range(-1, head.size - 1, _PAGE):
-            page = await self._audit.entries(head.log, after, min(_PAGE, head.size - 1 - after))
-            # Where events are gone from under the signed head, the export shows what is left.
-            entries.extend(_entry(at, stored) for at, stored in enumerate(page, len(entries)))
+        for _ in range(_READINGS):
+            head = await self.checkpoint(principal)
+            entries = await self._entries(head)
+            if not unexplained(entries):
+                break  # else it may have been erased meanwhile, by an act behind this head
         leaves = await self._audit.leaves(head.log, head.size)
         files = build_export(entries, leaves, head.note, self.signer.vkey, self.signer.rotations)
         package, _, module = _VERIFIER.rpartition(".")
@@ -132,6 +133,14 @@ class Sequencing:
         cosigned = self.cosigned.get(head.log, "")
         told = {WITNESSED: cosigned.encode()} if cosigned else {}
         return {**files, **told, VERIFIER: verifier.read_bytes()}
+
+    async def _entries(self, head: TreeHead) -> list[Entry]:
+        entries: list[Entry] = []
+        for after in range(-1, head.size - 1, _PAGE):
+            page = await self._audit.entries(head.log, after, min(_PAGE, head.size - 1 - after))
+            # Where events are gone from under the signed head, the export shows what is left.
+            entries.extend(_entry(at, stored) for at, stored in enumerate(page, len(entries)))
+        return entries
 
 
 def _entry(index: int, stored: StoredEvent) -> Entry:

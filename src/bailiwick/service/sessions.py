@@ -88,13 +88,28 @@ class Sessions:
         self._halts = halts
         self._world = world
         self._open: dict[str, WorkerSession] = {}
-        self.abandoned: list[Held] = []
+        self.doubts: dict[tuple[str, str], None] = {}
 
-    def abandon(self, session: WorkerSession, run: str, step: str) -> None:
-        """Note that a step was claimed and could not be handed out: the keeper releases it."""
-        held = session.holds.pop(task_id(run, step), None)
-        if held is not None:
-            self.abandoned.append(held)
+    def doubt(self, tenant: str, run: str) -> None:
+        """Note that a step of a run may have been taken for a session that was not told: the keeper looks."""
+        self.doubts[tenant, run] = None
+
+    def abandon(self, session: WorkerSession, tenant: str, run: str, step: str) -> None:
+        """Note that a step was claimed, or perhaps was, and could not be handed out."""
+        session.holds.pop(task_id(run, step), None)
+        self.doubt(tenant, run)
+
+    def astray(self, run: str, step: Step) -> bool:
+        """Whether a step was taken for a session of this process that knows nothing of it."""
+        session = self._open.get(step.session)
+        if session is None or step.status is not StepStatus.RUNNING or step.epoch < 1:
+            return False
+        held = session.holds.get(task_id(run, step.name))
+        if held is not None and held.epoch == step.epoch:
+            return False
+        return all(
+            (held.run, held.step, held.epoch) != (run, step.name, step.epoch) for held in session.given
+        )
 
     def find(self, session: str) -> WorkerSession:
         """Find a session.
@@ -121,7 +136,7 @@ class Sessions:
         if held is not None and session.id in self._open:
             session.given.append(held)
         elif held is not None:
-            self.abandoned.append(held)
+            self.doubt(held.tenant, held.run)
         session.work.set()
 
     def holds(self, session: str, frame: Frame) -> bool:

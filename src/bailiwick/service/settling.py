@@ -43,13 +43,17 @@ class Settling:
 
         async def consider(run: Run, plan: Plan) -> Change | None:
             call = run.calls.get(outcome.key)
+            if (
+                call is not None
+                and call.state in (*ANSWERED, CallState.UNKNOWN)
+                and call.epoch == outcome.epoch
+            ):
+                return None
             if free is not None:
                 held(run, outcome.step, outcome.epoch, session)
                 return self._record_free(run, free, outcome, session)
             if call is None:
                 raise LeaseLost(step=outcome.step, epoch=outcome.epoch, held=0)
-            if call.state in (*ANSWERED, CallState.UNKNOWN) and call.epoch == outcome.epoch:
-                return None
             return self._record(run, plan, call, outcome, session)
 
         _, after = await self._runs.change(outcome.tenant, outcome.run, consider)

@@ -29,8 +29,11 @@ from bailiwick.stores.refusals import (
 )
 from bailiwick.stores.sqlite import (
     NoLedger,
+    Scheduler,
     SqliteInspector,
     SqliteStore,
+    SteppedDatabase,
+    SteppedStore,
     open_inspector,
     open_store,
 )
@@ -50,9 +53,12 @@ __all__ = [
     "OutcomeUnknown",
     "PayloadDamaged",
     "PostgresStore",
+    "Scheduler",
     "SchemaTooNew",
     "SqliteInspector",
     "SqliteStore",
+    "SteppedDatabase",
+    "SteppedStore",
     "Store",
     "StoreBroken",
     "StoreBusy",

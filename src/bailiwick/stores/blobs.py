@@ -72,6 +72,21 @@ class DiskBlobs:
         """Say whether the blob is stored (without reading it)."""
         return await asyncio.to_thread(self._path(tenant, digest).exists)
 
+    async def remove(self, tenant: str, digest: Digest) -> None:
+        """Remove a blob and sync that; one that is not there is removed already.
+
+        Raises:
+            StoreBroken: The disk failed; the blob may still be there.
+        """
+        path = self._path(tenant, digest)
+        try:
+            # On the loop, not on a thread: whoever decided that nothing needs it is still right when it goes.
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir():
+                sync_folder(path.parent)
+        except OSError as error:
+            raise StoreBroken(f"a blob could not be removed: {error}") from error
+
     def sweep(self) -> None:
         """Remove what a crash left unfinished; only for the process that owns the directory."""
         for leftover in (self._root / _UNFINISHED).iterdir():

@@ -274,6 +274,10 @@ def _side_rows(sealed: Sealed, unit: Unit) -> None:
         sealed.add("upsert_halt", [lay.as_row(halt) for halt in unit.halts])
     if unit.keys:
         sealed.add("upsert_key", [lay.key_row(key) for key in unit.keys])
+    if unit.erased:
+        gone: list[Row] = [(tenant, stream, seq) for stream, seq in unit.erased]
+        sealed.add("insert_removal", list(gone))
+        sealed.add("erase_payload", gone)
     _budget_rows(sealed, unit)
 
 

@@ -59,6 +59,14 @@ class MeasuredLedger:
         """See `Ledger.payloads`."""
         return await self._ledger.payloads(tenant, stream, seqs)
 
+    async def kept(self, tenant: str, stream: str, after: int, limit: int) -> Sequence[int]:
+        """See `Ledger.kept`."""
+        return await self._ledger.kept(tenant, stream, after, limit)
+
+    async def sweep(self) -> int:
+        """See `Ledger.sweep`."""
+        return await self._ledger.sweep()
+
     async def submission(self, tenant: str, key: str) -> Submission | None:
         """See `Ledger.submission`."""
         return await self._ledger.submission(tenant, key)

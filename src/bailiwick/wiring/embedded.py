@@ -127,6 +127,7 @@ class Embedded:
             Duty("compare", self.platform.comparing.compare, 4.0),
             Duty("relay", sequencing.place, 0.2),
             Duty("sequence", sequencing.integrate, 0.5),
+            Duty("erase", self.platform.erasing.sweep, 30.0),
             Duty("witness", self.platform.witnessing.show, WITNESS_SECONDS),
         )
 

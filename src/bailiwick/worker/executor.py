@@ -1,7 +1,6 @@
 """The executor: runs what the gate dispatched, on the host that can, and says what became of it."""
 
 import asyncio
-import time
 from collections.abc import Mapping
 
 from msgspec.structs import replace
@@ -41,7 +40,7 @@ class Executor:
         self, dispatch: Dispatch, request: ModelRequest | None, sink: FrameSink, stop: Stop
     ) -> Outcome:
         """Execute one dispatch to its outcome; never raises for what the other side does."""
-        begun = time.monotonic()
+        begun = _clock()
         fault = self._fault(dispatch, request)
         if fault:
             refused = CallFailed(ErrorCategory.INTERNAL, fault, unsent=True)
@@ -53,7 +52,7 @@ class Executor:
                 return await self._once(dispatch, request, sink, stop, begun, tries)
             except CallFailed as failed:
                 wait = failed.retry_after if failed.retry_after is not None else 0.2 * 2**tries
-                spent = time.monotonic() - begun
+                spent = _clock() - begun
                 if (
                     failed.unsent
                     and tries < MAX_TRIES
@@ -171,8 +170,13 @@ def _blank(dispatch: Dispatch, state: str, begun: float, tries: int) -> Outcome:
     )
 
 
+def _clock() -> float:
+    """Read the loop's clock: monotonic, and another's when the loop is simulated."""
+    return asyncio.get_running_loop().time()
+
+
 def _since(begun: float) -> int:
-    return int((time.monotonic() - begun) * 1000)
+    return int((_clock() - begun) * 1000)
 
 
 async def _halted(stop: Stop) -> None:

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from bailiwick.app import CallRefused, Parking
 from bailiwick.base import Instant, canonical
 from bailiwick.budget import input_token_bound
@@ -213,6 +215,8 @@ class Handle:
             return recorded
 
     async def _answer(self, proposal: Proposal, request: ModelRequest | None) -> Recorded:
+        # One name for one asking, however often it must be said: a lost answer is given again.
+        proposal = replace(proposal, ask=self._world.new_id("ask"))
         try:
             match await insist(lambda: self._port.act(self._session, proposal)):
                 case Parked(reason=reason, canceled=True):

@@ -1,15 +1,24 @@
 """The ledger on PostgreSQL: units in, events and payloads out."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from bailiwick.base import canonical
+from bailiwick.base import Digest, canonical
 from bailiwick.ports import Blobs, Halt, StoredEvent, Submission, Unit
-from bailiwick.stores.large import store_large
+from bailiwick.stores.large import LargePayloads
+from bailiwick.stores.postgres.connect import Lines
 from bailiwick.stores.postgres.pump import Pump
 from bailiwick.stores.postgres.reading import Reads
-from bailiwick.stores.rows import to_halt
+from bailiwick.stores.postgres.statements import SQL
+from bailiwick.stores.refusals import PayloadDamaged
+from bailiwick.stores.rows import Row, to_halt
 from bailiwick.stores.sealing import Job
 from bailiwick.stores.stored import events_of
+
+_PAGE: Final = 200
+
+_KEPT_MICROSECONDS: Final = 7 * 86_400_000_000
+"""How long every process is told to remove its copy of a blob."""
 
 
 class PostgresLedger:
@@ -18,10 +27,12 @@ class PostgresLedger:
     The platform's own stream `platform` is read with the empty tenant; a tenant's with its id.
     """
 
-    def __init__(self, pump: Pump, reads: Reads, blobs: Blobs) -> None:
+    def __init__(self, pump: Pump, reads: Reads, blobs: Blobs, lines: Lines) -> None:
         self._pump = pump
         self._reads = reads
         self._blobs = blobs
+        self._large = LargePayloads(blobs)
+        self._lines = lines
 
     async def commit(self, unit: Unit) -> None:
         """Commit all of a unit or nothing; return once it survives a power cut.
@@ -34,7 +45,8 @@ class PostgresLedger:
             OutcomeUnknown: The line was lost in the commit, and nobody could be asked in time.
             ValueError, TypeError: The unit is not well-formed; its neighbours are not touched.
         """
-        await self._pump.submit(Job(unit, await store_large(unit, self._blobs)))
+        async with self._large.stored(unit) as names:
+            await self._pump.submit(Job(unit, names))
 
     async def events(self, tenant: str, stream: str, after: int, limit: int) -> Sequence[StoredEvent]:
         """Read a stream in order, events with seq > `after`; empty for a foreign or absent stream.
@@ -42,8 +54,11 @@ class PostgresLedger:
         Raises:
             EventDamaged, PayloadDamaged: What lies there is not what was committed.
         """
-        rows = await self._reads.few("select_events", (tenant, stream, after, limit))
-        return await events_of(tenant, stream, rows, self._blobs)
+        try:
+            return await self._events(tenant, stream, "select_events", (after, limit))
+        except PayloadDamaged:
+            # It may have been erased between the row and its blob; what is damaged is so the second time as well.
+            return await self._events(tenant, stream, "select_events", (after, limit))
 
     async def payloads(self, tenant: str, stream: str, seqs: Sequence[int]) -> dict[int, bytes]:
         """Read payload bodies by seq; absent and erased ones are left out.
@@ -52,9 +67,44 @@ class PostgresLedger:
             EventDamaged, PayloadDamaged: What lies there is not what was committed.
         """
         asked = canonical(list(seqs)).decode()
-        rows = await self._reads.few("select_payloads", (tenant, stream, asked))
-        found = await events_of(tenant, stream, rows, self._blobs)
+        try:
+            found = await self._events(tenant, stream, "select_payloads", (asked,))
+        except PayloadDamaged:
+            found = await self._events(tenant, stream, "select_payloads", (asked,))
         return {event.seq: event.payload for event in found if event.payload is not None}
+
+    async def _events(self, tenant: str, stream: str, statement: str, values: Row) -> list[StoredEvent]:
+        rows = await self._reads.few(statement, (tenant, stream, *values))
+        return await events_of(tenant, stream, rows, self._blobs)
+
+    async def kept(self, tenant: str, stream: str, after: int, limit: int) -> Sequence[int]:
+        """Name the events of a stream with seq > `after` whose payload is there, in order, without reading it."""
+        return await self._reads.scan(
+            "select_kept_seqs", (tenant, stream, after, limit), lambda row: int(row[0])
+        )
+
+    async def sweep(self) -> int:
+        """Remove this process's blobs of erased payloads; see `ports.Ledger.sweep`.
+
+        A note stays for some days: another process, with a folder of its own, may hold the same blob.
+        """
+        settled = 0
+        last: Row = ("", "")
+        while page := await self._reads.scan("select_removals", (*last, _PAGE), tuple):
+            for tenant, blob, since in page:
+                settled += await self._removed(tenant, blob, since)
+            last = page[-1][:2]
+        return settled
+
+    async def _removed(self, tenant: str, blob: Digest, since: int) -> bool:
+        if not await self._large.remove(tenant, blob, lambda: self._is_named(tenant, blob)):
+            return False
+        async with self._lines.borrowed() as connection:
+            done = await connection.execute(SQL["delete_removal"], tenant, blob, since, _KEPT_MICROSECONDS)
+        return bool(done == "DELETE 1")
+
+    async def _is_named(self, tenant: str, blob: str) -> bool:
+        return bool((await self._reads.few("count_payloads_of_blob", (tenant, blob)))[0][0])
 
     async def submission(self, tenant: str, key: str) -> Submission | None:
         """Find what was submitted under an idempotency key."""

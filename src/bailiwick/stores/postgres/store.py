@@ -35,7 +35,7 @@ class PostgresStore:
         reads = self._reads = Reads(self._lines)
         self.node = lock.node
         self.blobs = blobs
-        self.ledger = PostgresLedger(self.pump, reads, blobs)
+        self.ledger = PostgresLedger(self.pump, reads, blobs, self._lines)
         self.queue = PostgresQueue(self._lines, reads)
         self.views = PostgresViews(reads)
         self.feed = PostgresFeed(self._lines, reads, blobs, self._signals)

@@ -60,6 +60,8 @@ _WRITES: Final = (
     Write("move_task", _FENCE, (10, 11), id=11, counted=True),
     Write("finish_task", _FENCE, (0, 1), id=1, counted=True),
     Write("move_approval", "approval", (11, 12), id=12, counted=True),
+    Write("insert_removal", "payload", (0, 1, 2), id=1),
+    Write("erase_payload", "payload", (0, 1, 2), id=1, counted=True),
 )
 _ATTEMPTS: Final = 5
 _COLLIDED: Final = (

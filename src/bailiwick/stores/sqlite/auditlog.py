@@ -10,7 +10,7 @@ from bailiwick.stores.rows import Row
 from bailiwick.stores.sealing import PLATFORM
 from bailiwick.stores.sqlite.reading import Reads
 from bailiwick.stores.sqlite.statements import SQL
-from bailiwick.stores.sqlite.threads import WriterThread
+from bailiwick.stores.sqlite.threads import Submits
 from bailiwick.stores.stored import events_across
 
 _HASH_BYTES: Final = 32
@@ -19,7 +19,7 @@ _HASH_BYTES: Final = 32
 class SqliteAuditLog:
     """Implements `ports.AuditLog`. A leaf has an index only after the feed has placed its event."""
 
-    def __init__(self, writer: WriterThread, reads: Reads, blobs: Blobs) -> None:
+    def __init__(self, writer: Submits, reads: Reads, blobs: Blobs) -> None:
         self._writer = writer
         self._reads = reads
         self._blobs = blobs

@@ -11,12 +11,12 @@ from bailiwick.stores.refusals import LibraryTooOld
 Clock = Callable[[], int]
 """The database's clock: microseconds since 1970, UTC. SQL sees it as `now_us()`."""
 
+BUSY_MS: Final = 5_000
 CHECKPOINT_PAGES: Final = 1_000
 OLDEST_LIBRARY: Final = (3, 51, 3)
 """Earlier libraries can corrupt a WAL when a checkpoint meets its reset."""
 
 _PAGE_BYTES: Final = 8_192
-_BUSY_MS: Final = 5_000
 _WAL_KEPT_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -34,13 +34,15 @@ def open_writer(path: Path, clock: Clock) -> apsw.Connection:
     """Open the connection that alone writes and checkpoints; it makes the file when there is none."""
     require_library(apsw.sqlite_lib_version())
     connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(_BUSY_MS)
+    connection.set_busy_timeout(BUSY_MS)
     # Only an empty database takes a page size, and only before it becomes a WAL database.
     connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
     mode = connection.execute("PRAGMA journal_mode = WAL").get
     if mode != "wal":
         raise LibraryTooOld(found=f"journal mode {mode}", needed="a file system with shared memory")
     connection.execute("PRAGMA synchronous = FULL")
+    # What is erased is overwritten in the file, and is not only unlinked there.
+    connection.execute("PRAGMA secure_delete = ON")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
     # The writer checkpoints between batches, so that no unit waits for it.
     connection.execute("PRAGMA wal_autocheckpoint = 0")
@@ -51,8 +53,16 @@ def open_writer(path: Path, clock: Clock) -> apsw.Connection:
 def open_reader(path: Path, clock: Clock) -> apsw.Connection:
     """Open a connection that cannot write; it sees all that was committed before each statement."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-    connection.set_busy_timeout(_BUSY_MS)
+    connection.set_busy_timeout(BUSY_MS)
     _settle(connection, clock, cache_kib=8_192)
+    return connection
+
+
+def open_memory(clock: Clock) -> apsw.Connection:
+    """Open a database in memory, for a simulation: nothing of it survives its connection."""
+    require_library(apsw.sqlite_lib_version())
+    connection = apsw.Connection(":memory:")
+    _settle(connection, clock, cache_kib=16_384)
     return connection
 
 

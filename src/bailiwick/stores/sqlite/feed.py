@@ -7,14 +7,14 @@ import apsw
 from bailiwick.ports import Blobs, StoredEvent
 from bailiwick.stores.sqlite.reading import Reads
 from bailiwick.stores.sqlite.statements import SQL
-from bailiwick.stores.sqlite.threads import WriterThread
+from bailiwick.stores.sqlite.threads import Submits
 from bailiwick.stores.stored import events_across
 
 
 class SqliteFeed:
     """Implements `ports.Feed`."""
 
-    def __init__(self, writer: WriterThread, reads: Reads, blobs: Blobs) -> None:
+    def __init__(self, writer: Submits, reads: Reads, blobs: Blobs) -> None:
         self._writer = writer
         self._reads = reads
         self._blobs = blobs

@@ -9,13 +9,13 @@ from bailiwick.ports import GuardFailed, Task
 from bailiwick.stores.rows import to_task
 from bailiwick.stores.sqlite.reading import Reads
 from bailiwick.stores.sqlite.statements import SQL
-from bailiwick.stores.sqlite.threads import WriterThread
+from bailiwick.stores.sqlite.threads import Submits
 
 
 class SqliteQueue:
     """Implements `ports.Queue`. A higher priority goes first."""
 
-    def __init__(self, writer: WriterThread, reads: Reads) -> None:
+    def __init__(self, writer: Submits, reads: Reads) -> None:
         self._writer = writer
         self._reads = reads
 

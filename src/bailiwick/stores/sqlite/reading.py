@@ -8,19 +8,19 @@ import apsw
 from bailiwick.stores.refusals import StoreClosed
 from bailiwick.stores.rows import Row
 from bailiwick.stores.sqlite.statements import SQL
-from bailiwick.stores.sqlite.threads import ReaderThread
+from bailiwick.stores.sqlite.threads import Asks
 
 T = TypeVar("T")
 
 
 class Reads:
-    """Two read-only connections: `one` and `few` answer at once, for reads by key that take microseconds;
-    `scan` asks the reader thread, for all that could keep the loop waiting.
+    """Two ways to read: `one` and `few` answer at once, for reads by key that take microseconds;
+    `scan` asks elsewhere (the reader thread), for all that could keep the loop waiting.
     """
 
-    def __init__(self, near: apsw.Connection, far: apsw.Connection) -> None:
+    def __init__(self, near: apsw.Connection, far: Asks) -> None:
         self._near: apsw.Connection | None = near
-        self._far = ReaderThread(far)
+        self._far = far
 
     def few(self, statement: str, values: Row) -> list[Row]:
         """Read a bounded number of rows by key, on the caller's thread (always the same one).

@@ -17,7 +17,7 @@ from bailiwick.stores.sqlite.ledger import SqliteLedger
 from bailiwick.stores.sqlite.migrate import migrate
 from bailiwick.stores.sqlite.queue import SqliteQueue
 from bailiwick.stores.sqlite.reading import Reads
-from bailiwick.stores.sqlite.threads import WriterThread
+from bailiwick.stores.sqlite.threads import ReaderThread, WriterThread
 from bailiwick.stores.sqlite.views import SqliteViews
 from bailiwick.stores.sqlite.writer import Writer
 from bailiwick.stores.store import Topic
@@ -33,7 +33,7 @@ class SqliteStore:
         self.node = lock.node
         self.writer = Writer(_prepared(path, clock))
         self._thread = WriterThread(self.writer)
-        self._reads = Reads(open_reader(path, clock), open_reader(path, clock))
+        self._reads = Reads(open_reader(path, clock), ReaderThread(open_reader(path, clock)))
         self.blobs = blobs
         self.ledger = SqliteLedger(self._thread, self._reads, blobs)
         self.queue = SqliteQueue(self._thread, self._reads)

@@ -1,10 +1,10 @@
 """Threads: one that steps the writer, one that scans for the readers, and how a loop waits for them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import apsw
 
@@ -17,6 +17,26 @@ MAX_BATCH: Final = 512
 """Entries that one transaction takes; the rest waits for the next."""
 
 Waiting = tuple[Entry, asyncio.Future[Any]]
+
+
+class Submits(Protocol):
+    """Takes entries for a writer: a thread in a running system, a scheduler in a simulated one."""
+
+    def submit(self, entry: Entry) -> Awaitable[Any]:
+        """Hand an entry over; the answer comes once it survives a power cut."""
+        ...
+
+
+class Asks(Protocol):
+    """Runs queries that may take long."""
+
+    async def ask(self, query: Callable[[apsw.Connection], T]) -> T:
+        """Run a query and wait for its answer."""
+        ...
+
+    def close(self) -> None:
+        """Answer what waits, then stop."""
+        ...
 
 
 class WriterThread:

@@ -11,7 +11,7 @@ from bailiwick.ports import Draft, Fenced, GuardFailed
 from bailiwick.stores.refusals import StoreBroken, StoreBusy, StoreFull
 from bailiwick.stores.rows import Row
 from bailiwick.stores.sealing import Head, Job, Sealed, Sealer, StreamKey
-from bailiwick.stores.sqlite.connect import CHECKPOINT_PAGES
+from bailiwick.stores.sqlite.connect import BUSY_MS, CHECKPOINT_PAGES
 from bailiwick.stores.sqlite.statements import SQL
 
 Chore = Callable[[apsw.Connection], object]
@@ -21,6 +21,10 @@ Entry = Job | Chore
 
 Outcome = object
 """What an entry came to: an exception that its caller gets, or the answer (None for a unit)."""
+
+
+def fold(_connection: apsw.Connection) -> None:
+    """Ask that no erased byte be left in the log: a chore that changes nothing; `Writer.tend` acts on it."""
 
 
 class Write(msgspec.Struct, frozen=True):
@@ -37,6 +41,7 @@ class Write(msgspec.Struct, frozen=True):
 
 
 _FENCE: Final = "task lease"
+_FOLD_MS: Final = 100
 _WRITES: Final = (
     Write("insert_log", "log"),
     Write("insert_stream", "stream"),
@@ -55,6 +60,8 @@ _WRITES: Final = (
     Write("move_task", _FENCE, id=11, counted=True),
     Write("finish_task", _FENCE, id=1, counted=True),
     Write("move_approval", "approval", id=12, counted=True),
+    Write("insert_removal", "payload", id=1),
+    Write("erase_payload", "payload", id=1, counted=True),
 )
 _TAKEN: Final = (
     apsw.SQLITE_CONSTRAINT_PRIMARYKEY,
@@ -98,6 +105,7 @@ class Writer:
         chores: Transactions that held chores only.
         redone: Batches that were done again unit by unit, because a guard did not hold.
         fenced: Units that were refused for a superseded epoch.
+        unfolded: Whether the log may hold bytes that were erased: then `tend` empties it, when `fold` has asked.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
@@ -111,6 +119,8 @@ class Writer:
         self.chores = 0
         self.redone = 0
         self.fenced = 0
+        self.unfolded = True  # a process that died may have left them there
+        self._fold = False
         connection.set_wal_hook(self._on_wal)
 
     def step(self, batch: Sequence[Entry]) -> list[Outcome]:
@@ -139,10 +149,14 @@ class Writer:
             self._undo()
             raise
         self._count(batch, outcomes)
+        self._fold = self._fold or (self.unfolded and any(entry is fold for entry in batch))
         return outcomes
 
     def tend(self) -> None:
         """Checkpoint when the log has grown; called between batches, when nobody waits."""
+        if self._fold and not self._broken:
+            self._fold = False
+            self._empty()
         if self._wal_pages < CHECKPOINT_PAGES or self._broken:
             return
         self._wal_pages = 0
@@ -152,6 +166,21 @@ class Writer:
             return  # the log keeps what was committed; the next batch asks again
         except apsw.Error as error:
             self._broken = f"{type(error).__name__}: {error}"
+
+    def _empty(self) -> None:
+        """Empty the log, so that no erased byte is left in it; readers are waited for only shortly."""
+        self._connection.set_busy_timeout(_FOLD_MS)
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except (apsw.BusyError, apsw.FullError):
+            return  # somebody reads from it; whoever sweeps asks again
+        except apsw.Error as error:
+            self._broken = f"{type(error).__name__}: {error}"
+            return
+        finally:
+            self._connection.set_busy_timeout(BUSY_MS)
+        self._wal_pages = 0
+        self.unfolded = False
 
     def close(self) -> None:
         """Close the connection; the last one to go folds the log into the database."""
@@ -251,6 +280,7 @@ class Writer:
                 self.fenced += isinstance(outcome, Fenced)
         self.units += units
         self.rows += sum(map(len, self._sealer.batch.rows.values()))
+        self.unfolded = self.unfolded or "erase_payload" in self._sealer.batch.rows
         if units:
             self.commits += 1
         elif len(batch) > 0:

@@ -1,0 +1,10 @@
+-- Name the events of a stream whose payload is there.
+-- in: tenant, name, after, limit    out: seq
+-- locks: nothing
+SELECT e.seq
+FROM streams AS s
+JOIN events AS e ON e.stream = s.id
+JOIN payloads AS p ON p.stream = e.stream AND p.seq = e.seq
+WHERE s.tenant = :tenant AND s.name = :name AND e.seq > :after
+ORDER BY e.seq
+LIMIT :limit;

@@ -1,0 +1,315 @@
+"""The planted bugs: each a named patch of one function or SQL term, and the promise that it breaks."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from bailiwick.budget import Allotment
+from bailiwick.contract import ErrorCategory
+from bailiwick.policy import VerdictKind
+from bailiwick.ports import Unit
+from bailiwick.run import CallState, StepStatus, hanging, journal, walk
+from bailiwick.run import calls as run_calls
+from bailiwick.run.events import Move
+from bailiwick.run.states import ENDED
+from bailiwick.run.status import is_container
+from bailiwick.service import dispatching, holding, postings
+from bailiwick.service.gate import Gate
+from bailiwick.service.memory import Memory
+from bailiwick.service.runs import Runs
+from bailiwick.service.sessions import Sessions
+from bailiwick.stores.sealing import Sealer
+from bailiwick.stores.sqlite.ledger import SqliteLedger
+from bailiwick.testing.mutants.patching import function, method, term
+from bailiwick.worker.executor import Executor
+
+
+class Mutant(msgspec.Struct, frozen=True):
+    """A planted bug.
+
+    `breaks` is what it is about; `seed` the first seed that finds it, `budget` how many seeds from 1 on must.
+    """
+
+    name: str
+    breaks: str
+    seed: int
+    plant: Callable[[], AbstractContextManager[Any]]
+    budget: int = 100
+
+
+@contextlib.contextmanager
+def _all(*patches: AbstractContextManager[None]) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for patch in patches:
+            stack.enter_context(patch)
+        yield
+
+
+def _held_by_anybody(run: Any, name: str, _epoch: int) -> Any:
+    return run.steps[name]
+
+
+def _fence() -> AbstractContextManager[None]:
+    """Whoever reports is believed, whatever epoch and session it speaks for; the queue's fence is off as well."""
+    fence = "state = :from_state AND epoch = :from_epoch"
+    off = ":from_state IS NOT NULL AND :from_epoch IS NOT NULL"
+    return _all(
+        function(journal.held_step, _held_by_anybody),
+        function(dispatching.held, lambda run, step, _epoch, _session: run.steps[step]),
+        term("move_task", fence, off),
+        term("finish_task", fence, off),
+    )
+
+
+def _version() -> AbstractContextManager[None]:
+    """A unit is appended wherever the stream stands."""
+
+    def make(original: Any) -> Any:
+        def seal(self: Sealer, job: Any) -> Any:
+            head = self._find((job.unit.tenant, job.unit.run)) if job.unit.run else None
+            now = head.seq if head is not None else 0
+            return original(self, replace(job, unit=replace(job.unit, expected=now)))
+
+        return seal
+
+    return method(Sealer, "seal", make)
+
+
+def _soon(wanted: Callable[[Unit], bool]) -> Callable[[Any], Any]:
+    """Answer a commit before it has happened."""
+
+    def make(original: Any) -> Any:
+        async def commit(self: SqliteLedger, unit: Unit) -> None:
+            if not wanted(unit):
+                await original(self, unit)
+                return
+            work = asyncio.ensure_future(original(self, unit))
+            work.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+        return commit
+
+    return make
+
+
+def _intends(unit: Unit) -> bool:
+    return any(draft.fields.get("call", {}).get("state") == CallState.INTENDED for draft in unit.drafts)
+
+
+def _key() -> AbstractContextManager[None]:
+    """Every asking has a key of its own."""
+    number = itertools.count()
+    original = run_calls.effect_key
+
+    def effect_key(**parts: Any) -> str:
+        return original(**{**parts, "step": f"{parts['step']}#{next(number)}"})
+
+    return function(original, effect_key)
+
+
+def _grant() -> AbstractContextManager[None]:
+    """A grant that was used stays good."""
+
+    def consumption(approval: Any) -> Any:
+        return replace(holding_consumption(approval), approval=approval)
+
+    holding_consumption = holding.consumption
+    return function(holding.consumption, consumption)
+
+
+def _hold() -> AbstractContextManager[None]:
+    """What must be asked for is let through once the step was taken up again."""
+
+    def make(original: Any) -> Any:
+        def decide(self: Gate, run: Any, plan: Any, step: Any, action: Any) -> Any:
+            turn = original(self, run, plan, step, action)
+            held = turn.change is not None and turn.change.extra.new_approvals
+            if held and step.epoch > 1:
+                call = replace(turn.change.command.call, state=CallState.DONE, approval="")
+                return self._let(run, step, action, call)
+            return turn
+
+        return decide
+
+    return method(Gate, "_decide", make)
+
+
+def _budget() -> AbstractContextManager[None]:
+    """Nothing asks whether there is money."""
+
+    def make(_original: Any) -> Any:
+        def reserve(self: Allotment, amount: int) -> Allotment:
+            return replace(self, reserved=self.reserved + amount)
+
+        return reserve
+
+    return method(Allotment, "reserve", make)
+
+
+def _large() -> AbstractContextManager[None]:
+    """A large payload is stored after the event that names it."""
+
+    def make(original: Any) -> Any:
+        async def keep_plan(self: Memory, tenant: str, plan: Any) -> Any:
+            work = asyncio.ensure_future(_later(original(self, tenant, plan)))
+            work.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+        return keep_plan
+
+    return method(Memory, "keep_plan", make)
+
+
+async def _later(work: Any) -> None:
+    await asyncio.sleep(0.05)
+    await work
+
+
+def _reaper() -> AbstractContextManager[None]:
+    """Nobody looks for the tasks of sessions that are gone."""
+    return term("select_orphans", "state = 'leased'", "state = 'orphaned'")
+
+
+def _timer() -> AbstractContextManager[None]:
+    """What is due later is never due."""
+    return term("select_claimable", "due_at <= (SELECT now_us())", "due_at = 0")
+
+
+def _resume() -> AbstractContextManager[None]:
+    """Whoever takes a step up again begins from nothing: what was answered is done anew."""
+
+    def recorded(run: Any, step: Any, key: str) -> Any:
+        call = original(run, step, key)
+        return call if call is not None and call.epoch == step.epoch else None
+
+    original = journal.recorded
+    return _all(
+        function(journal.recorded, recorded),
+        function(journal._fits, lambda *_: True),
+    )
+
+
+def _external() -> AbstractContextManager[None]:
+    """An action without a key is sent again when nobody knows what became of it."""
+    return _all(
+        function(hanging.repeatable, lambda *_: True),
+        function(dispatching.repeatable, lambda *_: True),
+    )
+
+
+def _wind_down_at_once(run: Any, under: str) -> Move | None:
+    for step in run.steps.values():
+        if step.status not in ENDED and step.name.startswith(under) and not is_container(step):
+            return Move(step.name, StepStatus.CANCELED, attempt=step.attempt, category=ErrorCategory.CANCELED)
+    return original_wind_down(run, under)
+
+
+original_wind_down = walk._wind_down
+
+
+def _cancel() -> AbstractContextManager[None]:
+    """A run that is asked to end ends at once, whatever is on its way."""
+    return _all(
+        function(walk._wind_down, _wind_down_at_once),
+        function(hanging.abandoned, lambda *_: ()),
+    )
+
+
+def _unknown() -> AbstractContextManager[None]:
+    """A worker that does not know what a call did says that it failed."""
+
+    def make(original: Any) -> Any:
+        def failed(self: Executor, *args: Any) -> Any:
+            outcome = original(self, *args)
+            return replace(outcome, state="failed") if outcome.state == "unknown" else outcome
+
+        return failed
+
+    return method(Executor, "_failed", make)
+
+
+def _doubt() -> AbstractContextManager[None]:
+    """Nobody looks what a commit did whose answer was lost."""
+    return method(Sessions, "doubt", lambda _: lambda *_args: None)
+
+
+def _memory() -> AbstractContextManager[None]:
+    """A replica believes what it remembers, whoever changed the run since."""
+
+    async def never(_self: Runs, _run: Any) -> bool:
+        return False
+
+    return method(Runs, "_overtaken", lambda _: never)
+
+
+def _lost_cost() -> AbstractContextManager[None]:
+    """What a lost try cost is not written down."""
+    return function(postings.unreported, lambda *_: ())
+
+
+def _race() -> AbstractContextManager[None]:
+    """An approval's row is moved whatever state it is in, and the machine lets a decision through twice."""
+
+    def held(run: Any, key: str, command: str) -> Any:
+        call = run.calls.get(key)
+        if call is None or call.state not in (CallState.HELD, CallState.GRANTED):
+            return original(run, key, command)
+        return call, run.steps[call.step]
+
+    original = run_calls._held
+    off = "state = :from_state AND digest"
+    return _all(
+        function(run_calls._held, held), term("move_approval", off, ":from_state IS NOT NULL AND digest")
+    )
+
+
+def _policy() -> AbstractContextManager[None]:
+    """A rule that holds is read as one that allows, for writes."""
+
+    def make(original: Any) -> Any:
+        def decide(self: Any, request: Any) -> Any:
+            verdict = original(self, request)
+            held = verdict.effect is VerdictKind.HOLD and request.capability == "sim.sign"
+            return replace(verdict, effect=VerdictKind.ALLOW) if held else verdict
+
+        return decide
+
+    from bailiwick.policy import Bundle  # noqa: PLC0415  # beside its one use
+
+    return method(Bundle, "decide", make)
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant("fence-ignored", "fence", 17, _fence),
+    Mutant("version-unchecked", "lost update", 9, _version),
+    Mutant(
+        "intent-after-dispatch", "intent order", 11, lambda: method(SqliteLedger, "commit", _soon(_intends))
+    ),
+    Mutant(
+        "acknowledged-before-durable",
+        "durability",
+        9,
+        lambda: method(SqliteLedger, "commit", _soon(lambda unit: unit.expected == 0 and bool(unit.run))),
+    ),
+    Mutant("key-per-asking", "key", 2, _key),
+    Mutant("grant-kept", "grant", 2, _grant),
+    Mutant("hold-forgotten-on-resume", "grant", 2, _hold),
+    Mutant("hold-read-as-allow", "grant", 2, _policy),
+    Mutant("decided-twice", "grant", 20, _race),
+    Mutant("budget-unchecked", "budget", 4, _budget),
+    Mutant("lost-cost-forgotten", "budget", 5, _lost_cost),
+    Mutant("feed-repeats", "outbox", 1, lambda: term("select_feed", "e.pos > :after", "e.pos >= :after")),
+    Mutant("plan-stored-after", "artifact order", 2, _large),
+    Mutant("reaper-blind", "reaper", 5, _reaper),
+    Mutant("timer-never-due", "timer", 3, _timer),
+    Mutant("resume-anew", "resume", 2, _resume),
+    Mutant("external-sent-again", "resume", 5, _external),
+    Mutant("unknown-said-failed", "unknown outcome", 3, _unknown),
+    Mutant("cancel-at-once", "cancel", 12, _cancel),
+    Mutant("doubt-ignored", "unknown commit", 135, _doubt, budget=400),
+    Mutant("stale-memory", "replicas", 39, _memory),
+)

@@ -1,0 +1,252 @@
+"""The nodes of a simulated world: replicas of the control plane, and workers; each starts again after a crash."""
+
+import asyncio
+import functools
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from bailiwick.base import Digest, Instant, Refusal, mint_id
+from bailiwick.budget import Price, PriceRow, PriceTable
+from bailiwick.keeper import Duty, keep
+from bailiwick.ports import ApiKey, ModelReply, Unit
+from bailiwick.run import SYSTEM_CONTEXT
+from bailiwick.service import Catalogue, Platform, Signer, Stores, keys_of
+from bailiwick.testing.simulation.database import EPOCH_MICROSECONDS, Database
+from bailiwick.testing.simulation.loop import Life, SimLoop
+from bailiwick.testing.simulation.outside import Outside
+from bailiwick.testing.simulation.shop import TENANT, app, book, bundle, contracts
+from bailiwick.testing.simulation.wire import Network, RemotePort
+from bailiwick.worker import Checker, Executor, Runner, Worker
+
+
+class NodeWorld:
+    """Implements `ports.World`: the node's own clock, which may be wrong, and chance that the seed decides."""
+
+    def __init__(self, loop: SimLoop, chance: random.Random) -> None:
+        self._loop = loop
+        self._random = chance
+        self.offset = 0
+
+    def now(self) -> Instant:
+        """Tell what the node takes for the time."""
+        return Instant(EPOCH_MICROSECONDS + int(self._loop.time() * 1e6) + self.offset)
+
+    def new_id(self, prefix: str) -> str:
+        """Make an id."""
+        return mint_id(prefix, self.now() // 1_000, self._random.getrandbits(80))
+
+    def salt(self) -> bytes:
+        """Draw 16 bytes."""
+        return self._random.randbytes(16)
+
+    def spread(self) -> float:
+        """Draw a number in [0, 1)."""
+        return self._random.random()
+
+
+class Node(Protocol):
+    """What crashes and starts again."""
+
+    life: Life
+    world: NodeWorld
+
+    def start(self) -> None:
+        """Begin a new life."""
+        ...
+
+
+class NoModels:
+    """A deployment without models."""
+
+    def models(self) -> tuple[str, ...]:
+        """List none."""
+        return ()
+
+    async def stream(self, request: Any, sink: Any, stop: Any) -> ModelReply:
+        """Never asked: nothing of the app names a model."""
+        raise AssertionError("no model is configured")
+
+
+class NoTrees:
+    """Workspaces of an app that has none."""
+
+    async def files(self, tenant: str, tree: Digest) -> dict[str, bytes]:
+        """Read an empty tree."""
+        return {}
+
+
+@functools.cache
+def signer() -> Signer:
+    """Give the signing key, the same in every world."""
+    key = Ed25519PrivateKey.from_private_bytes(b"bailiwick simulated signing key.")
+    return Signer("sim", key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw), key.sign)
+
+
+class Control:
+    """A replica of the control plane: the platform, its keeper, and the door that workers and people come to.
+
+    Args:
+        alone: It is the only one and owns the database: at its start it ends all sessions.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        loop: SimLoop,
+        database: Database,
+        outside: Outside,
+        chance: random.Random,
+        alone: bool,
+        broke: Callable[[str, BaseException], None],
+    ) -> None:
+        self._name = name
+        self._loop = loop
+        self._database = database
+        self._outside = outside
+        self._alone = alone
+        self._broke = broke
+        self.world = NodeWorld(loop, chance)
+        self.platform: Platform | None = None
+        self.answers: dict[tuple[int, int], asyncio.Future[tuple[bool, Any]]] = {}
+        self.starts = 0
+        self.refusals: Counter[str] = Counter()
+        self.start()
+
+    def broke(self, what: str, error: BaseException) -> None:
+        """Take note of a bug."""
+        self._broke(f"{self._name} {what}", error)
+
+    def start(self) -> None:
+        """Begin a life: nothing of the one before is in memory."""
+        self.life = self._loop.life(self._name)
+        self.platform = None
+        self.answers = {}
+        self.starts += 1
+        self._loop.call_soon(self._begin, context=self.life.context)
+
+    def _begin(self) -> None:
+        self._loop.create_task(self._main())
+
+    async def _main(self) -> None:
+        platform: Platform | None = None
+        while platform is None:
+            try:
+                platform = await self._open()
+            except Refusal:
+                await asyncio.sleep(1)  # whoever supervises the process starts it again
+        self.platform = platform
+        await keep(self._duties(platform))
+
+    async def _open(self) -> Platform:
+        faces = self._database.faces()
+        price = PriceRow("none:*", Instant(0), input=1, output=1)
+        platform = Platform(
+            stores=Stores(**faces),
+            world=self.world,
+            catalogue=Catalogue(contracts(), [app()], {"sim": book()}),
+            bundle=bundle(),
+            tools=self._outside.host(self._database.blobs),
+            prices=PriceTable((price,), Price(1, 1, 1)),
+            signer=signer(),
+            pepper=b"pepper of a simulated deployment",
+        )
+        if not await faces["views"].keys(""):
+            key = ApiKey("key_sim", TENANT, "admin", "admin", (), "00", Instant(0))
+            await faces["ledger"].commit(Unit(tenant=TENANT, keys=(key,)))
+        if self._alone:
+            await faces["queue"].end_sessions()
+        await platform.start()
+        if self._alone:
+            while await platform.recovering.reap():
+                pass
+        return platform
+
+    def _duties(self, platform: Platform) -> tuple[Duty, ...]:
+        recovering, sequencing = platform.recovering, platform.sequencing
+        return (
+            Duty("reap", self._told("reap", recovering.reap), 2.0),
+            Duty("time-out", self._told("time-out", recovering.time_out), 3.0),
+            Duty("deadlines", self._told("deadlines", recovering.pass_deadlines), 4.0),
+            Duty("approvals", self._told("approvals", recovering.expire_approvals), 4.0),
+            Duty("relay", self._told("relay", sequencing.place), 5.0),
+            Duty("sequence", self._told("sequence", sequencing.integrate), 11.0),
+        )
+
+    def _told(self, name: str, act: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[int]]:
+        """Let a duty fail loudly: the keeper outlives bugs, but the simulation is there to find them."""
+
+        async def told() -> int:
+            try:
+                return await act()
+            except Refusal:
+                raise
+            except Exception as error:
+                self.broke(name, error)
+                raise
+
+        return told
+
+
+class WorkerNode:
+    """A worker in a process of its own, behind the wire."""
+
+    def __init__(
+        self,
+        *,
+        number: int,
+        loop: SimLoop,
+        network: Network,
+        servers: list[Control],
+        outside: Outside,
+        database: Database,
+        chance: random.Random,
+    ) -> None:
+        self._number = number
+        self._loop = loop
+        self._network = network
+        self._servers = servers
+        self._tools = outside.host(database.blobs)
+        self._slots = chance.choice((1, 2, 4))
+        self.world = NodeWorld(loop, chance)
+        self.starts = 0
+        self.worker: Worker
+        self.port: RemotePort
+        self.start()
+
+    def start(self) -> None:
+        """Begin a life."""
+        self.life = self._loop.life(f"worker-{self._number}")
+        self.starts += 1
+        caller = self._number * 10_000 + self.starts
+        home = self._number % len(self._servers)
+        self.port = RemotePort(
+            loop=self._loop, network=self._network, servers=list(self._servers), caller=caller, home=home
+        )
+        self.port.live(self.life)
+        agents = {("sim", ref): agent for ref, agent in app().agents.items()}
+        runner = Runner(
+            port=self.port,
+            executor=Executor(tools=self._tools, models=NoModels()),
+            tools=self._tools,
+            checker=Checker(books={"sim": book()}, trees=NoTrees()),
+            agents=agents,
+            world=self.world,
+        )
+        offered = [ref for _, ref in agents] + [contract.ref for contract in contracts()]
+        self.worker = Worker(
+            port=self.port,
+            runner=runner,
+            name=f"worker-{self._number}",
+            capabilities=keys_of([*offered, SYSTEM_CONTEXT]),
+            slots=self._slots,
+        )
+        self._loop.call_soon(self._begin, context=self.life.context)
+
+    def _begin(self) -> None:
+        self._loop.create_task(self.worker.run())

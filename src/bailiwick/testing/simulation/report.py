@@ -1,0 +1,101 @@
+"""The report of many seeds: how much was simulated, what went wrong on purpose, what was refused, what was broken."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from bailiwick.testing.simulation.faults import Fault
+from bailiwick.testing.simulation.seed import Result
+
+GUARDS = (
+    "store stale_version",
+    "store guard_failed: approval",
+    "port lease_lost",
+    "port session_lost",
+    "port store_busy",
+    "port store_broken",
+    "port store_full",
+    "people already_decided",
+    "people illegal_transition",
+)
+"""Refusals that a large run must have met; one that was never needed was never tested."""
+
+
+class Total:
+    """The sum over seeds."""
+
+    def __init__(self) -> None:
+        self.seeds = 0
+        self.points = 0
+        self.virtual_seconds = 0.0
+        self.cpu_seconds = 0.0
+        self.runs = 0
+        self.claims = 0
+        self.unknowns = 0
+        self.counts: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.statuses: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
+        self.failing: list[Result] = []
+
+    def add(self, result: Result) -> None:
+        """Add a seed."""
+        self.seeds += 1
+        self.points += result.points
+        self.virtual_seconds += result.virtual_seconds
+        self.cpu_seconds += result.cpu_seconds
+        self.runs += result.runs
+        self.claims += result.claims
+        self.unknowns += result.unknowns
+        self.counts.update(result.counts)
+        self.refusals.update(result.refusals)
+        self.statuses.update(result.statuses)
+        self.calls.update(result.calls)
+        if result.violations:
+            self.failing.append(result)
+
+    @property
+    def violations(self) -> int:
+        """Count what was broken."""
+        return sum(len(result.violations) for result in self.failing)
+
+    def blind(self) -> list[str]:
+        """Name the guards that never refused anything, and the faults that never struck."""
+        missing = [guard for guard in GUARDS if not self.refusals[guard]]
+        return [*missing, *(fault for fault in Fault if not self.counts[fault])]
+
+    def lines(self) -> list[str]:
+        """Write the report."""
+        faults = ", ".join(f"{fault} {self.counts[fault]}" for fault in Fault)
+        refused = ", ".join(f"{name} {count}" for name, count in sorted(self.refusals.items()))
+        per_seed = self.cpu_seconds / max(self.seeds, 1)
+        return [
+            f"seeds              {self.seeds} ({per_seed:.2f} core-seconds each)",
+            f"virtual hours      {self.virtual_seconds / 3600:.1f}",
+            f"scheduling points  {self.points}",
+            f"runs               {self.runs} ({_listed(self.statuses)})",
+            f"actions            {sum(self.calls.values())} ({_listed(self.calls)})",
+            f"claims             {self.claims}, outcomes unknown on the way {self.unknowns}",
+            f"faults             {sum(self.counts.values())}: {faults}",
+            f"refusals           {refused}",
+            f"never met          {', '.join(self.blind()) or 'nothing'}",
+            f"violations         {self.violations} in {len(self.failing)} seeds",
+        ]
+
+
+def failure_lines(result: Result) -> list[str]:
+    """Say what a seed broke, and how to see it again."""
+    lines = [f"seed {result.seed} (Python {result.python}, digest {result.digest}):"]
+    lines += [f"  {each.at:8.1f} s  {each.promise}: {each.facts}" for each in result.violations[:5]]
+    return [*lines, f"  again: ./dev sim --seed {result.seed}"]
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+
+
+def total_of(results: Sequence[Result]) -> Total:
+    """Sum up."""
+    total = Total()
+    for result in results:
+        total.add(result)
+    return total

@@ -1,0 +1,196 @@
+"""The app that is simulated: tools of all classes, one agent that does what its script says, and workflows of every shape."""
+
+import functools
+import random
+import re
+from typing import Any
+
+from bailiwick.app import App, Context
+from bailiwick.contract import Contract, EffectClass, Kind, parse_contract
+from bailiwick.plan import RuleBook, builtin_rules
+from bailiwick.policy import Bundle, build_bundle, stacked
+from bailiwick.service import IntentRequest
+from bailiwick.wiring.compiler import run_policy_compiler
+
+POLICIES = {
+    "sim.cedar": """
+@id("sim.declared")
+@reason("what an agent declares it may do")
+permit (principal, action == Action::"tool.call", resource)
+when { context.declared && ["sim.mail", "sim.pay", "sim.sign"].contains(resource.name) };
+
+@id("sim.payers")
+@reason("money needs a payer")
+@require_approval("payers")
+@approval_ttl("PT1M")
+forbid (principal, action == Action::"tool.call", resource)
+when { ["sim.pay", "sim.sign"].contains(resource.name) }
+unless { context.approvals.contains("payers") };
+
+@id("sim.never")
+@reason("this is never done")
+forbid (principal, action == Action::"tool.call", resource)
+when { resource.name == "sim.never" };
+"""
+}
+TENANT = "acme"
+TOOL_SECONDS = 20
+QUOTE_MICRO_USD = 20_000
+
+WRITES = ("write", "sign", "mail", "pay")
+EXTERNAL = ("mail", "pay")
+HELD = ("sign", "pay")
+
+_TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+_SAID = {"type": "object", "properties": {"said": {"type": "string"}}, "required": ["said"]}
+_DONE = {
+    "type": "object",
+    "properties": {"verdict": {"type": "string"}, "said": {"type": "array"}, "text": {"type": "string"}},
+    "required": ["verdict", "said", "text"],
+}
+_TURN = re.compile(r"\[(\d+)\]")
+_LARGE = 20_000
+
+
+class Stumble(Exception):
+    """An agent's code that fails in its first attempt."""
+
+
+@functools.cache
+def contracts() -> tuple[Contract, ...]:
+    """List the tools' contracts."""
+    effects = {
+        "read": EffectClass.READ_ONLY,
+        "never": EffectClass.READ_ONLY,
+        "quote": EffectClass.METERED,
+        "write": EffectClass.IDEMPOTENT_WRITE,
+        "sign": EffectClass.IDEMPOTENT_WRITE,
+        "mail": EffectClass.EXTERNAL_ACTION,
+        "pay": EffectClass.EXTERNAL_ACTION,
+    }
+    return tuple(
+        parse_contract(
+            {
+                "name": f"sim.{name}",
+                "version": "1.0.0",
+                "kind": Kind.TOOL,
+                "effect": effect,
+                "input": _TEXT,
+                "output": _SAID,
+                "failure_modes": ("timeout",),
+                "timeout_seconds": TOOL_SECONDS,
+                "price_micro_usd": QUOTE_MICRO_USD if effect is EffectClass.METERED else 0,
+            }
+        )
+        for name, effect in effects.items()
+    )
+
+
+@functools.cache
+def bundle() -> Bundle:
+    """Compile the policies, once in a process."""
+    return build_bundle(stacked(POLICIES), run_policy_compiler)
+
+
+@functools.cache
+def book() -> RuleBook:
+    """Give the rule book."""
+    return builtin_rules()
+
+
+@functools.cache
+def app() -> App:
+    """Write the app: the agent and its workflows."""
+    made = App("sim")
+    tools = [contract.name for contract in contracts()]
+    made.agent("clerk", output=_DONE, input={"type": "object"}, tools=tools, run=clerk)
+    a, b, c = ({"script": f"$.intent.input.{name}"} for name in "abc")
+    retry = {"on": ["tool-failed", "timeout", "internal"], "attempts": 3, "backoff_seconds": 2}
+    step: dict[str, Any] = {"uses": "clerk", "retry": retry, "timeout": 240}
+    text = {"text": "$.intent.input.text"}
+    tool: dict[str, Any] = {"retry": retry, "input": text}
+    why = "they do not read each other"
+    made.workflow(
+        "line",
+        steps=[
+            {"id": "a", "input": a, **step},
+            {"id": "b", "input": b, **step},
+            {"id": "c", "input": c, **step},
+        ],
+    )
+    made.workflow(
+        "fan",
+        steps=[
+            {"id": "a", "input": a, **step},
+            {"id": "left", "input": b, "after": ["a"], "reason": why, **step},
+            {"id": "right", "input": c, "after": ["a"], "reason": why, "on_error": "human", **step},
+            {"id": "join", "input": {"script": []}, "after": ["left", "right"], **step},
+        ],
+    )
+    made.workflow(
+        "turns",
+        context=[{"id": "seen", "uses": "sim.read", "input": {"text": "context"}}],
+        steps=[
+            {
+                "id": "again",
+                "repeat": {"until": "steps.check.output.verdict == 'pass'", "max": 4},
+                "do": [{"id": "work", "input": a, **step}, {"id": "check", "input": b, **step}],
+            },
+            {"id": "after", "input": c, **step},
+        ],
+    )
+    made.workflow(
+        "tools",
+        steps=[
+            {"id": "quote", "uses": "sim.quote", **tool},
+            {"id": "write", "uses": "sim.write", **tool},
+            {"id": "mail", "uses": "sim.mail", **tool},
+            {"id": "sign", "uses": "sim.sign", **tool},
+        ],
+    )
+    return made
+
+
+async def clerk(ctx: Context, given: dict[str, Any]) -> dict[str, Any]:
+    """Do what the script says, one after the other; the same script always asks for the same calls."""
+    said: list[str] = []
+    answer = {"verdict": "pass", "said": said, "text": ""}
+    turn = _TURN.search(ctx.step)
+    for number, word in enumerate(given["script"]):
+        kind, _, rest = word.partition(" ")
+        match kind:
+            case "stumble":
+                if not ctx.feedback:
+                    raise Stumble(rest)
+            case "until":
+                answer["verdict"] = "pass" if turn is None or int(turn[1]) >= int(rest) else "again"
+            case "large":
+                answer["text"] = "x" * _LARGE
+            case _:
+                text = f"{ctx.run}/{ctx.step}/{number}"
+                done = await ctx.tool(f"sim.{kind}", {"text": text})
+                said.append(str(done["said"]))
+    return answer
+
+
+def intent(chance: random.Random, number: int) -> IntentRequest:
+    """Draw what a client asks for."""
+    workflow = chance.choice(("line", "line", "fan", "turns", "tools"))
+    given: dict[str, Any] = {name: _script(chance) for name in "abc"} | {"text": f"run {number}"}
+    if workflow == "turns":
+        given["b"] = [*given["b"][:1], f"until {chance.randint(1, 3)}"]
+    tight = chance.random() < 0.15
+    return IntentRequest(
+        app="sim",
+        workflow=workflow,
+        title=f"run {number}",
+        input=given,
+        budget_usd="0.03" if tight else "5",
+        deadline_seconds=chance.choice((60, 200)) if chance.random() < 0.1 else 7200,
+    )
+
+
+def _script(chance: random.Random) -> list[str]:
+    words = ["read", "write", "write", "mail", "quote", "sign", "pay", "stumble x", "large"]
+    weights = [3, 3, 3, 2, 2, 1, 1, 1, 0.5]
+    return chance.choices(words, weights, k=chance.choice((1, 1, 2, 3)))

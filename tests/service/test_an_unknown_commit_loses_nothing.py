@@ -1,0 +1,116 @@
+"""A commit whose answer is lost loses nothing: no step stays in hands that do not know it, no call is asked for in vain."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from bailiwick.ports import Dispatch, Parked, Recorded, Unit
+from bailiwick.run import CallState, LeaseLost
+from bailiwick.stores import StoreBroken
+from platform_kit import ROOT, Hand, System, soon
+
+
+class Forgetful:
+    """A ledger that commits, and then says that it does not know whether it did."""
+
+    def __init__(self, system: System) -> None:
+        self._ledger = system.platform.runs.ledger
+        self.left = 1
+        self.down = False
+        system.platform.runs.ledger = self
+
+    async def commit(self, unit: Unit) -> None:
+        if self.down:
+            raise StoreBroken("it is down")
+        await self._ledger.commit(unit)
+        if self.left:
+            self.left -= 1
+            raise StoreBroken("the answer was lost")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+
+async def test_a_claim_whose_commit_was_lost_sight_of_is_handed_out_all_the_same(system: System) -> None:
+    run = await system.submit()
+    hand = await system.hand()
+    Forgetful(system)
+    assignment = await hand.claim()
+    assert assignment is not None
+    assert (assignment.run, assignment.epoch) == (run, 1)
+    assert await system.platform.recovering.reap() == 0, "it is in good hands"
+
+
+async def test_a_first_step_taken_with_the_run_is_given_back(system: System) -> None:
+    hand = await system.hand()
+    claiming = asyncio.ensure_future(system.port.claim(hand.session, 1, 10.0))
+    while system.platform.sessions.find(hand.session).room == 0:
+        await asyncio.sleep(0)
+    Forgetful(system)
+    with pytest.raises(StoreBroken):
+        await system.submit(key="once")
+    run = await system.submit(key="once")
+    assert await system.platform.recovering.reap() == 1
+    (assignment,) = await soon(claiming)
+    assert (assignment.run, assignment.epoch) == (run, 2)
+
+
+async def test_a_next_step_taken_at_the_end_of_one_is_given_back(system: System) -> None:
+    system.shops[0].workflow(
+        {"id": "one", "uses": "clerk", "input": {}}, {"id": "two", "uses": "clerk", "input": {}}, name="two"
+    )
+    await system.submit("two")
+    hand = await system.hand()
+    await hand.claim()
+    Forgetful(system)
+    with pytest.raises(LeaseLost):
+        await hand.finish({})
+    assert await system.platform.recovering.reap() == 1
+    again = await hand.claim()
+    assert again is not None
+    assert (again.step, again.epoch) == ("two", 2)
+
+
+async def test_a_doubt_is_kept_while_the_store_cannot_be_asked(system: System) -> None:
+    system.shops[0].workflow(
+        {"id": "one", "uses": "clerk", "input": {}}, {"id": "two", "uses": "clerk", "input": {}}, name="two"
+    )
+    await system.submit("two")
+    hand = await system.hand()
+    await hand.claim()
+    ledger = Forgetful(system)
+    with pytest.raises(LeaseLost):
+        await hand.finish({})
+    ledger.down = True
+    assert await system.platform.recovering.reap() == 0
+    ledger.down = False
+    assert await system.platform.recovering.reap() == 1
+
+
+async def test_whoever_asks_again_under_the_same_name_gets_the_dispatch(started: Hand) -> None:
+    Forgetful(started.system)
+    first = await soon(started.act("mail", ask="ask_1"))
+    again = await soon(started.act("mail", ask="ask_1"))
+    assert isinstance(first, Dispatch)
+    assert again == first
+    beside = asyncio.ensure_future(started.act("mail", ask="ask_2"))
+    assert isinstance(await started.settle(first), Recorded)
+    assert isinstance(await soon(beside), Recorded)
+    assert started.system.outside.count("mail") == 0, "nothing but the answers was given twice"
+    assert (await started.system.calls(started.assignment.run))["mail"].tries == 1
+
+
+async def test_a_dispatch_is_not_given_again_under_a_halt(started: Hand) -> None:
+    assert isinstance(await started.act("mail", ask="ask_1"), Dispatch)
+    await started.system.platform.halts.set(ROOT, "tool", "shop.mail", "stop")
+    assert isinstance(await soon(started.act("mail", ask="ask_1")), Parked)
+
+
+async def test_a_free_read_is_recorded_once_when_it_is_reported_twice(started: Hand) -> None:
+    dispatch = await started.dispatched("read")
+    Forgetful(started.system)
+    first = await started.settle(dispatch)
+    again = await started.settle(dispatch)
+    assert (first.state, again.state) == (CallState.DONE, CallState.DONE)
+    assert first.outcome == again.outcome

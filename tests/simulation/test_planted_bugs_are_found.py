@@ -1,0 +1,26 @@
+"""Planted bugs are found: each mutant by the seed that is known to find it, and none of them outlives its `with`."""
+
+import pytest
+
+from bailiwick.testing.mutants import MUTANTS, Mutant
+from bailiwick.testing.simulation import simulate
+
+WANTED = {
+    "fence", "intent order", "key", "grant", "budget", "outbox", "artifact order", "reaper", "timer", "resume", "cancel",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_planted_bug_is_found_within_its_budget(mutant: Mutant) -> None:
+    """First by the seed that found it last; a change of the product shifts every world, so others follow."""
+    with mutant.plant():
+        seeds = (mutant.seed, *range(1, mutant.budget + 1))
+        found = next((seed for seed in seeds if simulate(seed).violations), None)
+    assert found is not None, f"{mutant.budget} seeds do not find {mutant.name}"
+    assert simulate(found).violations == [], "the bug outlived its planting"
+
+
+def test_there_are_planted_bugs_of_every_kind() -> None:
+    assert len(MUTANTS) >= 15
+    assert {mutant.breaks for mutant in MUTANTS} >= WANTED
+    assert all(mutant.seed <= mutant.budget for mutant in MUTANTS)
