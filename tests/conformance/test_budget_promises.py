@@ -80,6 +80,18 @@ async def test_what_is_given_back_may_be_taken_again_but_not_on_another_day(stor
     assert await held(store) == (DAY + 1, 50)
 
 
+async def test_what_is_given_back_goes_to_its_own_budget_alone(store: SqliteStore) -> None:
+    other = budget(id="tenant/total", scope="tenant", name="", period="total")
+    await store.ledger.commit(Unit("acme", budgets=(budget(), other)))
+    await store.ledger.commit(Unit("evil", budgets=(budget(tenant="evil"),)))
+    foreign = msgspec.structs.replace(taking(50), tenant="evil")
+    await store.ledger.commit(Unit("evil", taken=(foreign,)))
+    await store.ledger.commit(Unit("acme", taken=(taking(50), taking(50, id="tenant/total"))))
+    await store.ledger.commit(Unit("acme", returned=(taking(20),)))
+    assert [each.taken_micro_usd for each in await store.views.budgets("acme")] == [30, 50]
+    assert [each.taken_micro_usd for each in await store.views.budgets("evil")] == [50]
+
+
 async def test_a_cost_beyond_an_allotment_is_booked_in_any_case(store: SqliteStore) -> None:
     await store.ledger.commit(Unit("acme", budgets=(budget(),)))
     await store.ledger.commit(Unit("acme", taken=(taking(100),)))

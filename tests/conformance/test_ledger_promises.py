@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 
 import pytest
 from conformance_shapes import SALT, draft, following, head, opening, posting, submission, task
@@ -118,6 +119,19 @@ async def test_a_stream_is_gap_free_and_each_event_names_the_leaf_before(store: 
         before = event.leaf.hex()
 
 
+async def test_after_an_opening_each_stream_goes_on_from_its_own_last_event(
+    open_again: Callable[[], Store],
+) -> None:
+    store = open_again()
+    for run in ("run_a", "run_b", "run_c"):
+        await store.ledger.commit(opening(run, events=2))
+    store = open_again()
+    for run in ("run_c", "run_b", "run_a"):
+        await store.ledger.commit(following(run, 2))
+        events = await store.ledger.events("acme", run, 0, 9)
+        assert parse_canonical(events[2].header)["prev"] == events[1].leaf.hex()
+
+
 async def test_streams_without_version_take_events_of_many_units_in_one_chain(store: Store) -> None:
     units = [
         Unit(
@@ -203,6 +217,18 @@ async def test_keys_come_back_as_they_were_written(store: Store) -> None:
     revoked = ApiKey("key_1", "acme", "ci", "operator", ("leads",), "a" * 64, Instant(3), Instant(8))
     await store.ledger.commit(Unit("acme", keys=(revoked,)))
     assert await store.views.keys("acme") == [revoked]
+
+
+async def test_a_tenant_lists_its_own_keys_and_the_platform_those_of_all(store: Store) -> None:
+    keys = [
+        ApiKey(f"key_{tenant}", tenant, "ci", "operator", (), letter * 64, Instant(3))
+        for tenant, letter in (("acme", "a"), ("rival", "b"))
+    ]
+    for key in keys:
+        await store.ledger.commit(Unit(key.tenant, keys=(key,)))
+    assert await store.views.keys("acme") == keys[:1]
+    assert await store.views.keys("rival") == keys[1:]
+    assert sorted(key.id for key in await store.views.keys("")) == ["key_acme", "key_rival"]
 
 
 async def test_an_abandoned_commit_neither_hangs_nor_harms_its_neighbours(store: Store) -> None:

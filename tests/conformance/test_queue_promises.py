@@ -182,6 +182,48 @@ async def test_a_session_lives_as_long_as_it_is_renewed(store: Store, clock: Shi
     assert not await store.queue.renew_session("ses_none", 15)
 
 
+async def test_the_id_of_an_expired_session_is_free_again(store: Store, clock: ShiftedClock) -> None:
+    await store.queue.open_session("ses_1", "worker-1", 15)
+    clock.advance(16)
+    await store.queue.open_session("ses_1", "worker-2", 15)
+    assert await store.queue.renew_session("ses_1", 15)
+
+
+async def test_only_queued_tasks_of_what_is_asked_are_offered_whatever_lies_between(
+    store: Store, clock: ShiftedClock
+) -> None:
+    held = [task(f"held{n}", due_at=10 * n, priority=n % 3) for n in range(9)]
+    mine = [task(f"mine{n}", due_at=10 * n + 5, priority=n % 3) for n in range(9)]
+    other = [task(f"other{n}", due_at=10 * n + 3, priority=n, capability="other@1") for n in range(4)]
+    later = [task(f"later{n}", due_at=clock() + 10**12, priority=n) for n in range(4)]
+    await put(store, *held, *mine, *other, *later)
+    await move(store, *[claim(one) for one in held])
+    for tenant in ("a", "zebra"):
+        foreign = [task(f"{tenant}{n}", tenant=tenant, priority=n, capability="other@1") for n in range(2)]
+        await put(store, *foreign, task(f"{tenant}-held", tenant=tenant), tenant=tenant)
+        await move(store, claim(task(f"{tenant}-held", tenant=tenant)), tenant=tenant)
+    order = [f"mine{n}" for n in (2, 5, 8, 1, 4, 7, 0, 3, 6)]
+    assert await claimable(store) == order
+    for limit in (1, 2, 4, 8):
+        assert await claimable(store, limit) == order[:limit]
+
+
+async def test_tenants_take_turns_within_a_priority_and_a_capability_is_a_lane(store: Store) -> None:
+    for tenant in ("a", "b"):
+        lanes = [
+            task(
+                f"{tenant}-{kind}{n}", tenant=tenant, capability=f"{kind}@1", due_at=n + 1, priority=priority
+            )
+            for n, priority in enumerate((1, 1, 0, 0))
+            for kind in ("write", "read")
+        ]
+        await put(store, *lanes, tenant=tenant)
+    turns = [f"{tenant}-{kind}{n}" for n in range(4) for tenant in "ab" for kind in ("read", "write")]
+    assert await claimable(store) == turns
+    reads = [found.id for found in await store.queue.claimable(["read@1"], 3)]
+    assert reads == ["a-read0", "b-read0", "a-read1"]
+
+
 async def test_a_workers_new_session_ends_its_old_one(store: Store) -> None:
     await store.queue.open_session("ses_1", "worker-1", 15)
     await store.queue.open_session("ses_other", "worker-2", 15)

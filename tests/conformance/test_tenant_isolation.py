@@ -137,6 +137,7 @@ async def test_lists_of_runs_hold_their_filters(store: Store) -> None:
     assert await ids(status="executing") == ["run_5", "run_3", "run_1"]
     assert await ids(status="executing", app="one", before="run_3") == ["run_1"]
     assert await ids(app="two") == ["run_5", "run_4"]
+    assert await ids(status="completed", app="two") == ["run_4"]
 
 
 async def test_late_runs_are_those_past_their_deadline_and_not_at_an_end(store: Store) -> None:

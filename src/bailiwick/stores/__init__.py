@@ -13,6 +13,7 @@ from bailiwick.stores.postgres import (
     open_postgres,
     schema_status,
 )
+from bailiwick.stores.queries import STORES, statements_of
 from bailiwick.stores.refusals import (
     BlobDamaged,
     BlobTooLarge,
@@ -41,6 +42,7 @@ from bailiwick.stores.sqlite import (
 from bailiwick.stores.store import Store, Topic
 
 __all__ = [
+    "STORES",
     "Address",
     "BlobDamaged",
     "BlobTooLarge",
@@ -75,5 +77,6 @@ __all__ = [
     "open_postgres",
     "open_store",
     "schema_status",
+    "statements_of",
     "sync_folder",
 ]

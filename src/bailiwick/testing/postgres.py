@@ -127,7 +127,7 @@ class PrivateCluster:
 
     def database(self) -> str:
         """Make a database of its own for whoever asks; answer its URL."""
-        name = f"db{next(self._numbers)}"
+        name = f"db_{os.getpid()}_{next(self._numbers)}"  # forks share a server
         self.sql(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}", "postgres")
         return self.url(name)
 
