@@ -6,14 +6,14 @@ import msgspec
 
 from bailiwick.audit import leaf_hash
 from bailiwick.contract import EffectClass
-from bailiwick.ports import ApprovalState
-from bailiwick.run import CallState, Run, StepStatus, WaitKind, decode_event, evolve
-from bailiwick.run.events import CallMoved, Closed
+from bailiwick.ports import ApprovalState, Dispatch
+from bailiwick.run import CallState, Phase, Run, Status, StepStatus, WaitKind, decode_event, evolve
+from bailiwick.run.events import CallMoved, Closed, RollbackRequested
 from bailiwick.service.rows import head_row
 from bailiwick.testing.simulation.database import Database
 from bailiwick.testing.simulation.outside import Outside
 from bailiwick.testing.simulation.people import Acks
-from bailiwick.testing.simulation.shop import EXTERNAL, HELD, WRITES
+from bailiwick.testing.simulation.shop import EXTERNAL, HELD, UNDOES, WRITES
 
 FORGOTTEN_SECONDS = 30.0
 HALT_SECONDS = 1.0
@@ -47,6 +47,7 @@ class Oracles:
         self._said: set[str] = set()
         self._alone_since: dict[tuple[str, str, int], float] = {}
         self.placed: list[int] = []
+        self.dispatches: list[tuple[float, Dispatch]] = []
 
     def say(self, promise: str, facts: str, at: float) -> None:
         """Note a violation; each is told once."""
@@ -77,7 +78,7 @@ class Oracles:
         before = self.runs.get(name)
         event = decode_event(header)
         run = self.runs[name] = evolve(before, event)
-        if before is not None and before.closed is not None:
+        if before is not None and before.closed is not None and not isinstance(event, RollbackRequested):
             self.say("P10 one end", f"{name} goes on after its end with {type(event).__name__}", now)
         if isinstance(event, Closed) and run.tally.unfinished:
             self.say("P3 nothing forgotten", f"{name} closed with {run.tally.unfinished} steps open", now)
@@ -282,14 +283,35 @@ class Oracles:
             if tool in WRITES and call.state is CallState.DONE and not self._outside.landed(key):
                 self.say("P6 effects", f"{tool} {key} is done in the log and never arrived", now)
 
-    def check_halts(self, now: float, acks: Acks) -> None:
-        """While a halt stood, nothing was sent that it stops, but for what had passed the gate just before."""
+    def check_sagas(self, now: float, acks: Acks) -> None:
+        """What a rolled-back run did outside was undone there once, the last first; nothing else was undone."""
+        for id in acks.rollbacks:
+            if id in self.runs and self.runs[id].phase is not Phase.COMPENSATING:
+                self.say("P1 durable", f"the rollback of {id} was acknowledged and is not in the log", now)
+        for id, run in self.runs.items():
+            done = [(tool, text) for of, tool, text in self._outside.history if of == id]
+            undone = [action for action in done if action[0] in UNDOES.values()]
+            due = [(UNDOES[tool], text) for tool, text in reversed(done) if tool in UNDOES]
+            if run.status is not Status.ROLLED_BACK:
+                due = undone if run.phase is Phase.COMPENSATING else []
+            if undone != due:
+                self.say("P13 rollback", f"{id} is {run.status}: undone {undone}, due {due}", now)
+
+    def check_halts(self, now: float, acks: Acks, *, alone: bool, calm: bool) -> None:
+        """While a halt stood, no replica let anything go that it stops; where all are quick, nothing was sent either."""
+        grace = 0.0 if alone else HALT_SECONDS
         for scope, target, since, until in acks.halts:
-            for (tool, text), arrivals in self._outside.arrivals.items():
+            for at, dispatch in self.dispatches:
+                if scope == "tool" and dispatch.capability.partition("@")[0] != target:
+                    continue
+                if since + grace < at < until:
+                    facts = f"{dispatch.capability} was let go at {at:.2f}, {scope} {target} halted since {since:.2f}"
+                    self.say("P12 stop", facts, now)
+            for (tool, text), arrivals in self._outside.arrivals.items() if calm else ():
                 if scope == "tool" and target != f"sim.{tool}":
                     continue
                 for arrival in arrivals:
-                    if since + HALT_SECONDS < arrival.sent < until:
+                    if since + grace + HALT_SECONDS < arrival.sent < until:
                         facts = f"{tool} {text} was sent at {arrival.sent:.2f}, halted since {since:.2f}"
                         self.say("P12 stop", facts, now)
 

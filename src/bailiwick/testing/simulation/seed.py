@@ -15,14 +15,16 @@ import msgspec
 import structlog
 
 from bailiwick.base import digest_of
+from bailiwick.service import Inspecting, Replayed, replay
+from bailiwick.stores import SqliteInspector
 from bailiwick.testing.simulation.database import Database
 from bailiwick.testing.simulation.faults import Fault, Faults, Point, Strike, plan_text
 from bailiwick.testing.simulation.loop import LIFE, Deadlock, Exhausted, Life, SimLoop
 from bailiwick.testing.simulation.nodes import Control, Node, WorkerNode
 from bailiwick.testing.simulation.oracles import Oracles, Violation
 from bailiwick.testing.simulation.outside import Outside
-from bailiwick.testing.simulation.people import People
-from bailiwick.testing.simulation.shop import intent
+from bailiwick.testing.simulation.people import ROOT, People
+from bailiwick.testing.simulation.shop import intent, law_of
 from bailiwick.testing.simulation.wire import Network
 
 MAX_POINTS = 25_000
@@ -94,6 +96,9 @@ class World:
         workers = switches.workers or chance.choice((2, 2, 3, 4))
         skew = chance.choice((0, 0, 40, 86_400))
         self.workers = [self._worker(number, skew) for number in range(workers)]
+        self.inspector = SqliteInspector(self.database.stepped.connection)
+        self.replayed: list[Replayed] = []
+        self._unready: tuple[str, ...] = ()
         self.life = self.loop.life("people")
         self.people = People(
             loop=self.loop,
@@ -106,7 +111,10 @@ class World:
         )
         count = switches.runs or chance.choice((1, 2, 3, 4, 6))
         self.intents = [intent(chance, number) for number in range(count)]
-        self.halting = replicas == 1 and chance.random() < 0.4
+        self.alone = replicas == 1
+        self.halting = chance.random() < 0.45
+        self.short = chance.random() < 0.3
+        self.lawful = chance.random() < 0.35
         self.seconds = 40 + chance.random() * 120
 
     def _control(self, name: str, alone: bool) -> Control:
@@ -118,6 +126,7 @@ class World:
             chance=random.Random(f"{name} {self.seed}"),  # noqa: S311  # ids and salts of a world that is not real
             alone=alone,
             broke=self._broke,
+            dispatched=lambda dispatch: self.oracles.dispatches.append((self.loop.time(), dispatch)),
         )
         self._nodes[name] = node
         return node
@@ -189,10 +198,11 @@ class World:
         self.oracles.check_blobs(now)
         self.oracles.check_effects(now, self.people.acks.never_happened)
         self.oracles.check_acks(now, self.people.acks)
-        if self.faults.calm:
-            self.oracles.check_halts(now, self.people.acks)
+        self.oracles.check_sagas(now, self.people.acks)
+        self.oracles.check_halts(now, self.people.acks, alone=self.alone, calm=self.faults.calm)
         await self._drained()
         self.oracles.check_end(now)
+        await self._inspect()
 
     def _begin(self) -> None:
         people = self.people
@@ -200,6 +210,10 @@ class World:
             self.loop.create_task(work)
         if self.halting:
             self.loop.create_task(people.halter())
+        if self.short:
+            self.loop.create_task(people.treasurer())
+        if self.lawful:
+            self.loop.create_task(people.lawgiver())
         self.loop.create_task(self._reader())
 
     async def _reader(self) -> None:
@@ -249,9 +263,23 @@ class World:
     def _at_rest(self) -> bool:
         runs = self.oracles.runs
         submitted = len(self.people.acks.runs) == len(self.intents)
-        return (
-            submitted and not self.outside.on_the_way and all(run.closed is not None for run in runs.values())
-        )
+        pending = self.people.regretting or self.outside.on_the_way
+        return submitted and not pending and all(run.closed is not None for run in runs.values())
+
+    async def _inspect(self) -> None:
+        """Ask the invariants that an operator can ask, and decide every run again by its record."""
+        now = self.loop.time()
+        for found in await Inspecting(self.inspector, self.database.blobs).violations():
+            if found.invariant not in self._unready:
+                self.oracles.say("P15 invariants", f"{found.invariant}: {found.id}: {found.detail}", now)
+        platform = next(control.platform for control in self.controls if control.platform is not None)
+        for id in self.oracles.runs:
+            transcript = await platform.transcribing.transcript(ROOT, id, "simulated")
+            self.replayed.append(replayed := replay(transcript, law_of))
+            for part in replayed.differences:
+                self.oracles.say("P9 replay", f"{part.place} {part.what}: {part.detail[:400]}", now)
+            for lacking in replayed.unkept:
+                self.oracles.say("P9 replay", f"{id} cannot be decided again: {lacking}", now)
 
     async def _drained(self) -> None:
         """Wait until the feed's reader and the audit log have all of it."""
