@@ -14,14 +14,19 @@ from bailiwick.budget import Allotment
 from bailiwick.contract import ErrorCategory
 from bailiwick.policy import VerdictKind
 from bailiwick.ports import Unit
-from bailiwick.run import CallState, StepStatus, hanging, journal, walk
+from bailiwick.run import CallState, StepStatus, compensating, hanging, is_undo, journal, walk
 from bailiwick.run import calls as run_calls
 from bailiwick.run.events import Move
+from bailiwick.run.evolve import _given_back
 from bailiwick.run.states import ENDED
 from bailiwick.run.status import is_container
 from bailiwick.service import dispatching, holding, postings
+from bailiwick.service.budgets import taken_on
 from bailiwick.service.gate import Gate
+from bailiwick.service.halts import Halts
 from bailiwick.service.memory import Memory
+from bailiwick.service.recovering import Recovering
+from bailiwick.service.redeciding import Redeciding
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Sessions
 from bailiwick.stores.sealing import Sealer
@@ -283,6 +288,75 @@ def _policy() -> AbstractContextManager[None]:
     return method(Bundle, "decide", make)
 
 
+def _undo_order() -> AbstractContextManager[None]:
+    """What was done first is undone first."""
+
+    def effects(run: Any, plan: Any) -> dict[str, int]:
+        return {name: -place for name, place in original(run, plan).items()}
+
+    original = compensating.effects
+    return function(original, effects)
+
+
+def _undo_less() -> AbstractContextManager[None]:
+    """What a step did before it failed is not undone."""
+
+    def effects(run: Any, plan: Any) -> dict[str, int]:
+        found = original(run, plan)
+        return {name: at for name, at in found.items() if run.steps[name].status is not StepStatus.FAILED}
+
+    original = compensating.effects
+    return function(original, effects)
+
+
+def _undo_twice() -> AbstractContextManager[None]:
+    """A compensation that is taken up again begins anew, under keys of its own."""
+
+    def effect_key(**parts: Any) -> str:
+        if is_undo(parts["step"]):
+            return original(**{**parts, "step": f"{parts['step']}#{next(number)}"})
+        return original(**parts)
+
+    number = itertools.count()
+    original = run_calls.effect_key
+    return function(original, effect_key)
+
+
+def _halts_old() -> AbstractContextManager[None]:
+    """A replica takes its view of the halts for new, however old it is."""
+    return method(Halts, "_age", lambda _: lambda _self: 0.0)
+
+
+def _no_expiry() -> AbstractContextManager[None]:
+    """Nobody closes the requests that were never answered."""
+
+    async def never(_self: Recovering) -> int:
+        return 0
+
+    return method(Recovering, "expire_approvals", lambda _: never)
+
+
+def _no_second_look() -> AbstractContextManager[None]:
+    """What waits for people is not judged again under other policies."""
+
+    async def never(_self: Redeciding) -> int:
+        return 0
+
+    return method(Redeciding, "redecide", lambda _: never)
+
+
+def _shared_budget() -> AbstractContextManager[None]:
+    """A shared budget lets every run in."""
+    return _all(
+        function(taken_on, lambda *_: 0), term("take_budget", ":amount <= limit_micro_usd", ":amount >= 0")
+    )
+
+
+def _money_kept() -> AbstractContextManager[None]:
+    """A run that is over keeps what it did not spend."""
+    return function(_given_back, lambda run: run.funds)
+
+
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("fence-ignored", "fence", 17, _fence),
     Mutant("version-unchecked", "lost update", 9, _version),
@@ -312,4 +386,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("cancel-at-once", "cancel", 12, _cancel),
     Mutant("doubt-ignored", "unknown commit", 135, _doubt, budget=400),
     Mutant("stale-memory", "replicas", 39, _memory),
+    Mutant("undone-in-the-order-done", "rollback", 1, _undo_order),
+    Mutant("undo-of-failed-left-out", "rollback", 1, _undo_less),
+    Mutant("undone-under-new-keys", "rollback", 1, _undo_twice),
+    Mutant("halts-never-old", "halt", 1, _halts_old),
+    Mutant("requests-never-expire", "expiry", 1, _no_expiry),
+    Mutant("requests-keep-old-policies", "policy", 1, _no_second_look),
+    Mutant("shared-budget-unchecked", "shared budget", 1, _shared_budget),
+    Mutant("shared-money-kept", "shared budget", 1, _money_kept),
 )

@@ -48,6 +48,9 @@ class Oracles:
         self._alone_since: dict[tuple[str, str, int], float] = {}
         self.placed: list[int] = []
         self.dispatches: list[tuple[float, Dispatch]] = []
+        self.law = ""
+        self.activations = 0
+        self._taken: dict[str, int] = {}
 
     def say(self, promise: str, facts: str, at: float) -> None:
         """Note a violation; each is told once."""
@@ -71,6 +74,9 @@ class Oracles:
                 streams = self._database.stepped.rows("streams", "id, tenant, name")
                 self._streams = {id: (tenant, name) for id, tenant, name in streams}
             name = self._streams[stream][1]
+            if sealed["kind"] == "policy.activated":
+                self.activations += sealed["actor"] != "platform:start"
+                self.law = sealed["version"]
             if not name.startswith(("tenant:", "platform")):
                 self._fold(name, header, sealed, now)
 
@@ -165,6 +171,26 @@ class Oracles:
         for id, run in self.runs.items():
             if spent.get(id, 0) != run.allotment.spent:
                 self.say("P12 budget", f"{id}: postings {spent.get(id, 0)}, spent {run.allotment.spent}", now)
+        self._check_budgets(now)
+
+    def _check_budgets(self, now: float) -> None:
+        """What is taken of a shared budget is what its runs hold, and a run that is over holds what it spent."""
+        held: dict[str, int] = {}
+        for id, run in self.runs.items():
+            own: dict[str, int] = {}
+            for fund in run.funds:
+                own[fund.budget] = own.get(fund.budget, 0) + fund.taken - fund.returned
+            for budget, amount in own.items():
+                held[budget] = held.get(budget, 0) + amount
+                if run.closed is not None and amount != run.allotment.spent:
+                    facts = f"{id} is over, spent {run.allotment.spent} and holds {amount} of {budget}"
+                    self.say("P12 budget", facts, now)
+        for id, limit, taken in self._database.stepped.rows("budgets", "id, limit_micro_usd, taken_micro_usd"):
+            if taken != held.get(id, 0):
+                self.say("P12 budget", f"{id}: {taken} is taken, and runs hold {held.get(id, 0)}", now)
+            if taken > max(limit, self._taken.get(id, 0)):
+                self.say("P12 budget", f"{id}: {taken} is taken of {limit}", now)
+            self._taken[id] = taken
 
     def _check_tasks(self, now: float) -> None:
         stored: _Tasks = {
@@ -224,15 +250,7 @@ class Oracles:
             if expires > self._database.now()
         }
         alone: dict[tuple[str, str, int], float] = {}
-        for id, state, expires in self._database.stepped.rows("approvals", "id, state, expires_at"):
-            if state == ApprovalState.PENDING and expires <= self._database.now():
-                since = alone[id, "approval", 0] = (
-                    self._alone_since.get((id, "approval", 0), now) if ready else now
-                )
-                if now - since > FORGOTTEN_SECONDS + 20:
-                    self.say(
-                        "P3 nothing forgotten", f"{id} has expired, and still waits since {since:.0f} s", now
-                    )
+        self._check_requests(now, alone, ready=ready)
         for run, step, state, epoch, session in self._database.stepped.rows(
             "tasks", "run, step, state, epoch, session"
         ):
@@ -247,6 +265,23 @@ class Oracles:
                 )
                 self.say("P3 nothing forgotten", facts, now)
         self._alone_since = alone
+
+    def _check_requests(self, now: float, alone: dict[tuple[str, str, int], float], *, ready: bool) -> None:
+        """No request stays open that has expired, or that rests on other policies than are in force."""
+        rows = self._database.stepped.rows("approvals", "id, state, expires_at, policy_version")
+        for id, state, expires, version in rows:
+            if state != ApprovalState.PENDING:
+                continue
+            faults = []
+            if expires <= self._database.now():
+                faults.append("has expired")
+            if version != self.law:
+                faults.append("rests on policies that are not in force")
+            for fault in faults:
+                since = alone[id, fault, 0] = self._alone_since.get((id, fault, 0), now) if ready else now
+                if now - since > FORGOTTEN_SECONDS:
+                    facts = f"{id} {fault}, and still waits since {since:.0f} s"
+                    self.say("P3 nothing forgotten", facts, now)
 
     def check_blobs(self, now: float) -> None:
         """Whatever an event names is there: large payloads, and plans."""

@@ -205,8 +205,8 @@ class People:
                 if draw < 0.15 and not self._quiet():
                     ignored.append(approval.id)
                     continue
-                if draw > 0.85:
-                    self._loop.create_task(self._decide(EVE, approval.id, approve=draw < 0.92))
+                if draw > 0.6:  # two people, at once, who disagree
+                    self._loop.create_task(self._decide(EVE, approval.id, approve=draw >= 0.8))
                 await self._decide(BOB, approval.id, approve=draw < 0.8)
             await asyncio.sleep(4 + self._random.random() * 14)
 

@@ -24,12 +24,13 @@ from bailiwick.testing.simulation.nodes import Control, Node, WorkerNode
 from bailiwick.testing.simulation.oracles import Oracles, Violation
 from bailiwick.testing.simulation.outside import Outside
 from bailiwick.testing.simulation.people import ROOT, People
-from bailiwick.testing.simulation.shop import intent, law_of
+from bailiwick.testing.simulation.shop import UNDOES, intent, law_of
 from bailiwick.testing.simulation.wire import Network
 
 MAX_POINTS = 25_000
 CHECK_SECONDS = 5.0
 CONVERGE_SECONDS = 1_800.0
+TICKS_OF_INVARIANTS = 8
 
 
 class Result(msgspec.Struct):
@@ -50,6 +51,12 @@ class Result(msgspec.Struct):
     calls: dict[str, int]
     unknowns: int
     claims: int
+    decided_again: int
+    judged_again: int
+    approvals: dict[str, int]
+    undone: int
+    halts: int
+    activations: int
     kinds: tuple[Point, ...] = ()
     python: str = sys.version.split()[0]
 
@@ -98,7 +105,7 @@ class World:
         self.workers = [self._worker(number, skew) for number in range(workers)]
         self.inspector = SqliteInspector(self.database.stepped.connection)
         self.replayed: list[Replayed] = []
-        self._unready: tuple[str, ...] = ()
+        self._ticks = 0
         self.life = self.loop.life("people")
         self.people = People(
             loop=self.loop,
@@ -245,6 +252,11 @@ class World:
         ready = now - self._busy_at > CHECK_SECONDS
         self.oracles.check_blobs(now)
         self.oracles.check_hands(now, self._hands(), ready=ready)
+        self._ticks += 1
+        if self._ticks % TICKS_OF_INVARIANTS == 0:
+            for found in await self.inspector.violations():
+                if found.invariant != "leases_are_live":  # whose keeper may be down; `check_hands` sees to it
+                    self._unsound(found.invariant, found.id, found.detail)
 
     def _hands(self) -> dict[str, set[str]]:
         return {node.port.session: set(node.worker._hands) for node in self.workers}  # noqa: SLF001  # an oracle looks inside
@@ -266,12 +278,14 @@ class World:
         pending = self.people.regretting or self.outside.on_the_way
         return submitted and not pending and all(run.closed is not None for run in runs.values())
 
+    def _unsound(self, invariant: str, id: str, detail: str) -> None:
+        self.oracles.say("P15 invariants", f"{invariant}: {id}: {detail}", self.loop.time())
+
     async def _inspect(self) -> None:
         """Ask the invariants that an operator can ask, and decide every run again by its record."""
         now = self.loop.time()
         for found in await Inspecting(self.inspector, self.database.blobs).violations():
-            if found.invariant not in self._unready:
-                self.oracles.say("P15 invariants", f"{found.invariant}: {found.id}: {found.detail}", now)
+            self._unsound(found.invariant, found.id, found.detail)
         platform = next(control.platform for control in self.controls if control.platform is not None)
         for id in self.oracles.runs:
             transcript = await platform.transcribing.transcript(ROOT, id, "simulated")
@@ -312,6 +326,12 @@ class World:
             calls=dict(Counter(str(call.state) for run in runs for call in run.calls.values())),
             unknowns=self.oracles.unknowns,
             claims=sum(step.epoch for run in runs for step in run.steps.values()),
+            decided_again=sum(replayed.decisions for replayed in self.replayed),
+            judged_again=sum(replayed.verdicts for replayed in self.replayed),
+            approvals=dict(Counter(state for (state,) in self.database.stepped.rows("approvals", "state"))),
+            undone=sum(tool in UNDOES.values() for _, tool, _ in self.outside.history),
+            halts=len(self.people.acks.halts),
+            activations=self.oracles.activations,
         )
 
 
