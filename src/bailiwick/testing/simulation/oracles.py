@@ -178,14 +178,20 @@ class Oracles:
         held: dict[str, int] = {}
         for id, run in self.runs.items():
             own: dict[str, int] = {}
+            whole: dict[str, int] = {}
             for fund in run.funds:
                 own[fund.budget] = own.get(fund.budget, 0) + fund.taken - fund.returned
+                whole[fund.budget] = whole.get(fund.budget, 0) + fund.taken
             for budget, amount in own.items():
                 held[budget] = held.get(budget, 0) + amount
-                if run.closed is not None and amount != run.allotment.spent:
+                # A run that began before the budget was set holds a part of what it spent.
+                all_of_it = whole[budget] == run.allotment.limit
+                if run.closed is not None and all_of_it and amount != run.allotment.spent:
                     facts = f"{id} is over, spent {run.allotment.spent} and holds {amount} of {budget}"
                     self.say("P12 budget", facts, now)
-        for id, limit, taken in self._database.stepped.rows("budgets", "id, limit_micro_usd, taken_micro_usd"):
+        for id, limit, taken in self._database.stepped.rows(
+            "budgets", "id, limit_micro_usd, taken_micro_usd"
+        ):
             if taken != held.get(id, 0):
                 self.say("P12 budget", f"{id}: {taken} is taken, and runs hold {held.get(id, 0)}", now)
             if taken > max(limit, self._taken.get(id, 0)):
@@ -339,14 +345,14 @@ class Oracles:
             for at, dispatch in self.dispatches:
                 if scope == "tool" and dispatch.capability.partition("@")[0] != target:
                     continue
-                if since + grace < at < until:
+                if since + grace < at < min(until, acks.lifted_at):
                     facts = f"{dispatch.capability} was let go at {at:.2f}, {scope} {target} halted since {since:.2f}"
                     self.say("P12 stop", facts, now)
             for (tool, text), arrivals in self._outside.arrivals.items() if calm else ():
                 if scope == "tool" and target != f"sim.{tool}":
                     continue
                 for arrival in arrivals:
-                    if since + grace + HALT_SECONDS < arrival.sent < until:
+                    if since + grace + HALT_SECONDS < arrival.sent < min(until, acks.lifted_at):
                         facts = f"{tool} {text} was sent at {arrival.sent:.2f}, halted since {since:.2f}"
                         self.say("P12 stop", facts, now)
 

@@ -43,6 +43,7 @@ class Acks:
         self.decisions: dict[str, ApprovalState] = {}
         self.never_happened: dict[str, int] = {}
         self.halts: list[tuple[str, str, float, float]] = []
+        self.lifted_at = float("inf")
         self.rollbacks: list[str] = []
         self.faults: list[str] = []
 
@@ -259,6 +260,7 @@ class People:
             for halt in platform.halts.list(TENANT):
                 await platform.halts.lift(ROOT, halt.id)
 
+        self.acks.lifted_at = min(self.acks.lifted_at, self._loop.time())
         await self.ask(lift)
 
     async def _look_after(self, id: str) -> None:
@@ -271,7 +273,9 @@ class People:
                 if self._ripe(call.dispatched_at):
                     await self._resolve(id, call.key)
             steps = [step for step in run.steps.values() if step.status is StepStatus.BLOCKED]
-            by_hand = [step for step in steps if is_undo(step.name) and "names no compensation" in step.reason]
+            by_hand = [
+                step for step in steps if is_undo(step.name) and "names no compensation" in step.reason
+            ]
             for step in by_hand:
                 await self._undone(id, step.name)
                 return

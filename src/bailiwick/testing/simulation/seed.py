@@ -27,7 +27,7 @@ from bailiwick.testing.simulation.people import ROOT, People
 from bailiwick.testing.simulation.shop import UNDOES, intent, law_of
 from bailiwick.testing.simulation.wire import Network
 
-MAX_POINTS = 25_000
+MAX_POINTS = 100_000
 CHECK_SECONDS = 5.0
 CONVERGE_SECONDS = 1_800.0
 TICKS_OF_INVARIANTS = 8
