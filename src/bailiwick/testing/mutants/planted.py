@@ -298,17 +298,6 @@ def _undo_order() -> AbstractContextManager[None]:
     return function(original, effects)
 
 
-def _undo_less() -> AbstractContextManager[None]:
-    """What a step did before it failed is not undone."""
-
-    def effects(run: Any, plan: Any) -> dict[str, int]:
-        found = original(run, plan)
-        return {name: at for name, at in found.items() if run.steps[name].status is not StepStatus.FAILED}
-
-    original = compensating.effects
-    return function(original, effects)
-
-
 def _undo_twice() -> AbstractContextManager[None]:
     """A compensation that is taken up again begins anew, under keys of its own."""
 
@@ -387,7 +376,6 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("doubt-ignored", "unknown commit", 135, _doubt, budget=400),
     Mutant("stale-memory", "replicas", 39, _memory),
     Mutant("undone-in-the-order-done", "rollback", 1, _undo_order),
-    Mutant("undo-of-failed-left-out", "rollback", 1, _undo_less),
     Mutant("undone-under-new-keys", "rollback", 1, _undo_twice),
     Mutant("halts-never-old", "halt", 1, _halts_old),
     Mutant("requests-never-expire", "expiry", 1, _no_expiry),

@@ -183,6 +183,7 @@ class Control:
         halts = () if self._alone else (Duty("halts", self._told("halts", platform.halts.refresh), 4.0),)
         return (
             *halts,
+            Duty("lifted", self._told("lifted", platform.lifting.catch_up), 9.0),
             Duty("policies", self._told("policies", platform.activating.follow), 5.0),
             Duty("re-decide", self._told("re-decide", platform.redeciding.redecide), 5.0),
             Duty("compare", self._told("compare", platform.comparing.compare), 13.0),
