@@ -26,7 +26,6 @@ from bailiwick.service.gate import Gate
 from bailiwick.service.halts import Halts
 from bailiwick.service.memory import Memory
 from bailiwick.service.recovering import Recovering
-from bailiwick.service.redeciding import Redeciding
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Sessions
 from bailiwick.stores.sealing import Sealer
@@ -325,15 +324,6 @@ def _no_expiry() -> AbstractContextManager[None]:
     return method(Recovering, "expire_approvals", lambda _: never)
 
 
-def _no_second_look() -> AbstractContextManager[None]:
-    """What waits for people is not judged again under other policies."""
-
-    async def never(_self: Redeciding) -> int:
-        return 0
-
-    return method(Redeciding, "redecide", lambda _: never)
-
-
 def _shared_budget() -> AbstractContextManager[None]:
     """A shared budget lets every run in."""
     return _all(
@@ -373,13 +363,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("external-sent-again", "resume", 5, _external),
     Mutant("unknown-said-failed", "unknown outcome", 4, _unknown),
     Mutant("cancel-at-once", "cancel", 2, _cancel),
-    Mutant("doubt-ignored", "unknown commit", 135, _doubt, budget=400),
-    Mutant("stale-memory", "replicas", 39, _memory),
+    Mutant("doubt-ignored", "unknown commit", 148, _doubt, budget=400),
+    Mutant("stale-memory", "replicas", 39, _memory, budget=400),
     Mutant("undone-in-the-order-done", "rollback", 4, _undo_order),
     Mutant("undone-under-new-keys", "rollback", 5, _undo_twice),
     Mutant("halts-never-old", "halt", 24, _halts_old),
     Mutant("requests-never-expire", "expiry", 5, _no_expiry),
-    Mutant("requests-keep-old-policies", "policy", 18, _no_second_look),
     Mutant("shared-budget-unchecked", "shared budget", 13, _shared_budget),
     Mutant("shared-money-kept", "shared budget", 5, _money_kept),
 )
