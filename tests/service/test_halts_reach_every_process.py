@@ -228,6 +228,22 @@ async def test_what_another_process_lifted_goes_on_here(pair: Pair) -> None:
     assert (await pair.hand.call("read")).state == "done"
 
 
+async def test_what_was_parked_in_the_moment_of_a_lift_goes_on_by_the_keeper(pair: Pair) -> None:
+    halt = await pair.halt()
+    pair.ticks.now += 1.0
+    assert isinstance(await pair.hand.act("read"), Parked)
+    assert await pair.other.lifting.catch_up() == 0, "it still stands"
+    # Each looks for parked steps before this one was parked.
+    pair.system.platform.halts.on_lift = pair.other.halts.on_lift = None
+    await pair.system.platform.halts.lift(ROOT, halt.id)
+    pair.ticks.now += 1.0
+    assert (await pair.system.refolded(pair.run)).status is Status.BLOCKED
+    assert await pair.other.lifting.catch_up() == 1
+    assert await pair.other.lifting.catch_up() == 0
+    assert await pair.hand.claim() is not None
+    assert (await pair.hand.call("read")).state == "done"
+
+
 async def test_a_halt_set_here_while_the_halts_are_read_is_not_lost(pair: Pair) -> None:
     other = pair.other
     pair.line.reading.clear()

@@ -9,6 +9,8 @@ from bailiwick.testing.simulation.report import total_of
 
 LONG = bool(os.environ.get("BAILIWICK_LONG"))
 SEEDS = 400 if LONG else 40
+RARE = ("store guard_failed: approval",)
+"""Met once in a hundred seeds."""
 SOME = 6
 ONE_RUN = Switches(replicas=1, workers=2, runs=1)
 WORLD = 6
@@ -22,9 +24,10 @@ def test_seeds_break_no_promise_and_meet_faults() -> None:
     results = [simulate(seed) for seed in range(1, SEEDS + 1)]
     assert [line for result in results for line in said(result)] == []
     total = total_of(results)
-    assert total.blind() == []
+    assert [name for name in total.blind() if LONG or name not in RARE] == []
     assert total.runs > SEEDS
-    assert max(result.points for result in results) <= 25_000
+    assert total.decided_again > 10 * total.runs
+    assert total.undone > SEEDS // 2
 
 
 def test_without_faults_nothing_is_unknown_lost_or_done_twice() -> None:

@@ -28,6 +28,17 @@ class Lifting:
                     count += await self._release(tenant, status)
         return count
 
+    async def catch_up(self) -> int:
+        """Resume what was blocked by a halt in the moment in which it was lifted; answer how many runs.
+
+        A step may be parked after a lift has looked for such steps, and a lift may fail half-way. Whatever is
+        forgotten so ends as a blocked run, so that only those are looked at.
+        """
+        await self._halts.confirm()
+        return sum(
+            [await self._release(tenant, Status.BLOCKED) for tenant in sorted({*await self._tenants()})]
+        )
+
     async def _tenants(self) -> list[str]:
         keys = await self._views.keys("")
         return [*(key.tenant for key in keys), *self._runs.memory.tenants()]

@@ -126,6 +126,7 @@ class Embedded:
             Duty("time-out", recovering.time_out, 1.0),
             Duty("deadlines", recovering.pass_deadlines, 1.0),
             Duty("approvals", recovering.expire_approvals, 2.0),
+            Duty("lifted", self.platform.lifting.catch_up, 5.0),
             Duty("policies", activating.follow, 2.0),
             Duty("re-decide", redeciding.redecide, 2.0),
             Duty("compare", self.platform.comparing.compare, 4.0),

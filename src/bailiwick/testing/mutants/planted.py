@@ -14,14 +14,18 @@ from bailiwick.budget import Allotment
 from bailiwick.contract import ErrorCategory
 from bailiwick.policy import VerdictKind
 from bailiwick.ports import Unit
-from bailiwick.run import CallState, StepStatus, hanging, journal, walk
+from bailiwick.run import CallState, StepStatus, compensating, hanging, is_undo, journal, walk
 from bailiwick.run import calls as run_calls
 from bailiwick.run.events import Move
+from bailiwick.run.evolve import _given_back
 from bailiwick.run.states import ENDED
 from bailiwick.run.status import is_container
 from bailiwick.service import dispatching, holding, postings
+from bailiwick.service.budgets import taken_on
 from bailiwick.service.gate import Gate
+from bailiwick.service.halts import Halts
 from bailiwick.service.memory import Memory
+from bailiwick.service.recovering import Recovering
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Sessions
 from bailiwick.stores.sealing import Sealer
@@ -283,33 +287,88 @@ def _policy() -> AbstractContextManager[None]:
     return method(Bundle, "decide", make)
 
 
+def _undo_order() -> AbstractContextManager[None]:
+    """What was done first is undone first."""
+
+    def effects(run: Any, plan: Any) -> dict[str, int]:
+        return {name: -place for name, place in original(run, plan).items()}
+
+    original = compensating.effects
+    return function(original, effects)
+
+
+def _undo_twice() -> AbstractContextManager[None]:
+    """A compensation that is taken up again begins anew, under keys of its own."""
+
+    def effect_key(**parts: Any) -> str:
+        if is_undo(parts["step"]):
+            return original(**{**parts, "step": f"{parts['step']}#{next(number)}"})
+        return original(**parts)
+
+    number = itertools.count()
+    original = run_calls.effect_key
+    return function(original, effect_key)
+
+
+def _halts_old() -> AbstractContextManager[None]:
+    """A replica takes its view of the halts for new, however old it is."""
+    return method(Halts, "_age", lambda _: lambda _self: 0.0)
+
+
+def _no_expiry() -> AbstractContextManager[None]:
+    """Nobody closes the requests that were never answered."""
+
+    async def never(_self: Recovering) -> int:
+        return 0
+
+    return method(Recovering, "expire_approvals", lambda _: never)
+
+
+def _shared_budget() -> AbstractContextManager[None]:
+    """A shared budget lets every run in."""
+    return _all(
+        function(taken_on, lambda *_: 0), term("take_budget", ":amount <= limit_micro_usd", ":amount >= 0")
+    )
+
+
+def _money_kept() -> AbstractContextManager[None]:
+    """A run that is over keeps what it did not spend."""
+    return function(_given_back, lambda run: run.funds)
+
+
 MUTANTS: tuple[Mutant, ...] = (
-    Mutant("fence-ignored", "fence", 17, _fence),
-    Mutant("version-unchecked", "lost update", 9, _version),
+    Mutant("fence-ignored", "fence", 3, _fence),
+    Mutant("version-unchecked", "lost update", 43, _version),
     Mutant(
-        "intent-after-dispatch", "intent order", 11, lambda: method(SqliteLedger, "commit", _soon(_intends))
+        "intent-after-dispatch", "intent order", 8, lambda: method(SqliteLedger, "commit", _soon(_intends))
     ),
     Mutant(
         "acknowledged-before-durable",
         "durability",
-        9,
+        7,
         lambda: method(SqliteLedger, "commit", _soon(lambda unit: unit.expected == 0 and bool(unit.run))),
     ),
-    Mutant("key-per-asking", "key", 2, _key),
-    Mutant("grant-kept", "grant", 2, _grant),
+    Mutant("key-per-asking", "key", 1, _key),
+    Mutant("grant-kept", "grant", 3, _grant),
     Mutant("hold-forgotten-on-resume", "grant", 2, _hold),
     Mutant("hold-read-as-allow", "grant", 2, _policy),
-    Mutant("decided-twice", "grant", 20, _race),
-    Mutant("budget-unchecked", "budget", 4, _budget),
-    Mutant("lost-cost-forgotten", "budget", 5, _lost_cost),
+    Mutant("decided-twice", "grant", 4, _race),
+    Mutant("budget-unchecked", "budget", 8, _budget),
+    Mutant("lost-cost-forgotten", "budget", 8, _lost_cost),
     Mutant("feed-repeats", "outbox", 1, lambda: term("select_feed", "e.pos > :after", "e.pos >= :after")),
-    Mutant("plan-stored-after", "artifact order", 2, _large),
-    Mutant("reaper-blind", "reaper", 5, _reaper),
-    Mutant("timer-never-due", "timer", 3, _timer),
-    Mutant("resume-anew", "resume", 2, _resume),
+    Mutant("plan-stored-after", "artifact order", 16, _large),
+    Mutant("reaper-blind", "reaper", 3, _reaper),
+    Mutant("timer-never-due", "timer", 2, _timer),
+    Mutant("resume-anew", "resume", 3, _resume),
     Mutant("external-sent-again", "resume", 5, _external),
-    Mutant("unknown-said-failed", "unknown outcome", 3, _unknown),
-    Mutant("cancel-at-once", "cancel", 12, _cancel),
-    Mutant("doubt-ignored", "unknown commit", 135, _doubt, budget=400),
-    Mutant("stale-memory", "replicas", 39, _memory),
+    Mutant("unknown-said-failed", "unknown outcome", 4, _unknown),
+    Mutant("cancel-at-once", "cancel", 2, _cancel),
+    Mutant("doubt-ignored", "unknown commit", 148, _doubt, budget=400),
+    Mutant("stale-memory", "replicas", 39, _memory, budget=400),
+    Mutant("undone-in-the-order-done", "rollback", 4, _undo_order),
+    Mutant("undone-under-new-keys", "rollback", 5, _undo_twice),
+    Mutant("halts-never-old", "halt", 24, _halts_old),
+    Mutant("requests-never-expire", "expiry", 5, _no_expiry),
+    Mutant("shared-budget-unchecked", "shared budget", 13, _shared_budget),
+    Mutant("shared-money-kept", "shared budget", 5, _money_kept),
 )

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from bailiwick.base import Digest, Instant, Refusal, mint_id
 from bailiwick.budget import Price, PriceRow, PriceTable
 from bailiwick.keeper import Duty, keep
-from bailiwick.ports import ApiKey, ModelReply, Unit
+from bailiwick.ports import ApiKey, Assignment, Dispatch, ModelReply, Unit
 from bailiwick.run import SYSTEM_CONTEXT
-from bailiwick.service import Catalogue, Platform, Signer, Stores, keys_of
+from bailiwick.service import Catalogue, Platform, Sharing, Signer, Stores, keys_of
 from bailiwick.testing.simulation.database import EPOCH_MICROSECONDS, Database
 from bailiwick.testing.simulation.loop import Life, SimLoop
 from bailiwick.testing.simulation.outside import Outside
@@ -104,6 +104,7 @@ class Control:
         chance: random.Random,
         alone: bool,
         broke: Callable[[str, BaseException], None],
+        dispatched: Callable[[Dispatch], None],
     ) -> None:
         self._name = name
         self._loop = loop
@@ -111,6 +112,7 @@ class Control:
         self._outside = outside
         self._alone = alone
         self._broke = broke
+        self._dispatched = dispatched
         self.world = NodeWorld(loop, chance)
         self.platform: Platform | None = None
         self.answers: dict[tuple[int, int], asyncio.Future[tuple[bool, Any]]] = {}
@@ -121,6 +123,13 @@ class Control:
     def broke(self, what: str, error: BaseException) -> None:
         """Take note of a bug."""
         self._broke(f"{self._name} {what}", error)
+
+    def handed(self, answer: Any) -> None:
+        """Take note of the dispatches in what a worker is about to be told."""
+        for each in answer if isinstance(answer, tuple) else (answer,):
+            found = each.dispatch if isinstance(each, Assignment) else each
+            if isinstance(found, Dispatch):
+                self._dispatched(found)
 
     def start(self) -> None:
         """Begin a life: nothing of the one before is in memory."""
@@ -155,6 +164,7 @@ class Control:
             prices=PriceTable((price,), Price(1, 1, 1)),
             signer=signer(),
             pepper=b"pepper of a simulated deployment",
+            sharing=Sharing(operators=TENANT, shared=not self._alone, ticks=self._loop.time),
         )
         if not await faces["views"].keys(""):
             key = ApiKey("key_sim", TENANT, "admin", "admin", (), "00", Instant(0))
@@ -169,7 +179,14 @@ class Control:
 
     def _duties(self, platform: Platform) -> tuple[Duty, ...]:
         recovering, sequencing = platform.recovering, platform.sequencing
+        # Far slower than in a deployment: that a halt is obeyed in time must not rest on this duty.
+        halts = () if self._alone else (Duty("halts", self._told("halts", platform.halts.refresh), 4.0),)
         return (
+            *halts,
+            Duty("lifted", self._told("lifted", platform.lifting.catch_up), 9.0),
+            Duty("policies", self._told("policies", platform.activating.follow), 5.0),
+            Duty("re-decide", self._told("re-decide", platform.redeciding.redecide), 5.0),
+            Duty("compare", self._told("compare", platform.comparing.compare), 13.0),
             Duty("reap", self._told("reap", recovering.reap), 2.0),
             Duty("time-out", self._told("time-out", recovering.time_out), 3.0),
             Duty("deadlines", self._told("deadlines", recovering.pass_deadlines), 4.0),

@@ -6,14 +6,14 @@ import msgspec
 
 from bailiwick.audit import leaf_hash
 from bailiwick.contract import EffectClass
-from bailiwick.ports import ApprovalState
-from bailiwick.run import CallState, Run, StepStatus, WaitKind, decode_event, evolve
-from bailiwick.run.events import CallMoved, Closed
+from bailiwick.ports import ApprovalState, Dispatch
+from bailiwick.run import CallState, Phase, Run, Status, StepStatus, WaitKind, decode_event, evolve
+from bailiwick.run.events import CallMoved, Closed, RollbackRequested
 from bailiwick.service.rows import head_row
 from bailiwick.testing.simulation.database import Database
 from bailiwick.testing.simulation.outside import Outside
 from bailiwick.testing.simulation.people import Acks
-from bailiwick.testing.simulation.shop import EXTERNAL, HELD, WRITES
+from bailiwick.testing.simulation.shop import EXTERNAL, HELD, UNDOES, WRITES
 
 FORGOTTEN_SECONDS = 30.0
 HALT_SECONDS = 1.0
@@ -47,6 +47,10 @@ class Oracles:
         self._said: set[str] = set()
         self._alone_since: dict[tuple[str, str, int], float] = {}
         self.placed: list[int] = []
+        self.dispatches: list[tuple[float, Dispatch]] = []
+        self.law = ""
+        self.activations = 0
+        self._taken: dict[str, int] = {}
 
     def say(self, promise: str, facts: str, at: float) -> None:
         """Note a violation; each is told once."""
@@ -70,6 +74,9 @@ class Oracles:
                 streams = self._database.stepped.rows("streams", "id, tenant, name")
                 self._streams = {id: (tenant, name) for id, tenant, name in streams}
             name = self._streams[stream][1]
+            if sealed["kind"] == "policy.activated":
+                self.activations += sealed["actor"] != "platform:start"
+                self.law = sealed["version"]
             if not name.startswith(("tenant:", "platform")):
                 self._fold(name, header, sealed, now)
 
@@ -77,7 +84,7 @@ class Oracles:
         before = self.runs.get(name)
         event = decode_event(header)
         run = self.runs[name] = evolve(before, event)
-        if before is not None and before.closed is not None:
+        if before is not None and before.closed is not None and not isinstance(event, RollbackRequested):
             self.say("P10 one end", f"{name} goes on after its end with {type(event).__name__}", now)
         if isinstance(event, Closed) and run.tally.unfinished:
             self.say("P3 nothing forgotten", f"{name} closed with {run.tally.unfinished} steps open", now)
@@ -164,6 +171,32 @@ class Oracles:
         for id, run in self.runs.items():
             if spent.get(id, 0) != run.allotment.spent:
                 self.say("P12 budget", f"{id}: postings {spent.get(id, 0)}, spent {run.allotment.spent}", now)
+        self._check_budgets(now)
+
+    def _check_budgets(self, now: float) -> None:
+        """What is taken of a shared budget is what its runs hold, and a run that is over holds what it spent."""
+        held: dict[str, int] = {}
+        for id, run in self.runs.items():
+            own: dict[str, int] = {}
+            whole: dict[str, int] = {}
+            for fund in run.funds:
+                own[fund.budget] = own.get(fund.budget, 0) + fund.taken - fund.returned
+                whole[fund.budget] = whole.get(fund.budget, 0) + fund.taken
+            for budget, amount in own.items():
+                held[budget] = held.get(budget, 0) + amount
+                # A run that began before the budget was set holds a part of what it spent.
+                all_of_it = whole[budget] == run.allotment.limit
+                if run.closed is not None and all_of_it and amount != run.allotment.spent:
+                    facts = f"{id} is over, spent {run.allotment.spent} and holds {amount} of {budget}"
+                    self.say("P12 budget", facts, now)
+        for id, limit, taken in self._database.stepped.rows(
+            "budgets", "id, limit_micro_usd, taken_micro_usd"
+        ):
+            if taken != held.get(id, 0):
+                self.say("P12 budget", f"{id}: {taken} is taken, and runs hold {held.get(id, 0)}", now)
+            if taken > max(limit, self._taken.get(id, 0)):
+                self.say("P12 budget", f"{id}: {taken} is taken of {limit}", now)
+            self._taken[id] = taken
 
     def _check_tasks(self, now: float) -> None:
         stored: _Tasks = {
@@ -223,15 +256,7 @@ class Oracles:
             if expires > self._database.now()
         }
         alone: dict[tuple[str, str, int], float] = {}
-        for id, state, expires in self._database.stepped.rows("approvals", "id, state, expires_at"):
-            if state == ApprovalState.PENDING and expires <= self._database.now():
-                since = alone[id, "approval", 0] = (
-                    self._alone_since.get((id, "approval", 0), now) if ready else now
-                )
-                if now - since > FORGOTTEN_SECONDS + 20:
-                    self.say(
-                        "P3 nothing forgotten", f"{id} has expired, and still waits since {since:.0f} s", now
-                    )
+        self._check_requests(now, alone, ready=ready)
         for run, step, state, epoch, session in self._database.stepped.rows(
             "tasks", "run, step, state, epoch, session"
         ):
@@ -246,6 +271,23 @@ class Oracles:
                 )
                 self.say("P3 nothing forgotten", facts, now)
         self._alone_since = alone
+
+    def _check_requests(self, now: float, alone: dict[tuple[str, str, int], float], *, ready: bool) -> None:
+        """No request stays open that has expired, or that rests on other policies than are in force."""
+        rows = self._database.stepped.rows("approvals", "id, state, expires_at, policy_version")
+        for id, state, expires, version in rows:
+            if state != ApprovalState.PENDING:
+                continue
+            faults = []
+            if expires <= self._database.now():
+                faults.append("has expired")
+            if version != self.law:
+                faults.append("rests on policies that are not in force")
+            for fault in faults:
+                since = alone[id, fault, 0] = self._alone_since.get((id, fault, 0), now) if ready else now
+                if now - since > FORGOTTEN_SECONDS:
+                    facts = f"{id} {fault}, and still waits since {since:.0f} s"
+                    self.say("P3 nothing forgotten", facts, now)
 
     def check_blobs(self, now: float) -> None:
         """Whatever an event names is there: large payloads, and plans."""
@@ -282,14 +324,35 @@ class Oracles:
             if tool in WRITES and call.state is CallState.DONE and not self._outside.landed(key):
                 self.say("P6 effects", f"{tool} {key} is done in the log and never arrived", now)
 
-    def check_halts(self, now: float, acks: Acks) -> None:
-        """While a halt stood, nothing was sent that it stops, but for what had passed the gate just before."""
+    def check_sagas(self, now: float, acks: Acks) -> None:
+        """What a rolled-back run did outside was undone there once, the last first; nothing else was undone."""
+        for id in acks.rollbacks:
+            if id in self.runs and self.runs[id].phase is not Phase.COMPENSATING:
+                self.say("P1 durable", f"the rollback of {id} was acknowledged and is not in the log", now)
+        for id, run in self.runs.items():
+            done = [(tool, text) for of, tool, text in self._outside.history if of == id]
+            undone = [action for action in done if action[0] in UNDOES.values()]
+            due = [(UNDOES[tool], text) for tool, text in reversed(done) if tool in UNDOES]
+            if run.status is not Status.ROLLED_BACK:
+                due = undone if run.phase is Phase.COMPENSATING else []
+            if undone != due:
+                self.say("P13 rollback", f"{id} is {run.status}: undone {undone}, due {due}", now)
+
+    def check_halts(self, now: float, acks: Acks, *, alone: bool, calm: bool) -> None:
+        """While a halt stood, no replica let anything go that it stops; where all are quick, nothing was sent either."""
+        grace = 0.0 if alone else HALT_SECONDS
         for scope, target, since, until in acks.halts:
-            for (tool, text), arrivals in self._outside.arrivals.items():
+            for at, dispatch in self.dispatches:
+                if scope == "tool" and dispatch.capability.partition("@")[0] != target:
+                    continue
+                if since + grace < at < min(until, acks.lifted_at):
+                    facts = f"{dispatch.capability} was let go at {at:.2f}, {scope} {target} halted since {since:.2f}"
+                    self.say("P12 stop", facts, now)
+            for (tool, text), arrivals in self._outside.arrivals.items() if calm else ():
                 if scope == "tool" and target != f"sim.{tool}":
                     continue
                 for arrival in arrivals:
-                    if since + HALT_SECONDS < arrival.sent < until:
+                    if since + grace + HALT_SECONDS < arrival.sent < min(until, acks.lifted_at):
                         facts = f"{tool} {text} was sent at {arrival.sent:.2f}, halted since {since:.2f}"
                         self.say("P12 stop", facts, now)
 

@@ -31,7 +31,8 @@ class Arrival(msgspec.Struct, frozen=True):
 class Outside:
     """What the tools' other sides did, by (tool, text): the text names one logical action.
 
-    An idempotent tool keeps keys for ever: a second request with one key changes nothing.
+    An idempotent tool keeps keys for ever: a second request with one key changes nothing. `history` lists
+    what changed, in order: (run, tool, text).
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Outside:
         self._random = random.Random(f"outside {seed}")  # noqa: S311  # latencies, not secrets
         self.arrivals: dict[tuple[str, str], list[Arrival]] = {}
         self.effects: dict[tuple[str, str], dict[str, int]] = {}
+        self.history: list[tuple[str, str, str]] = []
         self.on_the_way = 0
         self.on_arrival: Callable[[str, str, float], None] | None = None
 
@@ -86,6 +88,7 @@ class Outside:
         effects = self.effects.setdefault(action, {})
         if tool in EXTERNAL or call.key not in effects:
             effects[call.key] = effects.get(call.key, 0) + 1
+            self.history.append((call.run, *action))
 
     def landed(self, key: str) -> bool:
         """Whether anything arrived under an effect's key; what a person finds out by looking."""

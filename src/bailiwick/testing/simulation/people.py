@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from bailiwick.base import Category, Refusal
 from bailiwick.policy import Principal, PrincipalKind, Role
 from bailiwick.ports import ApprovalState
-from bailiwick.run import CallState, Run, StepStatus
+from bailiwick.run import CallState, Phase, Run, StepStatus, is_undo
 from bailiwick.service import IntentRequest, Platform
 from bailiwick.testing.simulation.faults import Point
 from bailiwick.testing.simulation.loop import Life, SimLoop
 from bailiwick.testing.simulation.nodes import Control
 from bailiwick.testing.simulation.outside import LATEST_SECONDS, Outside
-from bailiwick.testing.simulation.shop import TENANT, TOOL_SECONDS
+from bailiwick.testing.simulation.shop import TENANT, TOOL_SECONDS, bundle, stricter
 from bailiwick.testing.simulation.wire import Network
 
 T = TypeVar("T")
@@ -43,6 +43,8 @@ class Acks:
         self.decisions: dict[str, ApprovalState] = {}
         self.never_happened: dict[str, int] = {}
         self.halts: list[tuple[str, str, float, float]] = []
+        self.lifted_at = float("inf")
+        self.rollbacks: list[str] = []
         self.faults: list[str] = []
 
 
@@ -69,6 +71,7 @@ class People:
         self._quiet = quiet
         self.acks = Acks()
         self.done = False
+        self.regretting = 0
 
     async def ask(self, act: Callable[[Platform], Awaitable[T]]) -> T:
         """Ask any replica until one answers.
@@ -118,7 +121,15 @@ class People:
 
     async def submit(self, intent: IntentRequest, key: str) -> str:
         """Submit an intent under a key; a repeat must find the same run."""
-        run = await self.ask(lambda platform: platform.submitting.submit(ALICE, intent, key=key))
+        while True:
+            try:
+                run = await self.ask(lambda platform: platform.submitting.submit(ALICE, intent, key=key))
+            except Refusal as refusal:
+                if refusal.category is not Category.EXHAUSTED:
+                    raise
+                await asyncio.sleep(5 + self._random.random() * 5)  # others give back what they do not need
+                continue
+            break
         if self.acks.runs.setdefault(key, run.id) != run.id:
             self.acks.faults.append(f"the key {key} gave {self.acks.runs[key]} and then {run.id}")
         return run.id
@@ -131,6 +142,9 @@ class People:
                 await self.submit(intent, f"key-{number}")
             if self._random.random() < 0.12:
                 self._loop.create_task(self._cancel(run, self._random.random() * 20))
+            if intent.workflow == "saga" and self._random.random() < 0.75:
+                self.regretting += 1
+                self._loop.create_task(self._regret(run))
             await asyncio.sleep(self._random.random() * 2 * seconds / len(intents))
 
     async def _cancel(self, run: str, after: float) -> None:
@@ -141,20 +155,59 @@ class People:
             return  # it has ended
         self.acks.cancels.append(run)
 
+    async def _regret(self, run: str) -> None:
+        """Have what a run did undone, once it has come to rest or is stuck."""
+        hasty = self._random.random() < 0.5
+        while True:
+            await asyncio.sleep(2 + self._random.random() * 12)
+            state = await self._see(run)
+            if state.phase is Phase.COMPENSATING:
+                break
+            if state.closed is None and not (hasty and state.tally.blocked):
+                continue
+            try:
+                await self.ask(lambda platform: platform.control.roll_back(ALICE, run, "a change of mind"))
+            except Refusal:
+                continue  # it went on meanwhile, an answer was lost, or an outcome must be known first
+            self.acks.rollbacks.append(run)
+        self.regretting -= 1
+
+    async def treasurer(self) -> None:
+        """Keep all runs together so short of money that some have to wait, and give enough in the end."""
+        short = True
+        await self._allow("11")
+        while short:
+            await asyncio.sleep(10)
+            short = not self._quiet()
+        await self._allow("1000")
+
+    async def _allow(self, usd: str) -> None:
+        await self.ask(lambda platform: platform.budgets.set(ROOT, "app", "sim", "total", usd))
+
+    async def lawgiver(self) -> None:
+        """Put other policies in force now and then."""
+        laws = (stricter(), bundle())
+        for number in range(8):
+            await asyncio.sleep(10 + self._random.random() * 40)
+            if self._quiet():
+                return
+            law = laws[number % 2]
+            await self.ask(lambda platform, law=law: platform.activating.activate(ROOT, law))  # type: ignore[misc]
+
     async def approvers(self) -> None:
         """Look again and again at what waits; approve most of it, sometimes two people at once."""
         ignored: list[str] = []
         while not self.done:
             waiting = await self.ask(lambda platform: platform.approving.list(BOB))
             for approval in waiting:
-                if approval.id in ignored and not self._quiet():
-                    continue
+                if approval.id in ignored:
+                    continue  # it has to expire
                 draw = self._random.random()
                 if draw < 0.15 and not self._quiet():
                     ignored.append(approval.id)
                     continue
-                if draw > 0.85:
-                    self._loop.create_task(self._decide(EVE, approval.id, approve=draw < 0.92))
+                if draw > 0.6:  # two people, at once, who disagree
+                    self._loop.create_task(self._decide(EVE, approval.id, approve=draw >= 0.8))
                 await self._decide(BOB, approval.id, approve=draw < 0.8)
             await asyncio.sleep(4 + self._random.random() * 14)
 
@@ -207,13 +260,11 @@ class People:
             for halt in platform.halts.list(TENANT):
                 await platform.halts.lift(ROOT, halt.id)
 
+        self.acks.lifted_at = min(self.acks.lifted_at, self._loop.time())
         await self.ask(lift)
 
     async def _look_after(self, id: str) -> None:
-        async def see(platform: Platform) -> Run:
-            return (await platform.runs.entry(TENANT, id)).run
-
-        run = await self.ask(see)
+        run = await self._see(id)
         if run.closed is not None or not run.tally.blocked:
             return
         unknown = [call for call in run.calls.values() if call.state is CallState.UNKNOWN]
@@ -222,12 +273,28 @@ class People:
                 if self._ripe(call.dispatched_at):
                     await self._resolve(id, call.key)
             steps = [step for step in run.steps.values() if step.status is StepStatus.BLOCKED]
+            by_hand = [
+                step for step in steps if is_undo(step.name) and "names no compensation" in step.reason
+            ]
+            for step in by_hand:
+                await self._undone(id, step.name)
+                return
             blocked = [step for step in steps if not step.reason.startswith("halted")]
             if not unknown and blocked:
                 more = 1_000_000 if any("budget" in step.reason for step in blocked) else 0
                 await self.ask(lambda platform: platform.control.resume(ALICE, id, add_micro_usd=more))
         except Refusal:
             return  # it went on meanwhile
+
+    async def _see(self, id: str) -> Run:
+        async def see(platform: Platform) -> Run:
+            return (await platform.runs.entry(TENANT, id)).run
+
+        return await self.ask(see)
+
+    async def _undone(self, run: str, step: str) -> None:
+        """Say that what no tool can undo was undone by hand."""
+        await self.ask(lambda platform: platform.control.resolve(ALICE, run, step, done=True))
 
     def _ripe(self, dispatched_at: int) -> bool:
         age = self._loop.time() - (dispatched_at % 1_000_000_000_000) / 1e6

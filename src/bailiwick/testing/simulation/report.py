@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from bailiwick.ports import ApprovalState
 from bailiwick.testing.simulation.faults import Fault
 from bailiwick.testing.simulation.seed import Result
 
@@ -16,8 +17,12 @@ GUARDS = (
     "port store_full",
     "people already_decided",
     "people illegal_transition",
+    "people budget_exhausted",
 )
 """Refusals that a large run must have met; one that was never needed was never tested."""
+
+
+_REQUESTS = (ApprovalState.CONSUMED, ApprovalState.REJECTED, ApprovalState.EXPIRED, ApprovalState.WITHDRAWN)
 
 
 class Total:
@@ -35,6 +40,12 @@ class Total:
         self.refusals: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
+        self.decided_again = 0
+        self.judged_again = 0
+        self.undone = 0
+        self.halts = 0
+        self.activations = 0
+        self.approvals: Counter[str] = Counter()
         self.failing: list[Result] = []
 
     def add(self, result: Result) -> None:
@@ -50,6 +61,12 @@ class Total:
         self.refusals.update(result.refusals)
         self.statuses.update(result.statuses)
         self.calls.update(result.calls)
+        self.decided_again += result.decided_again
+        self.judged_again += result.judged_again
+        self.undone += result.undone
+        self.halts += result.halts
+        self.activations += result.activations
+        self.approvals.update(result.approvals)
         if result.violations:
             self.failing.append(result)
 
@@ -61,7 +78,10 @@ class Total:
     def blind(self) -> list[str]:
         """Name the guards that never refused anything, and the faults that never struck."""
         missing = [guard for guard in GUARDS if not self.refusals[guard]]
-        return [*missing, *(fault for fault in Fault if not self.counts[fault])]
+        missing += [fault for fault in Fault if not self.counts[fault]]
+        acts = {"a rollback": self.undone, "a halt": self.halts, "other policies": self.activations}
+        missing += [name for name, count in acts.items() if not count]
+        return missing + [f"a request {state}" for state in _REQUESTS if not self.approvals[state]]
 
     def lines(self) -> list[str]:
         """Write the report."""
@@ -75,6 +95,9 @@ class Total:
             f"runs               {self.runs} ({_listed(self.statuses)})",
             f"actions            {sum(self.calls.values())} ({_listed(self.calls)})",
             f"claims             {self.claims}, outcomes unknown on the way {self.unknowns}",
+            f"requests           {sum(self.approvals.values())} ({_listed(self.approvals)})",
+            f"people             undone {self.undone}, halts {self.halts}, policy changes {self.activations}",
+            f"again              {self.decided_again} decisions, {self.judged_again} verdicts",
             f"faults             {sum(self.counts.values())}: {faults}",
             f"refusals           {refused}",
             f"never met          {', '.join(self.blind()) or 'nothing'}",

@@ -15,19 +15,22 @@ import msgspec
 import structlog
 
 from bailiwick.base import digest_of
+from bailiwick.service import Inspecting, Replayed, replay
+from bailiwick.stores import SqliteInspector
 from bailiwick.testing.simulation.database import Database
 from bailiwick.testing.simulation.faults import Fault, Faults, Point, Strike, plan_text
 from bailiwick.testing.simulation.loop import LIFE, Deadlock, Exhausted, Life, SimLoop
 from bailiwick.testing.simulation.nodes import Control, Node, WorkerNode
 from bailiwick.testing.simulation.oracles import Oracles, Violation
 from bailiwick.testing.simulation.outside import Outside
-from bailiwick.testing.simulation.people import People
-from bailiwick.testing.simulation.shop import intent
+from bailiwick.testing.simulation.people import ROOT, People
+from bailiwick.testing.simulation.shop import UNDOES, intent, law_of
 from bailiwick.testing.simulation.wire import Network
 
-MAX_POINTS = 25_000
+MAX_POINTS = 100_000
 CHECK_SECONDS = 5.0
 CONVERGE_SECONDS = 1_800.0
+TICKS_OF_INVARIANTS = 8
 
 
 class Result(msgspec.Struct):
@@ -48,6 +51,12 @@ class Result(msgspec.Struct):
     calls: dict[str, int]
     unknowns: int
     claims: int
+    decided_again: int
+    judged_again: int
+    approvals: dict[str, int]
+    undone: int
+    halts: int
+    activations: int
     kinds: tuple[Point, ...] = ()
     python: str = sys.version.split()[0]
 
@@ -94,6 +103,9 @@ class World:
         workers = switches.workers or chance.choice((2, 2, 3, 4))
         skew = chance.choice((0, 0, 40, 86_400))
         self.workers = [self._worker(number, skew) for number in range(workers)]
+        self.inspector = SqliteInspector(self.database.stepped.connection)
+        self.replayed: list[Replayed] = []
+        self._ticks = 0
         self.life = self.loop.life("people")
         self.people = People(
             loop=self.loop,
@@ -106,7 +118,10 @@ class World:
         )
         count = switches.runs or chance.choice((1, 2, 3, 4, 6))
         self.intents = [intent(chance, number) for number in range(count)]
-        self.halting = replicas == 1 and chance.random() < 0.4
+        self.alone = replicas == 1
+        self.halting = chance.random() < 0.45
+        self.short = chance.random() < 0.3
+        self.lawful = chance.random() < 0.35
         self.seconds = 40 + chance.random() * 120
 
     def _control(self, name: str, alone: bool) -> Control:
@@ -118,6 +133,7 @@ class World:
             chance=random.Random(f"{name} {self.seed}"),  # noqa: S311  # ids and salts of a world that is not real
             alone=alone,
             broke=self._broke,
+            dispatched=lambda dispatch: self.oracles.dispatches.append((self.loop.time(), dispatch)),
         )
         self._nodes[name] = node
         return node
@@ -189,10 +205,11 @@ class World:
         self.oracles.check_blobs(now)
         self.oracles.check_effects(now, self.people.acks.never_happened)
         self.oracles.check_acks(now, self.people.acks)
-        if self.faults.calm:
-            self.oracles.check_halts(now, self.people.acks)
+        self.oracles.check_sagas(now, self.people.acks)
+        self.oracles.check_halts(now, self.people.acks, alone=self.alone, calm=self.faults.calm)
         await self._drained()
         self.oracles.check_end(now)
+        await self._inspect()
 
     def _begin(self) -> None:
         people = self.people
@@ -200,6 +217,10 @@ class World:
             self.loop.create_task(work)
         if self.halting:
             self.loop.create_task(people.halter())
+        if self.short:
+            self.loop.create_task(people.treasurer())
+        if self.lawful:
+            self.loop.create_task(people.lawgiver())
         self.loop.create_task(self._reader())
 
     async def _reader(self) -> None:
@@ -231,6 +252,11 @@ class World:
         ready = now - self._busy_at > CHECK_SECONDS
         self.oracles.check_blobs(now)
         self.oracles.check_hands(now, self._hands(), ready=ready)
+        self._ticks += 1
+        if self._ticks % TICKS_OF_INVARIANTS == 0:
+            for found in await self.inspector.violations():
+                if found.invariant != "leases_are_live":  # whose keeper may be down; `check_hands` sees to it
+                    self._unsound(found.invariant, found.id, found.detail)
 
     def _hands(self) -> dict[str, set[str]]:
         return {node.port.session: set(node.worker._hands) for node in self.workers}  # noqa: SLF001  # an oracle looks inside
@@ -249,9 +275,25 @@ class World:
     def _at_rest(self) -> bool:
         runs = self.oracles.runs
         submitted = len(self.people.acks.runs) == len(self.intents)
-        return (
-            submitted and not self.outside.on_the_way and all(run.closed is not None for run in runs.values())
-        )
+        pending = self.people.regretting or self.outside.on_the_way
+        return submitted and not pending and all(run.closed is not None for run in runs.values())
+
+    def _unsound(self, invariant: str, id: str, detail: str) -> None:
+        self.oracles.say("P15 invariants", f"{invariant}: {id}: {detail}", self.loop.time())
+
+    async def _inspect(self) -> None:
+        """Ask the invariants that an operator can ask, and decide every run again by its record."""
+        now = self.loop.time()
+        for found in await Inspecting(self.inspector, self.database.blobs).violations():
+            self._unsound(found.invariant, found.id, found.detail)
+        platform = next(control.platform for control in self.controls if control.platform is not None)
+        for id in self.oracles.runs:
+            transcript = await platform.transcribing.transcript(ROOT, id, "simulated")
+            self.replayed.append(replayed := replay(transcript, law_of))
+            for part in replayed.differences:
+                self.oracles.say("P9 replay", f"{part.place} {part.what}: {part.detail[:400]}", now)
+            for lacking in replayed.unkept:
+                self.oracles.say("P9 replay", f"{id} cannot be decided again: {lacking}", now)
 
     async def _drained(self) -> None:
         """Wait until the feed's reader and the audit log have all of it."""
@@ -284,6 +326,12 @@ class World:
             calls=dict(Counter(str(call.state) for run in runs for call in run.calls.values())),
             unknowns=self.oracles.unknowns,
             claims=sum(step.epoch for run in runs for step in run.steps.values()),
+            decided_again=sum(replayed.decisions for replayed in self.replayed),
+            judged_again=sum(replayed.verdicts for replayed in self.replayed),
+            approvals=dict(Counter(state for (state,) in self.database.stepped.rows("approvals", "state"))),
+            undone=sum(tool in UNDOES.values() for _, tool, _ in self.outside.history),
+            halts=len(self.people.acks.halts),
+            activations=self.oracles.activations,
         )
 
 

@@ -3,6 +3,7 @@
 import functools
 import random
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from bailiwick.app import App, Context
@@ -17,12 +18,12 @@ POLICIES = {
 @id("sim.declared")
 @reason("what an agent declares it may do")
 permit (principal, action == Action::"tool.call", resource)
-when { context.declared && ["sim.mail", "sim.pay", "sim.sign"].contains(resource.name) };
+when { context.declared && ["sim.mail", "sim.pay", "sim.sign", "sim.book", "sim.unbook"].contains(resource.name) };
 
 @id("sim.payers")
 @reason("money needs a payer")
 @require_approval("payers")
-@approval_ttl("PT1M")
+@approval_ttl("PT40S")
 forbid (principal, action == Action::"tool.call", resource)
 when { ["sim.pay", "sim.sign"].contains(resource.name) }
 unless { context.approvals.contains("payers") };
@@ -33,12 +34,26 @@ forbid (principal, action == Action::"tool.call", resource)
 when { resource.name == "sim.never" };
 """
 }
+STRICTER = """
+@id("sim.post")
+@reason("for now somebody reads what is mailed")
+@require_approval("change-approvers")
+@approval_ttl("PT40S")
+forbid (principal, action == Action::"tool.call", resource)
+when { resource.name == "sim.mail" }
+unless { context.approvals.contains("change-approvers") };
+"""
+"""What the other policies say as well: between the two an admin changes while everything runs."""
+
 TENANT = "acme"
 TOOL_SECONDS = 20
 QUOTE_MICRO_USD = 20_000
 
-WRITES = ("write", "sign", "mail", "pay")
-EXTERNAL = ("mail", "pay")
+UNDOES = {"make": "unmake", "book": "unbook"}
+"""Which tool undoes which."""
+
+WRITES = ("write", "sign", "mail", "pay", "make", "unmake", "book", "unbook")
+EXTERNAL = ("mail", "pay", "book", "unbook")
 HELD = ("sign", "pay")
 
 _TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
@@ -50,6 +65,8 @@ _DONE = {
 }
 _TURN = re.compile(r"\[(\d+)\]")
 _LARGE = 20_000
+_ROUNDS = 7
+_PLACES = ("one", "two", "three", "four")
 
 
 class Stumble(Exception):
@@ -67,6 +84,10 @@ def contracts() -> tuple[Contract, ...]:
         "sign": EffectClass.IDEMPOTENT_WRITE,
         "mail": EffectClass.EXTERNAL_ACTION,
         "pay": EffectClass.EXTERNAL_ACTION,
+        "make": EffectClass.IDEMPOTENT_WRITE,
+        "unmake": EffectClass.IDEMPOTENT_WRITE,
+        "book": EffectClass.EXTERNAL_ACTION,
+        "unbook": EffectClass.EXTERNAL_ACTION,
     }
     return tuple(
         parse_contract(
@@ -90,6 +111,18 @@ def contracts() -> tuple[Contract, ...]:
 def bundle() -> Bundle:
     """Compile the policies, once in a process."""
     return build_bundle(stacked(POLICIES), run_policy_compiler)
+
+
+@functools.cache
+def stricter() -> Bundle:
+    """Compile the other policies."""
+    texts = {**POLICIES, "sim.cedar": POLICIES["sim.cedar"] + STRICTER}
+    return build_bundle(stacked(texts), run_policy_compiler)
+
+
+def law_of(files: Mapping[str, str]) -> Bundle:
+    """Find the policies that these files are."""
+    return next(law for law in (bundle(), stricter()) if dict(law.files) == dict(files))
 
 
 @functools.cache
@@ -148,7 +181,23 @@ def app() -> App:
             {"id": "sign", "uses": "sim.sign", **tool},
         ],
     )
+    made.workflow(
+        "saga",
+        steps=[
+            _undoable("one", "make", retry),
+            _undoable("two", "book", retry),
+            {"id": "a", "input": a, **step},
+            _undoable("three", "make", retry),
+            _undoable("four", "book", retry),
+        ],
+    )
     return made
+
+
+def _undoable(id: str, tool: str, retry: dict[str, Any]) -> dict[str, Any]:
+    undo = {"uses": f"sim.{UNDOES[tool]}", "input": {"text": f"$.steps.{id}.input.text"}}
+    given = {"text": f"$.intent.input.{id}"}
+    return {"id": id, "uses": f"sim.{tool}", "input": given, "retry": retry, "compensate": undo}
 
 
 async def clerk(ctx: Context, given: dict[str, Any]) -> dict[str, Any]:
@@ -166,6 +215,9 @@ async def clerk(ctx: Context, given: dict[str, Any]) -> dict[str, Any]:
                 answer["verdict"] = "pass" if turn is None or int(turn[1]) >= int(rest) else "again"
             case "large":
                 answer["text"] = "x" * _LARGE
+            case "loop":
+                for _ in range(_ROUNDS):
+                    await ctx.tool("sim.read", {"text": f"{ctx.run}/{ctx.step}/{number}"})
             case _:
                 text = f"{ctx.run}/{ctx.step}/{number}"
                 done = await ctx.tool(f"sim.{kind}", {"text": text})
@@ -175,8 +227,9 @@ async def clerk(ctx: Context, given: dict[str, Any]) -> dict[str, Any]:
 
 def intent(chance: random.Random, number: int) -> IntentRequest:
     """Draw what a client asks for."""
-    workflow = chance.choice(("line", "line", "fan", "turns", "tools"))
+    workflow = chance.choice(("line", "line", "fan", "turns", "tools", "saga", "saga"))
     given: dict[str, Any] = {name: _script(chance) for name in "abc"} | {"text": f"run {number}"}
+    given |= {name: f"run {number} {name}" for name in _PLACES}
     if workflow == "turns":
         given["b"] = [*given["b"][:1], f"until {chance.randint(1, 3)}"]
     tight = chance.random() < 0.15
@@ -191,6 +244,6 @@ def intent(chance: random.Random, number: int) -> IntentRequest:
 
 
 def _script(chance: random.Random) -> list[str]:
-    words = ["read", "write", "write", "mail", "quote", "sign", "pay", "stumble x", "large"]
-    weights = [3, 3, 3, 2, 2, 1, 1, 1, 0.5]
+    words = ["read", "write", "write", "mail", "quote", "sign", "pay", "stumble x", "large", "loop"]
+    weights = [3, 3, 3, 2, 2, 1, 1, 1, 0.5, 0.3]
     return chance.choices(words, weights, k=chance.choice((1, 1, 2, 3)))

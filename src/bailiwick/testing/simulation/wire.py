@@ -58,6 +58,10 @@ class Server(Protocol):
         """Take note of an error that no caller can act on."""
         ...
 
+    def handed(self, answer: Any) -> None:
+        """Take note of what a worker is about to be told."""
+        ...
+
 
 class Network:
     """Carries messages between lives; each may be lost, late or doubled."""
@@ -236,7 +240,9 @@ async def _do(
     given = args if shape is None else (*args[:-1], msgspec.json.decode(args[-1], type=shape))
     ask: Callable[..., Awaitable[Any]] = getattr(platform, method)
     try:
-        answer.set_result((True, msgspec.json.encode(await ask(*given))))
+        told = await ask(*given)
+        server.handed(told)
+        answer.set_result((True, msgspec.json.encode(told)))
     except Refusal as refusal:
         server.refusals[f"port {refusal.code}"] += 1
         answer.set_result((False, refusal))
