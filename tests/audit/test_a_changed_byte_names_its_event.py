@@ -91,7 +91,7 @@ def standalone(folder: Path, files: dict[str, bytes], *key: str) -> tuple[int, s
 
 def test_the_stand_alone_verifier_accepts_a_true_export(log, signer, tmp_path: Path) -> None:
     assert standalone(tmp_path, log.export(), signer.vkey) == (0, "OK: 9 events\n", "")
-    assert {path.name for path in tmp_path.iterdir()} == set(EXPORT_FILES) - {"rotations"}
+    assert {path.name for path in tmp_path.iterdir()} == set(EXPORT_FILES) - {"rotations", "witnessed"}
 
 
 def test_the_stand_alone_verifier_accepts_an_empty_log(empty_log, tmp_path: Path) -> None:

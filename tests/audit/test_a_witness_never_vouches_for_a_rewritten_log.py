@@ -13,7 +13,6 @@ from bailiwick.audit import (
     NoteUnverified,
     WitnessBehind,
     WitnessRequestMalformed,
-    build_export,
     consider,
     cosign,
     open_text,
@@ -136,8 +135,9 @@ def test_with_witnesses_keys_only_what_they_cosigned_counts(log) -> None:
     keys = {"witnesses": [WITNESS_KEY]}
     assert verify_export(log.export(), witnessed=[log.note(5)], **keys).witnessed == 0
     assert verify_export(log.export(), witnessed=[cosigned(log.note(5))], **keys).witnessed == 5
-    files = build_export(log.entries, log.leaves, cosigned(log.note()), log.signer.vkey)
-    assert verify_export(files, **keys).witnessed == 9
+    brought = {"witnessed": cosigned(log.note()).encode()}
+    assert verify_export(log.export() | brought, **keys).witnessed == 9
+    assert verify_export(log.export() | brought).witnessed == 0
 
 
 def test_a_cosignature_that_does_not_verify_is_reported(log) -> None:

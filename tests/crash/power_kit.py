@@ -74,13 +74,15 @@ def _act(call: str, given: str, result: int) -> Act | None:
             return Act("truncate", path, at=int(given.rsplit(",", 1)[1]))
         case "rename" | "renameat" | "renameat2":
             return Act("rename", names[0], names[1])
+        case "link" | "linkat":
+            return Act("link", names[0], names[1])
         case "mkdir" | "mkdirat":
             return Act("mkdir", names[0])
         case "unlink" | "unlinkat":
             return Act("unlink", names[0])
         case "openat" | "open" | "creat" if "O_CREAT" in given:
             return Act("create", names[0])
-        case "pwritev" | "writev" | "link" | "linkat":
+        case "pwritev" | "writev":
             raise AssertionError(f"the model does not know {call}")
         case _:
             return None
@@ -174,6 +176,8 @@ class Disk:
                 file = self._now[act.path]
                 self._name(act.other, file)
                 self._name(act.path, None, gone=True)
+            case "link":
+                self._name(act.other, self._now[act.path])
             case "write" | "truncate" | "sync":
                 self._inside(act)
 

@@ -8,12 +8,13 @@ from docs_shell import NO_RUN, commands, matches, run_page
 
 NOT_RUN = {
     "./dev demo": "sets up a working copy and shows the demo, which has tests of its own",
+    "./dev sim": "simulates in a working copy, and has tests of its own",
     "bailiwick up": "stays up; these tests start it",
     "bailiwick server start": "stays up",
     "bailiwick db": "needs a PostgreSQL of that name; the commands have tests of their own",
     "OPENAI_API_KEY=...": "needs a key and a network",
 }
-SERVED = ("docs/quickstart.md", "docs/cli.md", "docs/api.md", "docs/security.md")
+SERVED = ("docs/quickstart.md", "docs/cli.md", "docs/api.md", "docs/security.md", "docs/reliability.md")
 """Pages that begin with a served application; each gets one of its own."""
 _RUN = [page for page in TOLD if any(commands(block) for block in blocks(page))]
 

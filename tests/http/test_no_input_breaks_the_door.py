@@ -10,7 +10,7 @@ from http_house import House
 
 CPU_SECONDS = 0.25
 _CODE = re.compile(r"[a-z][a-z_]+")
-ABSENT = {"id": "run_" + "0" * 26, "digest": "0" * 64}
+ABSENT = {"id": "run_" + "0" * 26, "digest": "0" * 64, "seq": "1"}
 
 
 class Prober:

@@ -58,6 +58,9 @@ DENIED = {
     "standing.suspicious-path": request(paths=("../x",)),
     "standing.pipelines": request(paths=(".github/workflows/x.yml",)),
     "standing.policies": request(paths=("mine.cedar",)),
+    "egress.declared-host": request(
+        permissions=("network.egress",), allowed_apis=("api.acme.example",), host="evil.example"
+    ),
     "standing.prompts": request(paths=("prompts/x.md",)),
     "standing.agents": request(paths=("agents/x.toml",)),
     "standing.production-files": request(paths=("terraform/main.tf",)),

@@ -89,6 +89,9 @@ def engine_says(bundle: Bundle, asked: ActionRequest, approvals: tuple[str, ...]
         "reviewed",
         "paths",
         "branch",
+        "host",
+        "method",
+        "url_path",
         "untrusted",
         "generated_prompt",
     ]

@@ -25,6 +25,7 @@ def test_a_viewer_only_reads() -> None:
         "runs.read",
         "approvals.read",
         "halts.read",
+        "budgets.read",
         "audit.read",
         "artifacts.read",
         "cost.read",

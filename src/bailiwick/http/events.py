@@ -109,7 +109,9 @@ def _shown(name: str, value: Json) -> Json:
 
 
 def _parameter(name: str, place: str, most: int, description: str, least: int = 0) -> dict[str, Any]:
-    schema = {"type": "integer", "minimum": least, "maximum": most}
+    schema: dict[str, Any] = {"type": "integer", "minimum": least, "maximum": most}
+    if place == "header":
+        schema = {"type": "string"}  # a stream refuses what is no event's number; a page does not read it
     return {"name": name, "in": place, "required": False, "schema": schema, "description": description}
 
 

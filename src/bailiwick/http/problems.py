@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import compile_path
 from starlette.types import Scope
 
 from bailiwick.base import Category, Refusal
@@ -147,17 +147,12 @@ def broken(scope: Scope) -> Response:
     return Response(msgspec.json.encode(problem), 500, None, MEDIA_TYPE)
 
 
-def _allowed(app: FastAPI, scope: Scope) -> str:
-    """List the methods of a path: those of every route of the template that says most about it."""
-    matching = [
-        route
-        for route in app.routes
-        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE
-    ]
-    best = max((len(route.path) for route in matching), default=0)
-    return ", ".join(
-        sorted({m for route in matching if len(route.path) == best for m in route.methods or ()})
-    )
+def _allowed(app: FastAPI, path: str) -> str:
+    """List the methods of a path, as the document has them under the template that says most about it."""
+    paths: dict[str, dict[str, object]] = app.openapi()["paths"]
+    matching = [template for template in paths if compile_path(template)[0].match(path)]
+    best = max(matching, key=len, default="")
+    return ", ".join(sorted(method.upper() for method in paths.get(best, ())))
 
 
 def install(app: FastAPI, meter: Meter) -> None:
@@ -182,7 +177,9 @@ def install(app: FastAPI, meter: Meter) -> None:
         if error.status_code == 404:
             return await on_refusal(request, NoSuchRoute(request.url.path))
         if error.status_code == 405:
-            return await on_refusal(request, MethodNotAllowed(request.method, _allowed(app, request.scope)))
+            return await on_refusal(
+                request, MethodNotAllowed(request.method, _allowed(app, request.url.path))
+            )
         return await on_refusal(request, BadRequest(str(error.detail)))
 
     app.add_exception_handler(Refusal, on_refusal)

@@ -55,7 +55,9 @@ class Approving:
         """
         require(principal, Permission.APPROVALS_READ)
         approval = await self._find(principal.tenant, id)
-        if await self._runs.payload(approval.tenant, approval.run, approval.seq) is None:
+        call = (await self._runs.entry(approval.tenant, approval.run)).run.calls.get(approval.call)
+        its_own = call is not None and call.action_seq == approval.seq
+        if its_own and await self._runs.payload(approval.tenant, approval.run, approval.seq) is None:
             return ApprovalView(approval, None, {}, Shown("", "", {}, 0), erased=True)
         action = await self._action(approval)
         artifacts: dict[str, str] = {}
@@ -68,9 +70,7 @@ class Approving:
     async def _action(self, approval: Approval) -> Any:
         """Read the action that a request is about, and hold bytes and row to what the run's events say was asked."""
         payload = await self._runs.payload(approval.tenant, approval.run, approval.seq)
-        if payload is None:
-            raise NotFound("action", approval.digest)
-        action = payload.get("action")
+        action = payload.get("action") if payload is not None else None
         head = await self._views.run(approval.tenant, approval.run)
         least = head.version if head is not None else 0  # another process may have asked
         entry = await self._runs.entry(approval.tenant, approval.run, least=least)
