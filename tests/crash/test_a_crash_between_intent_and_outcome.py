@@ -51,7 +51,9 @@ async def crashed(system: System, fuse: Fuse, monkeypatch: pytest.MonkeyPatch) -
     await soon(_first(fuse, system, run))
     worker.cancel()
     fuse.clear()
+    system.tampered = True  # the fuse is blown: nothing can be looked at before it is taken out
     await system.close()
+    system.tampered = False
     remove(monkeypatch)
     outside = system.outside
     assert isinstance(outside, FusedOutside)

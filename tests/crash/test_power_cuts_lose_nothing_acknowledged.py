@@ -88,6 +88,7 @@ async def _opened(place: Path, bundle: Bundle, said: list[dict[str, Any]]) -> li
     except Exception as error:  # whatever the product raises over an image is what is looked for
         faults = [f"{type(error).__name__}: {error}"]
     if isinstance(getattr(system, "store", None), SqliteStore):
+        system.tampered = bool(faults)  # what was found is told; closing would only say so again
         await system.close()
         faults += integrity(place / "system")
     return faults

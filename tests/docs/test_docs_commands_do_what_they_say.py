@@ -11,6 +11,7 @@ NOT_RUN = {
     "./dev sim": "simulates in a working copy, and has tests of its own",
     "bailiwick up": "stays up; these tests start it",
     "bailiwick server start": "stays up",
+    "export BAILIWICK_STORE": "needs a PostgreSQL and two machines; tests start such processes themselves",
     "bailiwick db": "needs a PostgreSQL of that name; the commands have tests of their own",
     "OPENAI_API_KEY=...": "needs a key and a network",
 }

@@ -89,7 +89,6 @@ class PrivateCluster:
         log = (self.folder / "log").open("ab")
         self._server = subprocess.Popen(
             [
-                *self._leashed(),
                 str(self._programs / "postgres"),
                 "-D",
                 str(self.folder / "data"),
@@ -102,6 +101,8 @@ class PrivateCluster:
             stdout=subprocess.DEVNULL,
             stderr=log,
             start_new_session=True,
+            user=self._uid,
+            group=self._gid,
         )
         log.close()
         ready = [str(self._programs / "pg_isready"), "-q", "-h", str(self.folder), "-t", "1"]
@@ -112,13 +113,6 @@ class PrivateCluster:
                 break
             signal.sigtimedwait([], 0.02)
         return False
-
-    def _leashed(self) -> list[str]:
-        """Run as the owner, and end at once when this process does, however it ends."""
-        words = ["setpriv", "--pdeathsig", "QUIT"]
-        if self._owner is not None:
-            words += ["--reuid", str(self._uid), "--regid", str(self._gid), "--clear-groups"]
-        return words
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Stop the server: SIGINT fast, SIGQUIT at once, as a crash; SIGKILL takes the postmaster alone."""
