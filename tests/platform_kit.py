@@ -274,11 +274,15 @@ class System:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def close(self) -> None:
+    async def rest(self) -> None:
+        """Let every worker stop where it is: from now on nothing is written that the test does not write."""
         for task in self._working:
             task.cancel()
         await asyncio.gather(*self._working, return_exceptions=True)
         self._working.clear()
+
+    async def close(self) -> None:
+        await self.rest()
         try:
             found = [] if self.tampered else await self.violations()
             assert not found, found

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -96,26 +96,46 @@ async def test_a_line_cut_in_commit_before_it_was_kept_is_run_again(
     assert [event.seq for event in await store.ledger.events("acme", "run_a", 0, 9)] == [1, 2]
 
 
-@pytest.fixture
-def nobody_answers() -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def nobody_answers(stranger: asyncpg.Connection, database: str) -> AsyncIterator[None]:
     """Let every commit wait, after it was kept, for a standby that does not exist."""
     cluster().sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "postgres")
     cluster().sql("SELECT pg_reload_conf()", "postgres")
-    yield
-    cluster().sql("ALTER SYSTEM RESET synchronous_standby_names", "postgres")
-    cluster().sql("SELECT pg_reload_conf()", "postgres")
+    try:
+        await _in_force(stranger, database)
+        yield
+    finally:
+        cluster().sql("ALTER SYSTEM RESET synchronous_standby_names", "postgres")
+        cluster().sql("SELECT pg_reload_conf()", "postgres")
+
+
+async def _in_force(stranger: asyncpg.Connection, database: str) -> None:
+    """Commit until one of them hangs: a process of the server takes its time to read the new settings."""
+    probe = await asyncpg.connect(database)
+    pid = probe.get_server_pid()
+    commits = asyncio.create_task(_commit_for_ever(probe))
+    waits = "SELECT wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $1"
+    await until(lambda: stranger.fetchval(waits, pid))
+    await stranger.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+    with contextlib.suppress(asyncpg.PostgresError, OSError):
+        await commits
+
+
+async def _commit_for_ever(probe: asyncpg.Connection) -> None:
+    while True:
+        await probe.execute("SELECT pg_current_xact_id()")
 
 
 async def test_a_line_cut_in_commit_after_it_was_kept_is_acknowledged_and_not_run_again(
-    process: Opener, stranger: asyncpg.Connection, request: pytest.FixtureRequest
+    process: Opener, stranger: asyncpg.Connection, database: str
 ) -> None:
     store = process("a")
     await store.ledger.commit(opening("run_a"))
-    request.getfixturevalue("nobody_answers")
-    commit = asyncio.create_task(store.ledger.commit(following("run_a", 1)))
-    pid = await until(asleep(stranger, "SyncRep"))
-    await stranger.execute("SELECT pg_terminate_backend($1, 5000)", pid)
-    await commit
+    async with nobody_answers(stranger, database):
+        commit = asyncio.create_task(store.ledger.commit(following("run_a", 1)))
+        pid = await until(asleep(stranger, "SyncRep"))
+        await stranger.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+        await commit
     assert (store.pump.doubts, store.pump.kept) == (1, 1)
     assert [event.seq for event in await store.ledger.events("acme", "run_a", 0, 9)] == [1, 2]
 

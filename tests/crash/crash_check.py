@@ -32,6 +32,7 @@ async def check(folder: Path, bundle: Bundle, say: Any, request: dict[str, Any])
             run = await _resolved(system, run, effects)
         if run.status is not Status.COMPLETED:
             faults.append(f"run {n} ended as {run.status}: {run.reason}")
+    await system.rest()  # a late answer would be written between two looks at a log
     faults += await damaged(system)
     await system.close()
     faults += integrity(folder / "system")
