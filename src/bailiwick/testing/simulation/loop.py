@@ -197,6 +197,11 @@ class SimLoop(asyncio.AbstractEventLoop):
     def _timer_handle_cancelled(self, _turn: object) -> None:
         """Leave it in the heap, it is skipped when its time comes."""
 
+    def unheard(self) -> "list[SimTask]":
+        """List the tasks of living nodes that ended with an error which nobody has looked at (yet)."""
+        living = [task for life in self.lives if not life.dead for task in life.tasks]
+        return [task for task in living if task.done() and task._log_traceback]  # asyncio's mark
+
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         """See `call_exception_handler`."""
         self.call_exception_handler(context)

@@ -1,6 +1,7 @@
 """The people of a simulated world: they submit, approve, cancel, halt and repair, and remember what they were told."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ from bailiwick.base import Category, Refusal
 from bailiwick.policy import Principal, PrincipalKind, Role
 from bailiwick.ports import ApprovalState
 from bailiwick.run import CallState, Phase, Run, StepStatus, is_undo
-from bailiwick.service import IntentRequest, Platform
+from bailiwick.service import IntentRequest, NotFound, Platform
 from bailiwick.testing.simulation.faults import Point
 from bailiwick.testing.simulation.loop import Life, SimLoop
 from bailiwick.testing.simulation.nodes import Control
@@ -258,7 +259,8 @@ class People:
 
         async def lift(platform: Platform) -> None:
             for halt in platform.halts.list(TENANT):
-                await platform.halts.lift(ROOT, halt.id)
+                with contextlib.suppress(NotFound):  # it was lifted by an ask whose answer was lost
+                    await platform.halts.lift(ROOT, halt.id)
 
         self.acks.lifted_at = min(self.acks.lifted_at, self._loop.time())
         await self.ask(lift)

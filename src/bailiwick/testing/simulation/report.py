@@ -31,6 +31,7 @@ class Total:
     def __init__(self) -> None:
         self.seeds = 0
         self.points = 0
+        self.longest = 0
         self.virtual_seconds = 0.0
         self.cpu_seconds = 0.0
         self.runs = 0
@@ -52,6 +53,7 @@ class Total:
         """Add a seed."""
         self.seeds += 1
         self.points += result.points
+        self.longest = max(self.longest, result.points)
         self.virtual_seconds += result.virtual_seconds
         self.cpu_seconds += result.cpu_seconds
         self.runs += result.runs
@@ -91,7 +93,7 @@ class Total:
         return [
             f"seeds              {self.seeds} ({per_seed:.2f} core-seconds each)",
             f"virtual hours      {self.virtual_seconds / 3600:.1f}",
-            f"scheduling points  {self.points}",
+            f"scheduling points  {self.points} (at most {self.longest} in a seed)",
             f"runs               {self.runs} ({_listed(self.statuses)})",
             f"actions            {sum(self.calls.values())} ({_listed(self.calls)})",
             f"claims             {self.claims}, outcomes unknown on the way {self.unknowns}",

@@ -210,6 +210,7 @@ class World:
         await self._drained()
         self.oracles.check_end(now)
         await self._inspect()
+        await self._heard()
 
     def _begin(self) -> None:
         people = self.people
@@ -294,6 +295,17 @@ class World:
                 self.oracles.say("P9 replay", f"{part.place} {part.what}: {part.detail[:400]}", now)
             for lacking in replayed.unkept:
                 self.oracles.say("P9 replay", f"{id} cannot be decided again: {lacking}", now)
+
+    async def _heard(self) -> None:
+        """Say which task died of an error that nobody looked at: of a node, or of the people who repair it."""
+        before = self.loop.unheard()
+        await asyncio.sleep(CHECK_SECONDS)
+        for task in self.loop.unheard():
+            if any(task is each for each in before):
+                self._broke(
+                    f"nobody awaits {getattr(task.coro, '__qualname__', task.number)}",
+                    task.exception() or Exception(),
+                )
 
     async def _drained(self) -> None:
         """Wait until the feed's reader and the audit log have all of it."""
