@@ -27,7 +27,7 @@ from bailiwick.testing.simulation.people import ROOT, People
 from bailiwick.testing.simulation.shop import UNDOES, intent, law_of
 from bailiwick.testing.simulation.wire import Network
 
-MAX_POINTS = 100_000
+MAX_POINTS = 25_000
 CHECK_SECONDS = 5.0
 CONVERGE_SECONDS = 1_800.0
 TICKS_OF_INVARIANTS = 8
@@ -116,7 +116,7 @@ class World:
             life=self.life,
             quiet=lambda: self.quiet,
         )
-        count = switches.runs or chance.choice((1, 2, 3, 4, 6))
+        count = switches.runs or chance.choice((1, 2, 3, 4, 5))
         self.intents = [intent(chance, number) for number in range(count)]
         self.alone = replicas == 1
         self.halting = chance.random() < 0.45

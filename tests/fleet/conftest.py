@@ -1,0 +1,22 @@
+"""A fleet for each test, gone at its end."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fleet_kit import Fleet
+
+
+@pytest.fixture
+def fleet_of(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
+    fleets: list[Fleet] = []
+
+    def make(count: int, *, delay: float = 0.0) -> Fleet:
+        fleet = Fleet(tmp_path, delay=delay)
+        fleets.append(fleet)
+        fleet.start(count)
+        return fleet
+
+    yield make
+    for fleet in fleets:
+        fleet.end()

@@ -1,0 +1,65 @@
+"""The app that every process of the fleet serves: each effect lands as a line in one file outside of the platform."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+from bailiwick.app import App, Context
+
+app = App("fleet")
+LANDED = Path(os.environ["FLEET_LANDED"])
+DELAY_SECONDS = float(os.environ["FLEET_DELAY"])
+
+
+def land(tool: str, key: str, name: str) -> None:
+    """Append one line, whole, whoever else does the same."""
+    descriptor = os.open(LANDED, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(descriptor, f"{tool} {key} {name} {os.getpid()} {time.time():.6f}\n".encode())
+    finally:
+        os.close(descriptor)
+
+
+@app.tool("fleet.put", effect="idempotent-write")
+async def put(name: str, key: str) -> dict[str, str]:
+    """Put something once: the other side knows keys; it notes every arrival, and who brought it."""
+    land("put", key, name)
+    await asyncio.sleep(DELAY_SECONDS)
+    return {"put": name}
+
+
+@app.tool("fleet.peek", effect="read-only")
+async def peek(name: str) -> dict[str, str]:
+    """Read something, and note that it was read."""
+    land("peek", "-", name)
+    await asyncio.sleep(0.02)
+    return {"seen": name}
+
+
+@app.code_agent("carrier", output={"put": str}, tools=["fleet.put"])
+async def carrier(ctx: Context, given: dict[str, str]) -> dict[str, str]:
+    """Put one thing."""
+    answer = await ctx.tool("fleet.put", {"name": given["name"]})
+    return {"put": answer["put"]}
+
+
+@app.code_agent("gazer", output={"turns": int}, tools=["fleet.peek"])
+async def gazer(ctx: Context, given: dict[str, str]) -> dict[str, int]:
+    """Read one thing after the other, for longer than any test."""
+    for turn in range(10_000):
+        await ctx.tool("fleet.peek", {"name": f"turn-{turn}"})
+    return {"turns": 10_000}
+
+
+app.workflow("one", steps=[{"id": "a", "uses": "carrier", "input": {"name": "a"}}])
+app.workflow(
+    "two",
+    steps=[
+        {"id": "a", "uses": "carrier", "input": {"name": "a"}},
+        {"id": "b", "uses": "fleet.put", "input": {"name": "b"}, "after": ["a"]},
+    ],
+)
+app.workflow(
+    "endless", steps=[{"id": "gaze", "uses": "gazer", "input": {"name": "x"}, "limits": {"calls": 10_000}}]
+)

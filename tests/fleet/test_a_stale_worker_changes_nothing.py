@@ -1,0 +1,131 @@
+"""P4, P5, P6: processes are frozen for three leases and killed while they work; others go on, the frozen change nothing."""
+
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from fleet_kit import LEASE_SECONDS, PATIENCE, Fleet, Member, tell, wait_for
+
+LONG = bool(os.environ.get("BAILIWICK_LONG"))
+PROCESSES, TASKS, ROUNDS = (6, 600, 4) if LONG else (3, 120, 1)
+RECOVERY_SECONDS = LEASE_SECONDS + 3.0
+WORKFLOWS = ("one", "two")
+
+
+class Story:
+    """What the events of a run say: who held which step when, and what was taken from whom."""
+
+    def __init__(self, events: list[dict[str, Any]]) -> None:
+        self.holder = ""
+        self.held: dict[tuple[str, int], str] = {}
+        self.stale: list[str] = []
+        self.releases = 0
+        for event in events:
+            self._read(event)
+        self.status = events[-1].get("status", "")
+
+    def _read(self, event: dict[str, Any]) -> None:
+        taken = [move for move in event.get("moves", []) if move.get("to") == "running" and "epoch" in move]
+        actor = event["actor"]
+        self.releases += actor == "timer:reaper"
+        if actor.startswith("worker:") and not taken and actor != f"worker:{self.holder}":
+            self.stale.append(f"{event['id']} by {actor}, held by {self.holder}")
+        for move in taken:
+            known = [epoch for step, epoch in self.held if step == move["step"]]
+            if known and move["epoch"] <= max(known):
+                self.stale.append(f"{event['id']} takes {move['step']} under epoch {move['epoch']} again")
+            self.held[move["step"], move["epoch"]] = event["at"]
+            self.holder = move["session"]
+
+
+class Work:
+    """The runs that were submitted, with how many effects each has."""
+
+    def __init__(self, door: Member) -> None:
+        self.door = door
+        self.jobs: dict[str, int] = {}
+
+    def more(self) -> None:
+        """Submit one run, of one step or of two."""
+        steps = 1 + len(self.jobs) % 2
+        self.jobs[self.door.submit(WORKFLOWS[steps - 1])] = steps
+
+    def until(self, look: Callable[[], object], seconds: float = PATIENCE) -> None:
+        """Submit one run after the other until something is so."""
+        give_up = time.monotonic() + seconds
+        while not look():
+            assert time.monotonic() < give_up, "it never came to be so"
+            self.more()
+
+
+def taken_over(fleet: Fleet, tasks: list[tuple[str, int]], since: float) -> float:
+    """Wait until none of these tasks is held under its old epoch; answer how long that took."""
+    named = ", ".join(f"('{task}', {epoch})" for task, epoch in tasks)
+    left = f"SELECT id FROM tasks WHERE (id, epoch) IN ({named}) AND state IN ('leased', 'queued')"
+    wait_for(lambda: not fleet.sql(left), "work to be taken over")
+    return time.time() - since
+
+
+def freeze(fleet: Fleet, work: Work, member: Member) -> float:
+    """Stop a process that has work for three leases; answer how long its work took to get into other hands."""
+    work.until(member.holds)
+    since = member.signal(signal.SIGSTOP)
+    seconds = taken_over(fleet, member.holds(), since)
+    wait_for(lambda: time.time() > since + 3 * LEASE_SECONDS, "three leases")
+    member.signal(signal.SIGCONT)
+    return seconds
+
+
+def kill(fleet: Fleet, work: Work, member: Member) -> float:
+    """Kill a process that has work and start it again once its work is in other hands."""
+    work.until(member.holds)
+    since = member.signal(signal.SIGKILL)
+    tasks = member.holds()
+    member.end()
+    seconds = taken_over(fleet, tasks, since)
+    member.start()
+    return seconds
+
+
+def outlive_the_lease(work: Work, member: Member) -> int:
+    """Start a process that does not know when its lease is gone; answer how many of its writes were refused."""
+    member.start(FLEET_DEAF="1", FLEET_DELAY="4.0")
+    member.ready()
+    work.until(lambda: member.fenced() > 0)
+    refused = member.fenced()
+    member.end()
+    return refused
+
+
+def test_frozen_and_killed_processes_change_nothing_and_lose_nothing(fleet_of: Callable[..., Fleet]) -> None:
+    fleet = fleet_of(PROCESSES, delay=0.5)
+    door, frozen, killed = fleet.members[:3]
+    work = Work(door)
+    recoveries = []
+    for _ in range(ROUNDS):
+        recoveries.append(freeze(fleet, work, frozen))
+        recoveries.append(kill(fleet, work, killed))
+        killed.ready()
+    killed.end()
+    refused = outlive_the_lease(work, killed)
+    work.until(lambda: len(work.jobs) >= TASKS)
+    jobs = work.jobs
+    fleet.ended()
+    stories = {run: Story(list(fleet.events(door, run))) for run in jobs}
+    arrivals = Counter(line.key for line in fleet.landed())
+    refused += door.fenced() + frozen.fenced()
+    tell(
+        f"{len(jobs)} runs, {PROCESSES} processes, {sum(jobs.values())} effects: {sum(arrivals.values())} arrivals "
+        f"({sum(arrivals.values()) / sum(jobs.values()):.3f} an effect), {refused} stale writes refused, "
+        f"{sum(story.releases for story in stories.values())} leases taken back, "
+        f"in other hands after at most {max(recoveries):.2f} s"
+    )
+    assert [story.status for story in stories.values() if story.status != "completed"] == []
+    assert [stale for story in stories.values() for stale in story.stale] == []
+    assert len(arrivals) == sum(jobs.values())  # each effect under one key, and none under two
+    assert refused > 0
+    assert max(recoveries) <= RECOVERY_SECONDS + fleet.slack(), recoveries
+    assert fleet.sql("SELECT count(*) FROM tasks") == ["0"]
