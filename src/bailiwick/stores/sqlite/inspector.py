@@ -39,7 +39,8 @@ class SqliteInspector:
         self._connection.close()
         if isinstance(error, apsw.IOError):
             # Seen once, while the server truncated its log under this connection: a new one reads it.
-            raise StoreBusy(f"{error}, SQLite code {error.extendedresult}") from error
+            code = error.extendedresult  # type: ignore[attr-defined]  # the stubs do not know it
+            raise StoreBusy(f"{error}, SQLite code {code}") from error
 
     async def violations(self) -> Sequence[Violation]:
         """Ask every invariant that the tables alone can answer; empty when all hold."""
