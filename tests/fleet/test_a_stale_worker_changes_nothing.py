@@ -129,3 +129,18 @@ def test_frozen_and_killed_processes_change_nothing_and_lose_nothing(fleet_of: C
     assert refused > 0
     assert max(recoveries) <= RECOVERY_SECONDS + fleet.slack(), recoveries
     assert fleet.sql("SELECT count(*) FROM tasks") == ["0"]
+
+
+def test_a_process_without_fences_is_found_out(fleet_of: Callable[..., Fleet]) -> None:
+    fleet = fleet_of(2, delay=4.0)  # whoever takes over is still at work when the first one reports
+    door, loose = fleet.members
+    loose.end()
+    work = Work(door)
+    loose.start(FLEET_DEAF="1", FLEET_UNFENCED="1")
+    loose.ready()
+
+    def stale() -> list[str]:
+        return [each for run in work.jobs for each in Story(list(fleet.events(door, run))).stale]
+
+    work.until(stale)
+    tell(f"found after {len(work.jobs)} runs: {stale()[0]}")
