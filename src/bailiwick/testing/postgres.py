@@ -14,6 +14,13 @@ from typing import Final, Self
 USER: Final = "bailiwick"
 _TEMPLATE: Final = "prepared"
 _START_SECONDS: Final = 30
+_GUARD: Final = """
+cat > /dev/null
+kill -QUIT "$(head -n 1 "$1/data/postmaster.pid")" 2> /dev/null && sleep 1
+rm -rf "$1"
+"""
+"""A shell that waits until nobody holds the other end of its input, then ends the server and removes the folder."""
+
 _SETTINGS: Final = {
     "listen_addresses": "",
     "fsync": "on",
@@ -40,6 +47,10 @@ class PrivateCluster:
         self._gid = self._owner.pw_gid if self._owner is not None else None
         self.folder = Path(tempfile.mkdtemp(prefix="bwpg"))
         self._server: subprocess.Popen[bytes] | None = None
+        # However this process ends, SIGKILL too, the kernel closes the pipe.
+        self._guard = subprocess.Popen(
+            ["sh", "-c", _GUARD, "guard", str(self.folder)], stdin=subprocess.PIPE, start_new_session=True
+        )
 
     def __enter__(self) -> Self:
         try:
@@ -71,6 +82,8 @@ class PrivateCluster:
         if self._server is not None:
             self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._guard.terminate()
+        self._guard.communicate()
 
     def start(self) -> None:
         """Start the server and wait until it answers; while children of a killed one live on, it is tried again.
