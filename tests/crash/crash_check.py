@@ -21,6 +21,7 @@ async def check(folder: Path, bundle: Bundle, say: Any, request: dict[str, Any])
     await system.open()
     faults = await lost(system, request["acknowledged"])
     unknown = 0
+    absent: list[str] = []
     system.work()
     for n in range(RUNS):
         id = await submit(system, n)
@@ -29,8 +30,11 @@ async def check(folder: Path, bundle: Bundle, say: Any, request: dict[str, Any])
         run = await system.until(id, at_rest)
         while run.closed is None:
             unknown += 1
-            run = await _resolved(system, run, effects)
-        if run.status is not Status.COMPLETED:
+            tool, done = await _resolve(system, run, effects)
+            faults += [] if tool == "mail" else [f"of run {n} the outcome of {tool} is unknown"]
+            absent += [] if done else [str(n)]
+            run = await system.until(id, at_rest)
+        if run.status is not Status.COMPLETED and str(n) not in absent:
             faults.append(f"run {n} ended as {run.status}: {run.reason}")
     await system.rest()  # a late answer would be written between two looks at a log
     faults += await damaged(system)
@@ -40,7 +44,8 @@ async def check(folder: Path, bundle: Bundle, say: Any, request: dict[str, Any])
     faults += [
         f"{tool} of run {n} happened {count} times" for (tool, n), count in counts.items() if count > 1
     ]
-    faults += [f"write of run {n} never happened" for n in range(RUNS) if not counts["write", str(n)]]
+    ought = [str(n) for n in range(RUNS) if str(n) not in absent]
+    faults += [f"write of run {n} never happened" for n in ought if not counts["write", n]]
     say({"faults": faults, "unknown": unknown})
 
 
@@ -49,16 +54,17 @@ def at_rest(run: Run) -> bool:
     return run.closed is not None or run.status is Status.BLOCKED
 
 
-async def _resolved(system: System, run: Run, effects: EffectFile) -> Run:
-    """Be the person who finds out what happened, by looking at the world."""
-    key = next(call.key for call in run.calls.values() if call.state is CallState.UNKNOWN)
+async def _resolve(system: System, run: Run, effects: EffectFile) -> tuple[str, bool]:
+    """Be the person who looks at the world and says what happened; answer to which tool, and whether it did."""
+    call = next(call for call in run.calls.values() if call.state is CallState.UNKNOWN)
     n = (await system.platform.reading.detail(ALICE, run.id)).intent["input"]["n"]
-    done = ["mail", n, "-"] in effects.lines()
+    tool = call.capability.removeprefix("shop.").partition("@")[0]
+    done = any(line[:2] == [tool, n] for line in effects.lines())
     output = {"said": n} if done else None
     await system.platform.control.resolve(
-        ALICE, run.id, key, done=done, output=output, reason="looked", despite_quarantine=True
+        ALICE, run.id, call.key, done=done, output=output, reason="looked", despite_quarantine=True
     )
-    return await system.until(run.id, at_rest)
+    return tool, done
 
 
 async def lost(system: System, acknowledged: list[dict[str, Any]]) -> list[str]:

@@ -63,7 +63,7 @@ async def _clerk(ctx: Context, given: dict[str, Any]) -> dict[str, Any]:
 
 
 class TellingLedger:
-    """A ledger that says each commit aloud once it was acknowledged."""
+    """A ledger that says each commit aloud, when it is asked for and once it was acknowledged."""
 
     def __init__(self, ledger: Ledger, say: Any, broken: asyncio.Event) -> None:
         self._ledger = ledger
@@ -74,13 +74,16 @@ class TellingLedger:
         return getattr(self._ledger, name)
 
     async def commit(self, unit: Unit) -> None:
+        told = {"version": unit.expected + len(unit.drafts)}
+        if unit.run:
+            self._say({"asked": unit.run, **told})
         try:
             await self._ledger.commit(unit)
         except StoreBroken:
             self._broken.set()
             raise
         if unit.run:
-            self._say({"stream": unit.run, "version": unit.expected + len(unit.drafts)})
+            self._say({"stream": unit.run, **told})
 
 
 def tell_commits(say: Any, broken: asyncio.Event) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 
 from bailiwick.stores.blobs import DiskBlobs
-from bailiwick.stores.folders import make_folder
+from bailiwick.stores.folders import make_folder, sync_folder
 from bailiwick.stores.lock import DirectoryLock
 from bailiwick.stores.refusals import StoreBroken, StoreFull
 from bailiwick.stores.sqlite.auditlog import SqliteAuditLog
@@ -86,7 +86,7 @@ def open_store(data_dir: Path, *, clock: Clock | None = None, blob_key: bytes) -
     try:
         blobs = DiskBlobs(data_dir / "blobs", blob_key)
         blobs.sweep()
-        return SqliteStore(data_dir / "ledger.db", lock, blobs, clock or _machine_clock)
+        return _named(SqliteStore(data_dir / "ledger.db", lock, blobs, clock or _machine_clock), data_dir)
     except apsw.FullError as error:
         lock.release()
         raise StoreFull(str(error)) from error
@@ -96,6 +96,16 @@ def open_store(data_dir: Path, *, clock: Clock | None = None, blob_key: bytes) -
     except BaseException:
         lock.release()
         raise
+
+
+def _named(store: SqliteStore, data_dir: Path) -> SqliteStore:
+    """Make the names of the store's files durable: SQLite does so, too, but goes on when it fails."""
+    try:
+        sync_folder(data_dir)
+    except OSError as error:
+        store.close()
+        raise StoreBroken(f"the data directory could not be synced: {error}") from error
+    return store
 
 
 def _prepared(path: Path, clock: Clock) -> apsw.Connection:
