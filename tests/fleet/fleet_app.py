@@ -1,6 +1,7 @@
 """The app that every process of the fleet serves: each effect lands as a line in one file outside of the platform."""
 
 import asyncio
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -21,11 +22,18 @@ def land(tool: str, key: str, name: str) -> None:
         os.close(descriptor)
 
 
+async def take(seconds: float) -> None:
+    """Be a slow world."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await asyncio.Event().wait()
+
+
 @app.tool("fleet.put", effect="idempotent-write")
 async def put(name: str, key: str) -> dict[str, str]:
     """Put something once: the other side knows keys; it notes every arrival, and who brought it."""
     land("put", key, name)
-    await asyncio.sleep(DELAY_SECONDS)
+    await take(DELAY_SECONDS)
     return {"put": name}
 
 
@@ -33,7 +41,7 @@ async def put(name: str, key: str) -> dict[str, str]:
 async def peek(name: str) -> dict[str, str]:
     """Read something, and note that it was read."""
     land("peek", "-", name)
-    await asyncio.sleep(0.02)
+    await take(0.02)
     return {"seen": name}
 
 
