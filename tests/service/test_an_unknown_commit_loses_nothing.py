@@ -114,3 +114,40 @@ async def test_a_free_read_is_recorded_once_when_it_is_reported_twice(started: H
     again = await started.settle(dispatch)
     assert (first.state, again.state) == (CallState.DONE, CallState.DONE)
     assert first.outcome == again.outcome
+
+
+class Held:
+    """A ledger whose next commit waits for its refusal."""
+
+    def __init__(self, system: System) -> None:
+        self._ledger = system.platform.runs.ledger
+        self.begun = asyncio.Event()
+        self.refuse = asyncio.Event()
+        system.platform.runs.ledger = self
+
+    async def commit(self, unit: Unit) -> None:
+        if not self.refuse.is_set():
+            self.begun.set()
+            await self.refuse.wait()
+            raise StoreBroken("it is down")
+        await self._ledger.commit(unit)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+
+async def test_who_is_ended_during_a_commit_that_fails_is_ended(started: Hand) -> None:
+    """A refusal in place of the end would let them ask again, for as long as the store is down."""
+    system, run = started.system, started.assignment.run
+    ledger = Held(system)
+    acting = asyncio.ensure_future(started.act("mail"))
+    await soon(ledger.begun.wait())
+    before = await system.run(run)
+    acting.cancel()
+    await asyncio.sleep(0)
+    assert not acting.done(), "the commit cannot be taken back"
+    ledger.refuse.set()
+    with pytest.raises(asyncio.CancelledError):
+        await soon(acting)
+    assert (await system.run(run)) is not before, "what is in memory may be wrong"
+    assert isinstance(await started.act("mail"), Dispatch)
