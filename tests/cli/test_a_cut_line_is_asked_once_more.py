@@ -1,40 +1,13 @@
 """A connection that is cut before the answer: a read is asked once more, an act is not."""
 
-import socket
 from collections.abc import Iterator
-from threading import Thread
 
 import pytest
+from line_kit import Server
 
 from bailiwick.cli.client import Client, Unreachable
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
-
-
-class Server:
-    """Takes one connection after the other, and gives each the next answer; an empty one is a cut."""
-
-    def __init__(self, *answers: bytes) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.asked: list[bytes] = []
-        self._thread = Thread(target=self._serve, args=(answers,))
-        self._thread.start()
-
-    def _serve(self, answers: tuple[bytes, ...]) -> None:
-        for answer in answers:
-            try:
-                line, _ = self._listener.accept()
-            except OSError:
-                return  # closed: nobody asked again
-            with line:
-                self.asked.append(line.recv(65_536).partition(b" ")[0])
-                line.sendall(answer)
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
 
 
 @pytest.fixture
