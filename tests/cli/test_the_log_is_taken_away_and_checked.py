@@ -2,9 +2,9 @@
 
 import contextlib
 import shutil
-import sqlite3
 from pathlib import Path
 
+import apsw
 import pytest
 from cli_kit import Call, Place
 
@@ -78,12 +78,11 @@ def test_the_invariants_of_a_ledger_are_checked_while_its_server_works(
 
 def test_a_violated_invariant_is_named_and_fails(call: Call, place: Place, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
-    with contextlib.closing(sqlite3.connect(place.folder / "ledger.db")) as live:
-        folder.mkdir()
-        with contextlib.closing(sqlite3.connect(folder / "ledger.db")) as copy:
-            live.backup(copy)
-            copy.execute("UPDATE runs SET title = 'Another'")
-            copy.commit()
+    folder.mkdir()
+    with contextlib.closing(apsw.Connection(str(place.folder / "ledger.db"))) as live:
+        live.execute("VACUUM INTO ?", (str(folder / "ledger.db"),))
+    with contextlib.closing(apsw.Connection(str(folder / "ledger.db"))) as copy:
+        copy.execute("UPDATE runs SET title = 'Another'")
     for name in ("keys", "blobs"):
         shutil.copytree(place.folder / name, folder / name)
     told = call("audit", "invariants", "--data-dir", str(folder))

@@ -7,7 +7,9 @@ import pytest
 from conformance_shapes import BLOB_KEY
 
 from bailiwick.base import Digest, digest_of
+from bailiwick.ports import Draft, Unit
 from bailiwick.stores import BlobDamaged, BlobTooLarge, DiskBlobs
+from bailiwick.stores.large import INLINE_BYTES, LargePayloads
 
 
 @pytest.fixture
@@ -101,3 +103,38 @@ async def test_of_several_processes_on_one_folder_none_sweeps_what_another_is_wr
 def test_a_short_key_is_refused(root: Path) -> None:
     with pytest.raises(ValueError, match="16 bytes"):
         DiskBlobs(root, b"short")
+
+
+@pytest.mark.parametrize("commits", ["before it goes", "after it went"])
+async def test_a_blob_that_another_process_commits_while_it_is_removed_stays(
+    root: Path, commits: str
+) -> None:
+    """Two processes share the folder: one removes what it saw nobody need, the other commits the same content."""
+    ours, theirs = (DiskBlobs(root, BLOB_KEY, owner=owner) for owner in ("a", "b"))
+    body = b"x" * (INLINE_BYTES + 1)
+    digest = await ours.put("acme", body)
+    found, gone, committed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def commit() -> None:
+        unit = Unit("acme", "run_b", 0, (Draft({"kind": "big"}, body),))
+        async with LargePayloads(theirs).stored(unit) as names:
+            assert names == (digest,)
+            found.set()
+            if commits == "after it went":
+                await gone.wait()
+            committed.set()
+
+    async def is_named() -> bool:
+        named = committed.is_set()
+        if not found.is_set():
+            other.append(asyncio.ensure_future(commit()))
+            await found.wait()
+            if commits == "before it goes":
+                await other[0]
+        return named
+
+    other: list[asyncio.Future[None]] = []
+    assert await LargePayloads(ours).remove("acme", digest, is_named)
+    gone.set()
+    await other[0]
+    assert await theirs.get("acme", digest) == body

@@ -1,10 +1,10 @@
 """Damage: what somebody edits or erases by hand is told apart and found when it is read."""
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import apsw
 import pytest
 from conformance_shapes import draft
 
@@ -28,9 +28,9 @@ def edited(open_again: Callable[[], Store], place: str, tmp_path: Path) -> Calla
             changed = f"WITH changed AS ({by_hand[1]} RETURNING 1) SELECT count(*) FROM changed"
             assert cluster().sql(changed, place) == "1"
         else:
-            raw = sqlite3.connect(tmp_path / "data" / "ledger.db")
-            assert raw.execute(by_hand[0]).rowcount == 1
-            raw.commit()
+            raw = apsw.Connection(str(tmp_path / "data" / "ledger.db"))
+            raw.execute(by_hand[0])
+            assert raw.changes() == 1
             raw.close()
         return open_again()
 

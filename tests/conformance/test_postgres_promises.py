@@ -31,6 +31,7 @@ from bailiwick.stores import (
 )
 from bailiwick.stores.postgres.connect import Lines
 from bailiwick.stores.postgres.migrate import newest
+from bailiwick.stores.postgres.pump import MAX_BATCH
 from bailiwick.testing.postgres import PrivateCluster
 from postgres_kit import cluster
 
@@ -127,6 +128,30 @@ async def test_a_late_commit_is_placed_late_and_never_passed_over(database: str,
     assert seen[0] == seen[1] == seen[2]
     assert seen[0][-1] == "run_old.1"
     assert seen[0].index("run_late.1") < seen[0].index("run_late.2")
+    await store.end()
+
+
+async def test_a_bug_in_the_middle_of_a_batch_leaves_nothing_of_it_and_hangs_nobody(
+    database: str, tmp_path: Path
+) -> None:
+    store = opened(database, tmp_path / "a")
+    await store.ledger.commit(opening("run_a"))
+    connection = store.pump._connection
+
+    async def broken(text: str, *values: object) -> str:
+        if text == "COMMIT":
+            raise LookupError("a bug, with the rows of the batch written")
+        return str(await connection.execute(text, *values))
+
+    store.pump._connection = Cut(connection, broken)
+    units = [opening(f"run_{n}") for n in range(MAX_BATCH + 8)]
+    async with asyncio.timeout(60):
+        outcomes = await asyncio.gather(*map(store.ledger.commit, units), return_exceptions=True)
+    lost = [unit.run for unit, came in zip(units, outcomes, strict=True) if isinstance(came, LookupError)]
+    assert 0 < len(lost) <= MAX_BATCH
+    for unit in units:
+        kept = await store.ledger.events("acme", unit.run, 0, 9)
+        assert len(kept) == (0 if unit.run in lost else len(unit.drafts)), unit.run
     await store.end()
 
 

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import sqlite3
 from pathlib import Path
 
 import apsw
@@ -46,8 +45,8 @@ def test_the_database_is_opened_as_durably_as_promised(writer: Writer) -> None:
 
 async def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     open_store(tmp_path, blob_key=BLOB_KEY).close()
-    with sqlite3.connect(tmp_path / "ledger.db") as raw:
-        raw.execute("PRAGMA user_version = 99")
+    raw = apsw.Connection(str(tmp_path / "ledger.db"))
+    raw.execute("PRAGMA user_version = 99")
     raw.close()
     for _ in range(2):
         with pytest.raises(SchemaTooNew) as refusal:

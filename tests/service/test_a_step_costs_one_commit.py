@@ -83,6 +83,8 @@ async def test_nothing_is_taken_in_advance_while_a_halt_stands(system: System) -
     hand = await system.hand()
     claiming = await waiting(hand)
     run = await system.submit()
+    opening = (await system.events(run))[0]
+    assert [move["to"] for move in opening["moves"]] == ["succeeded", "succeeded", "ready"]
     await system.status(run, Status.BLOCKED)
     claiming.cancel()
 

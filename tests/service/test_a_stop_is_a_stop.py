@@ -2,12 +2,14 @@
 
 import asyncio
 
+import apsw
 import pytest
 
 from bailiwick.base import Refusal
 from bailiwick.contract import ErrorCategory
 from bailiwick.ports import Dispatch, Parked
 from bailiwick.run import CallState, LeaseLost, Status, StepStatus
+from bailiwick.stores import EventDamaged
 from platform_kit import ALICE, BOB, ROOT, Hand, System
 from shop_kit import Shop
 
@@ -238,6 +240,30 @@ async def test_after_a_halt_is_acknowledged_nothing_is_let_through(system: Syste
     await asyncio.gather(halt(), *asking)
     assert "acknowledged" in order
     assert "dispatch" not in order[order.index("acknowledged") :]
+
+
+async def test_one_run_that_cannot_be_read_keeps_no_other_halted_and_no_server_down(system: System) -> None:
+    halt = await system.platform.halts.set(ROOT, "app", "shop", "stop")
+    runs = [await system.submit() for _ in range(3)]
+    hand = await system.hand()
+    for _ in runs:
+        assert await hand.claim() is None
+    system.tampered = True
+    connection = apsw.Connection(str(system.folder / "data" / "ledger.db"))
+    connection.execute(
+        "UPDATE events SET header = x'7b7d' WHERE seq = 2 AND stream IN (SELECT id FROM streams WHERE name = ?)",
+        (runs[1],),
+    )
+    assert connection.changes() == 1
+    connection.close()
+    for run in runs:
+        system.platform.runs.memory.forget(run)
+    await system.platform.halts.lift(ROOT, halt.id)
+    for run in (runs[0], runs[2]):
+        assert (await system.run(run)).status is not Status.BLOCKED
+    await system.crash()
+    with pytest.raises(EventDamaged):
+        await system.run(runs[1])
 
 
 async def test_only_an_admin_lifts_and_only_of_the_own_tenant(system: System) -> None:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from bailiwick.base import Json
 from bailiwick.ports import Dispatch, Parked, Recorded, Unit
-from bailiwick.run import CallState, LeaseLost
+from bailiwick.run import CallState, LeaseLost, StepStatus
+from bailiwick.service.memory import Entry
 from bailiwick.stores import StoreBroken
 from platform_kit import ROOT, Hand, System, soon
 
@@ -114,3 +116,82 @@ async def test_a_free_read_is_recorded_once_when_it_is_reported_twice(started: H
     again = await started.settle(dispatch)
     assert (first.state, again.state) == (CallState.DONE, CallState.DONE)
     assert first.outcome == again.outcome
+
+
+class Held:
+    """A ledger whose next commit waits for its refusal."""
+
+    def __init__(self, system: System) -> None:
+        self._ledger = system.platform.runs.ledger
+        self.begun = asyncio.Event()
+        self.refuse = asyncio.Event()
+        system.platform.runs.ledger = self
+
+    async def commit(self, unit: Unit) -> None:
+        if not self.refuse.is_set():
+            self.begun.set()
+            await self.refuse.wait()
+            raise StoreBroken("it is down")
+        await self._ledger.commit(unit)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+
+async def test_who_is_ended_during_a_commit_that_fails_is_ended(started: Hand) -> None:
+    """A refusal in place of the end would let them ask again, for as long as the store is down."""
+    system, run = started.system, started.assignment.run
+    ledger = Held(system)
+    acting = asyncio.ensure_future(started.act("mail"))
+    await soon(ledger.begun.wait())
+    before = await system.run(run)
+    acting.cancel()
+    await asyncio.sleep(0)
+    assert not acting.done(), "the commit cannot be taken back"
+    ledger.refuse.set()
+    with pytest.raises(asyncio.CancelledError):
+        await soon(acting)
+    assert (await system.run(run)) is not before, "what is in memory may be wrong"
+    assert isinstance(await started.act("mail"), Dispatch)
+
+
+class Blind:
+    """A memory that has nothing at hand after the next commit, while what would have to be read cannot be."""
+
+    def __init__(self, system: System) -> None:
+        self._memory = system.platform.runs.memory
+        self.up = self.down = False
+        system.platform.runs.memory = self
+
+    def keep(self, entry: Entry) -> Entry:
+        kept = self._memory.keep(entry)
+        kept.contents.clear()
+        self.down = not self.up
+        return kept
+
+    async def read(self, entry: Entry, seqs: tuple[int, ...]) -> dict[int, Json]:
+        if self.down:
+            raise StoreBroken("it is down")
+        return await self._memory.read(entry, seqs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._memory, name)
+
+
+async def test_a_next_step_that_cannot_be_read_for_a_moment_is_given_back_whole(system: System) -> None:
+    system.shops[0].workflow(
+        {"id": "one", "uses": "clerk", "input": {}},
+        {"id": "two", "uses": "clerk", "input": {"title": "$.intent.title"}},
+        name="two",
+    )
+    run = await system.submit("two", title="a title")
+    hand = await system.hand()
+    await hand.claim()
+    memory = Blind(system)
+    assert await hand.finish({}) is None, "the report is on record; the next step is another matter"
+    assert (await system.run(run)).steps["two"].status is StepStatus.RUNNING
+    memory.up, memory.down = True, False
+    assert await system.platform.recovering.reap() == 1
+    again = await hand.claim()
+    assert again is not None
+    assert (again.step, again.epoch, again.input) == ("two", 2, {"title": "a title"})

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -20,10 +21,12 @@ from stretching_kit import (
 )
 
 from bailiwick.policy import Bundle, Role, SelfApproval
-from bailiwick.ports import ApprovalState, Hello, Recorded
+from bailiwick.ports import ApprovalState, Hello, Recorded, Views
 from bailiwick.run import CallState
 from bailiwick.service import AlreadyDecided, Unauthenticated
-from platform_kit import BOB, ROOT, System, person
+from bailiwick.service.keyring import Keyring
+from bailiwick.wiring.keys import DeploymentKeys
+from platform_kit import BOB, ROOT, System, person, soon
 
 RACERS = 64
 
@@ -163,6 +166,38 @@ async def test_a_decision_outlives_the_key_of_whoever_made_it_and_a_revoked_key_
         keyring.authenticate(secret)
     await done(hand)
     assert system.outside.count("send") == 1
+
+
+class Slow:
+    """Views whose answer was read before what happens until it arrives."""
+
+    def __init__(self, views: Views) -> None:
+        self._views = views
+        self.read = asyncio.Event()
+        self.arrive = asyncio.Event()
+
+    async def keys(self, tenant: str) -> Any:
+        found = await self._views.keys(tenant)
+        if not tenant:
+            self.read.set()
+            await self.arrive.wait()
+        return found
+
+
+async def test_a_key_that_is_revoked_while_the_keys_are_read_stays_revoked(system: System) -> None:
+    views = Slow(system.store.views)
+    pepper = DeploymentKeys(system.folder / "keys").pepper
+    keyring = Keyring(ledger=system.store.ledger, views=views, world=system.world, pepper=pepper)
+    made, secret = await keyring.create(ROOT, name="kim", role=Role.APPROVER)
+    loading = asyncio.ensure_future(keyring.load())
+    await soon(views.read.wait())
+    await keyring.revoke(ROOT, made.id)
+    _, newer = await keyring.create(ROOT, name="kay", role=Role.APPROVER)
+    views.arrive.set()
+    await soon(loading)
+    with pytest.raises(Unauthenticated):
+        keyring.authenticate(secret)
+    assert keyring.authenticate(newer).name == "kay"
 
 
 @pytest.mark.parametrize("name", ["alice", "ALICE", "\uff41lice", "ali\uff43e"])

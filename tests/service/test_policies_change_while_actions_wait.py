@@ -17,11 +17,13 @@ from stretching_kit import (
     state,
 )
 
+from bailiwick.base import Digest
 from bailiwick.contract import ErrorCategory
 from bailiwick.policy import Bundle, Forbidden
-from bailiwick.ports import ApprovalState, Recorded
+from bailiwick.ports import ApprovalState, Blobs, Recorded
 from bailiwick.run import CallState, Status, StepStatus
-from bailiwick.service import AlreadyDecided
+from bailiwick.service import AlreadyDecided, NotFound
+from bailiwick.service.activating import Activating
 from bailiwick.service.halts import NotTheOperator
 from platform_kit import ALICE, BOB, MALLORY, ROOT, Hand, System
 
@@ -266,6 +268,37 @@ async def test_another_process_follows(system: System, bundles: dict[str, Bundle
     assert await other.activating.follow() == 1
     assert other.bundle.version == bundles["never"].version
     assert await other.activating.follow() == 0
+
+
+class Late:
+    """Blobs on a shared folder where the newest file shows a moment later."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self.late = True
+
+    async def get(self, tenant: str, digest: Digest) -> bytes | None:
+        return None if self.late else await self._blobs.get(tenant, digest)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._blobs, name)
+
+
+async def test_what_another_process_could_not_enforce_at_once_it_enforces_later(
+    system: System, bundles: dict[str, Bundle]
+) -> None:
+    other = await replica(system)
+    blobs = Late(system.store.blobs)
+    following = Activating(
+        runs=other.runs, ledger=system.store.ledger, blobs=blobs, halts=other.halts, world=system.world
+    )
+    await system.platform.activating.activate(ROOT, bundles["never"])
+    with pytest.raises(NotFound):
+        await following.follow()
+    assert other.bundle.version == bundles["asked"].version
+    blobs.late = False
+    assert await following.follow() == 1
+    assert other.bundle.version == bundles["never"].version
 
 
 async def test_two_that_judge_at_once_bring_a_request_up_once(

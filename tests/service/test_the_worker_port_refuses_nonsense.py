@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from bailiwick.base import Refusal
-from bailiwick.ports import Frame, Hello, Outcome, Proposal, Report, read_wire
-from platform_kit import Hand, System
+from bailiwick.ports import Frame, Hello, Outcome, Parked, Proposal, Report, read_wire
+from bailiwick.run import LeaseLost, StepStatus
+from platform_kit import ROOT, Hand, System
 
 CPU_SECONDS = 0.25
 HUGE = "h" * 300_000
@@ -175,3 +176,19 @@ async def test_waits_and_limits_of_a_stranger_are_bounded(system: System) -> Non
 def test_what_an_honest_worker_sends_passes_unchanged() -> None:
     hello = Hello("w", ("a@1",))
     assert read_wire(msgspec.json.encode(hello), Hello) == hello
+
+
+async def test_what_a_parked_step_has_on_its_way_is_reported_by_who_held_it_last(started: Hand) -> None:
+    system = started.system
+    mail = await started.dispatched("mail")
+    await system.platform.halts.set(ROOT, "tool", "shop.write", "wait")
+    assert isinstance(await started.act("write"), Parked)
+    step = (await system.run(started.assignment.run)).steps["work"]
+    assert (step.status, step.session) == (StepStatus.BLOCKED, "")
+    stranger = await system.hand("stranger")
+    stranger.assignment = started.assignment
+    for session in (stranger.session, "ses_nobody"):
+        stranger.session = session
+        with pytest.raises(LeaseLost):
+            await stranger.settle(mail, outcome={"said": "forged"})
+    assert (await started.settle(mail)).outcome == {"said": "x"}

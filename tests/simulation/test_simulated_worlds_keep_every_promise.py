@@ -8,7 +8,7 @@ from bailiwick.testing.simulation import CAN, Fault, Result, Switches, simulate
 from bailiwick.testing.simulation.report import total_of
 
 LONG = bool(os.environ.get("BAILIWICK_LONG"))
-SEEDS = 400 if LONG else 40
+SEEDS = 400 if LONG else 60
 RARE = ("store guard_failed: approval",)
 """Met once in a hundred seeds."""
 SOME = 6

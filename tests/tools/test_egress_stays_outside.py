@@ -265,3 +265,15 @@ async def test_a_port_nobody_listens_on_has_seen_nothing() -> None:
     resolve, _ = resolver(("127.0.0.1",))
     with pytest.raises(Unreached):
         await Egress(internal=[name], resolve=resolve).fetch(ask(f"{name}/", name))
+
+
+async def test_a_redirect_to_where_nobody_listens_has_been_asked_all_the_same() -> None:
+    async with web({}) as silent:
+        nobody = f"http://gone.test:{silent.port}"
+    async with web({"/": page_of(302, "", Location=f"{nobody}/")}) as site:
+        name = f"http://api.test:{site.port}"
+        resolve, _ = resolver(("127.0.0.1",))
+        egress = Egress(internal=[name, nobody], resolve=resolve)
+        with pytest.raises(Cut, match="after a redirect"):
+            await egress.fetch(ask(f"{name}/", name, nobody, redirects=1))
+    assert len(site.asked) == 1

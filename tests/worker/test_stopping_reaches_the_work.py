@@ -11,7 +11,7 @@ from bailiwick.app import CallRefused, Context
 from bailiwick.budget import Price
 from bailiwick.contract import ErrorCategory
 from bailiwick.models import OpenAIHost, ProviderConfig
-from bailiwick.ports import Message
+from bailiwick.ports import CallFailed, Message
 from bailiwick.run import CallState, Status
 from bailiwick.testing import RunningModelServer
 from platform_kit import ALICE, ROOT, System, soon
@@ -214,6 +214,39 @@ async def test_a_halt_in_the_middle_of_a_write_lets_it_finish_if_it_is_quick(
     system.outside.doors["mail"].set()
     assert (await system.ended(run)).status is Status.COMPLETED, "nothing was left to halt"
     assert system.outside.count("mail") == 1
+
+
+@pytest.mark.parametrize("what", ["halt", "cancel"])
+async def test_what_was_proven_undone_is_not_tried_again_after_a_stop(
+    shop: Shop, open_system, what: str
+) -> None:
+    tries: list[str] = []
+    turned_away = asyncio.Event()
+
+    @shop.app.tool("shop.crowded", effect="idempotent-write")
+    async def crowded(text: str, key: str) -> dict[str, str]:
+        tries.append(key)
+        turned_away.set()
+        raise CallFailed(ErrorCategory.RATE_LIMITED, "come back later", unsent=True, retry_after=20.0)
+
+    async def insisting(ctx: Context, given: dict[str, Any]) -> dict[str, Any]:
+        return await ctx.tool("shop.crowded", {"text": "x"})
+
+    shop.app.agent("insisting", output={"type": "object"}, run=insisting, tools=["shop.crowded"])
+    shop.workflow({"id": "work", "uses": "insisting", "input": {}})
+    system = await open_system(shop)
+    system.work()
+    run = await system.submit()
+    await soon(turned_away.wait())
+    if what == "halt":
+        await system.platform.halts.set(ROOT, "run", run, "stop")
+        await system.status(run, Status.BLOCKED)
+    else:
+        await system.platform.control.cancel(ALICE, run)
+        assert (await system.ended(run)).status is Status.CANCELED
+    (call,) = (await system.refolded(run)).calls.values()
+    assert call.state is (CallState.LOST if what == "halt" else CallState.CANCELED)
+    assert (len(tries), await system.spent(run)) == (1, 0)
 
 
 async def test_a_step_that_is_parked_finishes_what_it_has_on_the_way(shop: Shop, system: System) -> None:

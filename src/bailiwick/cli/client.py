@@ -12,6 +12,9 @@ import msgspec
 from bailiwick.base import Category, Json, Refusal
 from bailiwick.cli.exits import ExitCode, exit_of_http
 
+_CUT = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError)
+"""A line that was there and is gone: a server that restarts, or one that had given up an idle connection."""
+
 _TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
 _STREAM_TIMEOUT = httpx2.Timeout(45.0, connect=5.0)
 _STREAM_TRIES = 5
@@ -87,7 +90,7 @@ class Client:
         self._http.close()
 
     def get(self, path: str, **params: str | int) -> Any:
-        """Read.
+        """Read; a line that is cut is tried once more, for reading twice changes nothing.
 
         Raises:
             Problem: The server refused.
@@ -96,7 +99,7 @@ class Client:
         return self._ask("GET", path, params={name: value for name, value in params.items() if value != ""})
 
     def post(self, path: str, body: Json = None, headers: Mapping[str, str] | None = None) -> Any:
-        """Do; see `get`."""
+        """Do; see `get`, but for a cut line: nobody knows whether it was done."""
         return self._ask("POST", path, json=body if body is not None else {}, headers=headers)
 
     def download(self, path: str) -> bytes:
@@ -108,7 +111,12 @@ class Client:
 
     def _request(self, method: str, path: str, **request: Any) -> httpx2.Response:
         try:
-            response = self._http.request(method, path, **request)
+            try:
+                response = self._http.request(method, path, **request)
+            except _CUT:
+                if method != "GET":
+                    raise
+                response = self._http.request(method, path, **request)
         except httpx2.TransportError as error:
             raise Unreachable(self.url, str(error) or type(error).__name__) from error
         if response.status_code >= 300:

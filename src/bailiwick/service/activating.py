@@ -65,12 +65,13 @@ class Activating:
         """
         async with self._one:
             own = self._runs.bundle
-            events = await self._events()
+            events, seen = await self._events()
             starts = [event for event in events if event["actor"] == "platform:start"]
             if starts and starts[-1]["version"] == own.version:
                 await self._adopt(events[-1])
-                return
-            await self._write(own, "platform:start", events[-1]["version"] if events else "")
+            else:
+                await self._write(own, "platform:start", events[-1]["version"] if events else "")
+            self._seen = seen
 
     async def follow(self) -> int:
         """Enforce what another process has activated; answer whether there was something."""
@@ -78,19 +79,22 @@ class Activating:
             return int(await self._catch_up())
 
     async def _catch_up(self) -> bool:
-        events = await self._events()
-        return bool(events) and await self._adopt(events[-1])
+        events, seen = await self._events()
+        other = bool(events) and await self._adopt(events[-1])
+        self._seen = seen  # only now: what could not be enforced is looked at again
+        return other
 
-    async def _events(self) -> list[dict[str, Any]]:
-        """Read the activations since the last look."""
+    async def _events(self) -> tuple[list[dict[str, Any]], int]:
+        """Read the activations since those that were enforced last, and how far the stream was read."""
         found: list[dict[str, Any]] = []
+        seen = self._seen
         while True:
-            page = await self._ledger.events(_OWNER, PLATFORM, self._seen, _PAGE)
+            page = await self._ledger.events(_OWNER, PLATFORM, seen, _PAGE)
             headers = [parse_canonical(stored.header) for stored in page]
             found += [header for header in headers if header["kind"] == _KIND]
-            self._seen = page[-1].seq if page else self._seen
+            seen = page[-1].seq if page else seen
             if len(page) < _PAGE:
-                return found
+                return found, seen
 
     async def _adopt(self, event: dict[str, Any]) -> bool:
         if event["version"] == self._runs.bundle.version:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from bailiwick.base import Json, Refusal, canonical, parse_canonical
+from bailiwick.base import Category, Json, Refusal, canonical, parse_canonical
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan, parse_brief, resolve, with_brief
 from bailiwick.ports import Assignment, Notice
@@ -66,7 +66,11 @@ class Assigning:
             return wanted
 
     async def assign(self, run: Run, step: Step, session: WorkerSession) -> Assignment | None:
-        """Describe a step that the session has just claimed; None when it may not go on now."""
+        """Describe a step that the session has just claimed; None when it may not go on now.
+
+        Raises:
+            Refusal: The store cannot be read or written now; whoever asked gives the step up.
+        """
         entry = await self._runs.entry(run.tenant, run.id)
         held = Held(run.tenant, run.id, step.name, step.epoch)
         task = task_id(run.id, step.name)
@@ -84,6 +88,8 @@ class Assigning:
         except NotFound as gone:
             await self._park(held, session, f"{gone.message}; {gone.remedy}")
         except Refusal as refusal:
+            if refusal.category is Category.UNAVAILABLE:
+                raise
             await self._fail(held, session, refusal)
         return None
 

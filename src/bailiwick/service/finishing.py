@@ -22,7 +22,7 @@ from bailiwick.run import (
 from bailiwick.service.assigning import Assigning
 from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.dispatching import held
-from bailiwick.service.halts import Halts, HaltsUnconfirmed
+from bailiwick.service.halts import Halts
 from bailiwick.service.planned import check_planned
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Sessions, WorkerSession, actor_of
@@ -88,11 +88,20 @@ class Finishing:
                     continue
                 if step.session == session.id and step.status is StepStatus.RUNNING:
                     session.extend(after.id)
-                    try:
-                        return await self._assigning.assign(after, step, session)
-                    except HaltsUnconfirmed:
-                        self._sessions.abandon(session, after.tenant, after.id, name)
+                    return await self._next(session, after, step)
         return None
+
+    async def _next(self, session: WorkerSession, run: Run, step: Step) -> Assignment | None:
+        """Hand out a step that was taken with the report; one that cannot be is left to the keeper.
+
+        The report is on record, so the worker must not be told of a refusal: it would report again.
+        """
+        try:
+            return await self._assigning.assign(run, step, session)
+        except Refusal as refusal:
+            log.warning("finish.next_refused", run_id=run.id, step=step.name, code=refusal.code)
+            self._sessions.abandon(session, run.tenant, run.id, step.name)
+            return None
 
     def _offer(self, session: WorkerSession, run: Run) -> Offer:
         """Offer the session's hands for the run's next step, unless other runs should have their turn."""

@@ -25,10 +25,15 @@ class Keyring:
         self._world = world
         self._pepper = pepper
         self._by_mac: dict[str, ApiKey] = {}
+        self._edition = 0
 
     async def load(self) -> None:
         """Read the keys that are in force."""
-        keys = await self._views.keys("")
+        while True:
+            edition = self._edition
+            keys = await self._views.keys("")
+            if edition == self._edition:  # what was changed here meanwhile may not be in what was read
+                break
         self._by_mac = {key.mac: key for key in keys if not key.revoked_at}
 
     def _mac(self, secret: str) -> str:
@@ -62,6 +67,7 @@ class Keyring:
         )
         await self._write(key, "key.created", by)
         self._by_mac[key.mac] = key
+        self._edition += 1
         return key, secret
 
     async def list(self, principal: Principal) -> list[ApiKey]:
@@ -80,7 +86,11 @@ class Keyring:
             if key.id == id:
                 revoked = replace(key, revoked_at=self._world.now())
                 self._by_mac.pop(key.mac, None)
-                await self._write(revoked, "key.revoked", principal.name)
+                try:
+                    await self._write(revoked, "key.revoked", principal.name)
+                finally:
+                    self._by_mac.pop(key.mac, None)  # it may have been read again before it was written
+                    self._edition += 1
                 return revoked
         raise NotFound("key", id)
 

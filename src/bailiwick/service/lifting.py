@@ -1,5 +1,8 @@
 """Lifting: steps that a halt blocked go on once it no longer stands; lifting it was the named act."""
 
+import structlog
+
+from bailiwick.base import Refusal
 from bailiwick.plan import Plan
 from bailiwick.ports import Halt, RunHead, Views
 from bailiwick.run import TERMINAL, NotAllowed, OutcomeUnknown, Resume, Run, Status, StepStatus
@@ -8,6 +11,7 @@ from bailiwick.service.halts import HALTED, Halts, halt_in
 from bailiwick.service.runs import Runs
 
 _PAGE = 200
+log = structlog.get_logger("bailiwick.lifting")
 
 
 class Lifting:
@@ -77,6 +81,10 @@ class Lifting:
                     return True
         except (NotAllowed, OutcomeUnknown):
             return False  # the run has ended, or an outcome must be resolved first
+        except Refusal as refusal:
+            # One run that cannot be read must not keep the others blocked, nor the server from starting.
+            log.warning("lifting.refused", run_id=head.id, code=refusal.code, reason=refusal.message)
+            return False
 
     def _is_over(self, reason: str) -> bool:
         halt = halt_in(reason)

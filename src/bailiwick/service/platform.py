@@ -110,7 +110,6 @@ class Platform:
         self.runs.on_commit = self._committed
         actions = Actions(runs=self.runs, catalogue=catalogue, tools=tools, prices=prices)
         self.gate = Gate(runs=self.runs, actions=actions, halts=self.halts)
-        self.settling = Settling(runs=self.runs, gate=self.gate, prices=prices)
         self.sessions = Sessions(
             runs=self.runs,
             queue=stores.queue,
@@ -119,6 +118,7 @@ class Platform:
             world=world,
             lease_seconds=lease_seconds,
         )
+        self.settling = Settling(runs=self.runs, gate=self.gate, sessions=self.sessions, prices=prices)
         self.runs.on_doubt = self.sessions.doubt
         self._serve_workers(stores, actions, world)
         self._serve_people(stores, world, pepper)

@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 from collections import ChainMap
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import structlog
 
@@ -230,15 +229,23 @@ class Runs:
 
         Where the store does not answer, the commit may have happened all the same: `on_doubt` is told, so that
         nobody holds a step without knowing it.
+
+        Returns:
+            Whether the caller was canceled meanwhile, and must raise that once it has told others of the commit.
         """
+        work = asyncio.ensure_future(self.ledger.commit(unit))
+        canceled = await _to_its_end(work)
         try:
-            return await _to_its_end(self.ledger.commit(unit))
+            work.result()
         except BaseException as failure:
             self.memory.forget(unit.run)
             unanswered = isinstance(failure, Refusal) and failure.category is Category.UNAVAILABLE
             if unanswered and self.on_doubt is not None:
                 self.on_doubt(unit.tenant, unit.run)
+            if canceled:
+                raise asyncio.CancelledError from failure  # whoever ends this task must not be told of a refusal
             raise
+        return canceled
 
     async def _decide(self, entry: Entry, change: Change, payload: Json) -> tuple[tuple[Event, ...], Run]:
         fresh: dict[int, Json] = {}
@@ -272,20 +279,18 @@ class Runs:
         return self._stirring.setdefault(run, asyncio.Event())
 
 
-async def _to_its_end(commit: Coroutine[Any, Any, None]) -> bool:
+async def _to_its_end(work: asyncio.Future[None]) -> bool:
     """Wait for a commit even when canceled, since it cannot be taken back and others must hear of it.
 
     Returns:
-        Whether the caller was canceled meanwhile, and must raise that once it has told them.
+        Whether the caller was canceled meanwhile.
     """
-    work = asyncio.ensure_future(commit)
     canceled = False
     while not work.done():
         try:
-            await asyncio.shield(work)
+            await asyncio.wait({work})
         except asyncio.CancelledError:
             canceled = True
-    work.result()
     return canceled
 
 

@@ -24,6 +24,7 @@ from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import AuditLog, Feed, GuardFailed, StoredEvent, TreeHead
 from bailiwick.service.refusals import NotFound
 
+PLACED = 1024
 SLICE = 256
 _READINGS = 3
 _PAGE = 1000
@@ -63,7 +64,7 @@ class Sequencing:
 
     async def place(self) -> int:
         """Give new events their place in the feed; answer how many."""
-        return await self._feed.place(SLICE * 4)
+        return await self._feed.place(PLACED)
 
     async def integrate(self) -> int:
         """Let new leaves join their logs and sign the new heads; answer how many leaves."""
@@ -93,9 +94,12 @@ class Sequencing:
         return f"{self.signer.name}/{log}"
 
     async def catch_up(self) -> None:
-        """Place and integrate all that is committed."""
-        while await self.place() or await self.integrate():
+        """Place and integrate all that is committed by now; what comes meanwhile is not waited for."""
+        while await self.place() == PLACED:
             pass
+        for log in await self._audit.logs():
+            while await self._integrate(log) == SLICE:
+                pass
 
     async def checkpoint(self, principal: Principal) -> TreeHead:
         """Read the tenant's newest signed head, after all that is committed has joined.

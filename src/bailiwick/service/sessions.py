@@ -1,6 +1,7 @@
 """Sessions: which workers are here, what each has in hand, and what it must hear at once."""
 
 import asyncio
+from collections import OrderedDict
 
 import msgspec
 
@@ -16,6 +17,7 @@ from bailiwick.service.runs import Runs
 
 _SILENT_LEASES = 4
 _MAX_CHAINS = 256
+_MAX_PARTED = 256
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -31,7 +33,8 @@ class WorkerSession:
     """A worker's session as this process knows it.
 
     `keys` are the queue keys that it serves; `room` is how many tasks it waits for right now, `reserved` how
-    many are being taken for it elsewhere, and `given` are those that were.
+    many are being taken for it elsewhere, and `given` are those that were. `parted` are the epochs of tasks that
+    it held last, by task: what it had on the way when they were parked is still its to report.
     """
 
     def __init__(self, id: str, worker: str, keys: frozenset[str]) -> None:
@@ -47,6 +50,7 @@ class WorkerSession:
         self.room = 0
         self.reserved = 0
         self.given: list[Held] = []
+        self.parted: OrderedDict[str, int] = OrderedDict()
         self._chains: dict[str, tuple[int, int]] = {}
 
     def begin(self, run: str, now: int) -> None:
@@ -64,6 +68,12 @@ class WorkerSession:
         """Whether the run's next step may be taken at once: not when others have waited for long."""
         taken, since = self._chains.get(run, (0, now))
         return taken < steps and now - since <= microseconds
+
+    def part(self, task: str) -> None:
+        """Let a task out of the session's hands."""
+        self.parted[task] = self.holds.pop(task).epoch
+        if len(self.parted) > _MAX_PARTED:
+            self.parted.popitem(last=False)
 
     def tell(self, notice: Notice) -> None:
         """Queue a notice; the waiting heartbeat answers at once."""
@@ -169,6 +179,16 @@ class Sessions:
         held = known.holds.get(task_id(frame.run, frame.step)) if known is not None else None
         return held is not None and held.epoch == frame.epoch
 
+    def may_report(self, session: str, run: str, step: Step) -> bool:
+        """Whether a session has a step in hand, or was the last who had: a parked step is in nobody's."""
+        if step.session:
+            return step.session == session
+        known, task = self._open.get(session), task_id(run, step.name)
+        if known is None:
+            return False
+        held = known.holds.get(task)
+        return step.epoch == (held.epoch if held is not None else known.parted.get(task))
+
     def wake(self) -> None:
         """Tell waiting workers that there may be work."""
         for session in self._open.values():
@@ -243,7 +263,7 @@ class Sessions:
         held = session.holds.get(task) if session is not None else None
         if session is None or held is None or held.epoch != old.epoch:
             return
-        del session.holds[task]
+        session.part(task)
         if record.actor != actor_of(session.id):
             what = "timeout" if now.category is ErrorCategory.TIMEOUT else "lost"
             session.tell(Notice(task, old.epoch, what, now.reason or f"the step is {now.status}"))

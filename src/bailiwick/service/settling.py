@@ -14,6 +14,7 @@ from bailiwick.service.gate import Free, Gate
 from bailiwick.service.postings import posting_of
 from bailiwick.service.refusals import InvalidOutcome
 from bailiwick.service.runs import Runs
+from bailiwick.service.sessions import Sessions
 
 _WRITES = (EffectClass.IDEMPOTENT_WRITE, EffectClass.EXTERNAL_ACTION)
 _REPORTED = (CallState.DONE, CallState.FAILED, CallState.CANCELED, CallState.UNKNOWN, CallState.LOST)
@@ -23,8 +24,9 @@ _LATE = "landed after the request to end the run"
 class Settling:
     """Records outcomes."""
 
-    def __init__(self, *, runs: Runs, gate: Gate, prices: PriceTable) -> None:
+    def __init__(self, *, runs: Runs, gate: Gate, sessions: Sessions, prices: PriceTable) -> None:
         self._runs = runs
+        self._sessions = sessions
         self._gate = gate
         self._prices = prices
 
@@ -74,7 +76,7 @@ class Settling:
         return Change(Journal(settled), Record(f"worker:{session}"), Extra(payload=payload))
 
     def _record(self, run: Run, plan: Plan, call: Call, outcome: Outcome, session: str) -> Change:
-        if run.steps[call.step].session not in ("", session):
+        if not self._sessions.may_report(session, run.id, run.steps[call.step]):
             raise LeaseLost(step=outcome.step, epoch=outcome.epoch, held=call.epoch)
         cost, estimated = self._cost(call, outcome)
         late = _LATE if run.ending and call.effect in _WRITES and outcome.state == CallState.DONE else ""

@@ -7,6 +7,7 @@ from typing import Final
 
 from bailiwick.base import Digest, digest_of
 from bailiwick.ports import Blobs, Draft, Unit
+from bailiwick.stores.refusals import BlobDamaged
 from bailiwick.stores.sealing import owner_of
 
 INLINE_BYTES: Final = 16_384
@@ -14,7 +15,11 @@ INLINE_BYTES: Final = 16_384
 
 
 class LargePayloads:
-    """Stores and removes the blobs of payloads; one for each process, so that neither undoes the other."""
+    """Stores and removes the blobs of payloads; one for each process, so that neither undoes the other.
+
+    Processes that share the folder see of each other only what is committed. So who removes looks again afterwards,
+    and who commits looks whether the blob is still there: whatever their order, one of them puts it back.
+    """
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
@@ -39,6 +44,9 @@ class LargePayloads:
         self._stored += 1
         try:
             yield tuple([await self._put(tenant, draft) for tenant, draft in owned])
+            for tenant, draft in owned:
+                if draft.payload is not None and _is_large(draft):
+                    await self._still(tenant, draft.payload)
         finally:
             self._held.subtract(names)
             self._held += Counter()  # drops what nobody holds
@@ -47,6 +55,10 @@ class LargePayloads:
         if draft.payload is None or not _is_large(draft):
             return None
         return await self._blobs.put(tenant, draft.payload)
+
+    async def _still(self, tenant: str, body: bytes) -> None:
+        if not await self._blobs.has(tenant, digest_of(body)):
+            await self._blobs.put(tenant, body)
 
     async def remove(self, tenant: str, digest: Digest, is_named: Callable[[], Awaitable[bool]]) -> bool:
         """Remove a blob that no payload lies in any more.
@@ -59,6 +71,7 @@ class LargePayloads:
         Returns:
             Whether that is settled: it is gone, or is needed. If not, a unit that may need it is on its way.
         """
+        body = await self._read(tenant, digest)
         before = self._stored
         if self._held[tenant, digest]:
             return False
@@ -67,7 +80,15 @@ class LargePayloads:
         if self._stored != before:
             return False  # somebody found the blob there and counts on it
         await self._blobs.remove(tenant, digest)
+        if body is not None and await is_named():
+            await self._blobs.put(tenant, body)
         return True
+
+    async def _read(self, tenant: str, digest: Digest) -> bytes | None:
+        try:
+            return await self._blobs.get(tenant, digest)
+        except BlobDamaged:
+            return None  # there is nothing to put back
 
 
 def _is_large(draft: Draft) -> bool:

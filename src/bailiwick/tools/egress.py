@@ -22,7 +22,7 @@ Resolver = Callable[[str, int], Awaitable[tuple[str, ...]]]
 
 
 class EgressRefused(Refusal):
-    """An address may not be reached from here; nothing was sent."""
+    """An address may not be reached from here; nothing was sent to it."""
 
     code: ClassVar[str] = "egress_refused"
     category: ClassVar[Category] = Category.FORBIDDEN
@@ -125,9 +125,14 @@ class Egress:
     async def _follow(self, outgoing: Outgoing, first: Address) -> Incoming:
         address = first
         for hop in range(min(outgoing.redirects, MAX_REDIRECTS) + 1):
-            number = await self._checked(address, outgoing.sites)
             secrets = outgoing.secrets if address.site == first.site else ()
-            answer = await self._send(outgoing, address, number, secrets)
+            try:
+                number = await self._checked(address, outgoing.sites)
+                answer = await self._send(outgoing, address, number, secrets)
+            except Unreached as unreached:
+                if not hop:
+                    raise
+                raise Cut(f"after a redirect: {unreached}") from unreached
             location = answer.headers.get("location")
             if answer.status not in _REDIRECTS or location is None or hop == outgoing.redirects:
                 return answer

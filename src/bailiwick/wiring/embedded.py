@@ -96,7 +96,13 @@ class Embedded:
             if topic in (concerned, Topic.LOST):
                 task = asyncio.create_task(load())
                 self._loading.add(task)
-                task.add_done_callback(self._loading.discard)
+                task.add_done_callback(self._loaded)
+
+    def _loaded(self, task: asyncio.Task[object]) -> None:
+        """Say what could not be read now; the keeper reads it again soon."""
+        self._loading.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("store.unread", error=str(error))
 
     def worker(self, apps: Sequence[App], port: WorkerPort, name: str = "embedded") -> Worker:
         """Make a worker that serves all that the apps and the tool host offer."""

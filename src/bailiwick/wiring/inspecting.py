@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bailiwick.ports import Checked, Inspector, Violation
 from bailiwick.service import Inspecting
-from bailiwick.stores import Address, DiskBlobs, StoreBusy, inspect_postgres, open_inspector
+from bailiwick.stores import Address, DiskBlobs, inspect_postgres, open_inspector
 from bailiwick.wiring.keys import DeploymentKeys
 
 
@@ -23,20 +23,13 @@ async def inspect(
 
     Raises:
         NoLedger: The directory, or the database, holds none.
-        StoreBusy: The server changed the files under it, three times.
         StoreUnreachable: There is no database there now.
     """
     if store:
         async with inspect_postgres(Address(store)) as inspector:
             return await _asked(inspector, shared if shared is not None else folder)
-    for tries_left in (2, 1, 0):
-        try:
-            with open_inspector(folder) as inspector:
-                return await _asked(inspector, shared if shared is not None else folder)
-        except StoreBusy:
-            if not tries_left:
-                raise
-    raise AssertionError("the last try answers or raises")
+    with open_inspector(folder) as inspector:
+        return await _asked(inspector, shared if shared is not None else folder)
 
 
 async def _asked(inspector: Inspector, folder: Path) -> tuple[list[Checked], list[Violation]]:

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import hashlib
 import os
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -30,7 +31,9 @@ from bailiwick.ports import Witness, WitnessUnavailable
 from bailiwick.wiring.keys import read_secret
 
 _TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
+_SECONDS = 20.0
 _MAX_ANSWER = 16_384
+_SEEN = re.compile(r"[0-9]{1,18}")
 
 Keys = Callable[[], tuple[str, ...]]
 """Tells the log's verifier keys: the current one and those that rotations link to it."""
@@ -98,15 +101,18 @@ class HttpWitness:
     async def add(self, origin: str, growth: Growth) -> str:
         """Have a head cosigned; see `ports.Witness`."""
         try:
-            async with httpx2.AsyncClient(timeout=_TIMEOUT, trust_env=False) as client:
-                response = await client.post(self._url, content=write_growth(growth))
-        except httpx2.TransportError as error:
+            async with (
+                asyncio.timeout(_SECONDS),
+                httpx2.AsyncClient(timeout=_TIMEOUT, trust_env=False) as client,
+                client.stream("POST", self._url, content=write_growth(growth)) as response,
+            ):
+                text = await _beginning(response)
+        except (httpx2.RequestError, TimeoutError) as error:
             raise WitnessUnavailable(self.name, str(error) or type(error).__name__) from error
-        text = response.text[:_MAX_ANSWER]
         match response.status_code:
             case 200:
                 return text
-            case 409 if text.strip().isdecimal():
+            case 409 if _SEEN.fullmatch(text.strip()):
                 raise WitnessBehind(seen=int(text.strip()), assumed=growth.old)
             case 422:
                 raise HistoryRewritten(origin=origin, seen=growth.old, size=_size(growth.note))
@@ -147,6 +153,16 @@ def witness_app(folder: Path, name: str, logs: Mapping[str, str]) -> tuple[Appli
 
 def _always(vkey: str) -> Keys:
     return lambda: (vkey,)
+
+
+async def _beginning(response: httpx2.Response) -> str:
+    """Read as much of an answer as one may have; the other side is another party's."""
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) >= _MAX_ANSWER:
+            break
+    return bytes(body[:_MAX_ANSWER]).decode(errors="replace")
 
 
 def _size(note: str) -> int:

@@ -46,22 +46,19 @@ class Executor:
             refused = CallFailed(ErrorCategory.INTERNAL, fault, unsent=True)
             return self._failed(dispatch, refused, stop, begun, 0)
         tries = 0
-        while True:
+        while not stop.requested:
             tries += 1
             try:
                 return await self._once(dispatch, request, sink, stop, begun, tries)
             except CallFailed as failed:
                 wait = failed.retry_after if failed.retry_after is not None else 0.2 * 2**tries
                 spent = _clock() - begun
-                if (
-                    failed.unsent
-                    and tries < MAX_TRIES
-                    and spent + wait < MAX_RETRY_SECONDS
-                    and not stop.requested
-                ):
-                    await _pause(wait, stop)
-                    continue
-                return self._failed(dispatch, failed, stop, begun, 0 if failed.unsent else tries)
+                again = failed.unsent and tries < MAX_TRIES and spent + wait < MAX_RETRY_SECONDS
+                if not again or stop.requested:
+                    return self._failed(dispatch, failed, stop, begun, 0 if failed.unsent else tries)
+                await _pause(wait, stop)
+        stopped = CallFailed(ErrorCategory.CANCELED, stop.reason, unsent=True)
+        return self._failed(dispatch, stopped, stop, begun, 0)
 
     def _fault(self, dispatch: Dispatch, request: ModelRequest | None) -> str:
         """Say why a dispatch is not what was decided on, or not what this worker has; empty when it is both."""

@@ -83,12 +83,17 @@ class Pump:
             del self._waiting[:MAX_BATCH]
             try:
                 outcomes = await self._commit([job for job, _ in batch])
-            except BaseException as fault:
+            except (
+                Exception
+            ) as fault:  # a bug here must reach every caller, not hang those who wait behind them
+                log.exception("store.broken", exc_info=fault)
+                self._hang_up()  # the line stands in the middle of a transaction
+                self.writer.drop()
+                outcomes = [fault] * len(batch)
+            except BaseException:
                 for _, future in batch:
                     if not future.done():
-                        future.set_exception(
-                            fault if isinstance(fault, Exception) else OutcomeUnknown("the store was closed")
-                        )
+                        future.set_exception(OutcomeUnknown("the store was closed"))
                 raise
             for (_, future), outcome in zip(batch, outcomes, strict=True):
                 if future.done():

@@ -9,7 +9,7 @@ import apsw
 
 from bailiwick.audit import commitment, leaf_hash
 from bailiwick.ports import Checked, LargePayload, RunHead, StoredEvent, Violation
-from bailiwick.stores.refusals import NoLedger, StoreBusy
+from bailiwick.stores.refusals import NoLedger
 from bailiwick.stores.rows import to_run
 from bailiwick.stores.sqlite.connect import Clock, open_reader
 from bailiwick.stores.sqlite.statements import INVARIANTS, SQL
@@ -33,14 +33,10 @@ class SqliteInspector:
         self._connection.execute("BEGIN")
         return self
 
-    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: object) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         self._connection.close()
-        if isinstance(error, apsw.IOError):
-            # Seen once, while the server truncated its log under this connection: a new one reads it.
-            code = error.extendedresult  # type: ignore[attr-defined]  # the stubs do not know it
-            raise StoreBusy(f"{error}, SQLite code {code}") from error
 
     async def violations(self) -> Sequence[Violation]:
         """Ask every invariant that the tables alone can answer; empty when all hold."""
