@@ -6,6 +6,7 @@ from bailiwick.base import canonical, digest_of
 from bailiwick.contract import ErrorCategory
 from bailiwick.ports import Dispatch, Parked, Recorded
 from bailiwick.run import CallState, StepStatus
+from bailiwick.stores import StoreBusy
 from platform_kit import ALICE, Hand, System
 
 
@@ -202,3 +203,18 @@ async def _ask(hand: Hand, *, tokens: int, limit: int) -> Dispatch:
     return await hand.dispatched(
         "model:scripted:plain", arguments=arguments, capability="model:scripted:plain", input_tokens=tokens
     )
+
+
+async def test_a_store_that_cannot_be_read_is_no_mistake_of_the_agent(
+    system: System, started: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> None:
+        raise StoreBusy("for a moment")
+
+    before = (await system.run(started.assignment.run)).version
+    with monkeypatch.context() as patched:
+        patched.setattr(system.tools, "facts", unreadable)
+        with pytest.raises(StoreBusy):
+            await started.act("write")
+    assert (await system.run(started.assignment.run)).version == before
+    await started.dispatched("write")

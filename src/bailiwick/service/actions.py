@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.base import Digest, Json, Refusal, canonical, digest_of, parse_canonical
+from bailiwick.base import Category, Digest, Json, Refusal, canonical, digest_of, parse_canonical
 from bailiwick.budget import PriceTable, estimate_call
 from bailiwick.contract import Contract, ErrorCategory, Kind, parse_ref, select_version, validator_for
 from bailiwick.plan import Plan
@@ -57,11 +57,17 @@ class Actions:
         self._prices = prices
 
     async def propose(self, run: Run, plan: Plan, step: Step, proposal: Proposal) -> Action | Recorded:
-        """Hold a proposal to its contract; what does not fit gets a typed answer that names the fault."""
+        """Hold a proposal to its contract; what does not fit gets a typed answer that names the fault.
+
+        Raises:
+            Refusal: What the proposal names cannot be read now.
+        """
         try:
             contract = self._contract(run, plan, step, proposal)
             facts = await self._facts(run, contract, proposal.arguments)
         except Refusal as refusal:
+            if refusal.category is Category.UNAVAILABLE:
+                raise  # not the agent's mistake, and not on its record
             return _refused(ErrorCategory.INVALID_OUTPUT, f"{refusal.message}; {refusal.remedy}")
         except _Unfit as unfit:
             return _refused(unfit.category, str(unfit))
