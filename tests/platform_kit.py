@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import apsw
 import msgspec
 
 from bailiwick.base import Instant, mint_id
@@ -84,15 +85,22 @@ class Clock:
     def __init__(self) -> None:
         self.ahead = 0
         self.stopped_at = 0
+        self.followers: list[Callable[[int, int], None]] = []  # told what is ahead, and where it stands
 
     def __call__(self) -> int:
         return (self.stopped_at or time.time_ns() // 1_000) + self.ahead
 
     def stop(self) -> None:
-        self.stopped_at = self()
+        self.stopped_at = time.time_ns() // 1_000
+        self._lead()
 
     def advance(self, seconds: float) -> None:
         self.ahead += round(seconds * 1_000_000)
+        self._lead()
+
+    def _lead(self) -> None:
+        for follow in self.followers:
+            follow(self.ahead, self.stopped_at)
 
 
 class TestWorld:
@@ -241,7 +249,7 @@ class System:
             pass
 
     def open_ledger(self) -> SqliteStore | PostgresStore:
-        """Open the store; a system on another one overrides this and `inspected`."""
+        """Open the store; a system on another one overrides this and all that speaks SQL."""
         keys = DeploymentKeys(self.folder / "keys")
         return open_store(self.folder / "data", clock=self.clock, blob_key=keys.blob_key)
 
@@ -250,6 +258,22 @@ class System:
         """Look at the ledger beside the store."""
         with open_inspector(self.folder / "data", self.clock) as inspector:
             yield inspector
+
+    def edit(self, sql: str) -> int:
+        """Edit the ledger behind the platform's back, as whoever holds the database can; answers the rows changed."""
+        with contextlib.closing(apsw.Connection(str(self.folder / "data" / "ledger.db"))) as connection:
+            connection.set_busy_timeout(5000)
+            connection.execute(sql)
+            return connection.changes()
+
+    def payload_of(self, stream: str, seq: int) -> str:
+        """Say in SQL which row holds an event's payload."""
+        event = f"s.name = '{stream}' AND e.seq = {seq}"
+        return f"pos = (SELECT e.pos FROM events e JOIN streams s ON s.id = e.stream WHERE {event})"
+
+    def literal(self, body: bytes) -> str:
+        """Say bytes in SQL."""
+        return f"x'{body.hex()}'"
 
     def make_platform(self, sharing: Sharing, ledger: Ledger | None = None) -> Platform:
         """Put a platform together over the open store; more than one is what a cluster has."""
