@@ -5,7 +5,6 @@ import hashlib
 import json
 import unicodedata
 
-import apsw
 import pytest
 from http_house import House, assert_problem
 
@@ -107,9 +106,7 @@ async def test_what_is_shown_is_made_of_the_bytes_that_are_hashed(house: House) 
 
 async def test_a_request_that_was_rewritten_is_neither_shown_nor_decided(house: House) -> None:
     run, approval = await house.held()
-    database = apsw.Connection(str(house.folder / "data" / "ledger.db"))
-    database.execute("""UPDATE approvals SET groups = '["anybody"]', expires_at = expires_at + 1""")
-    database.close()
+    house.edit("""UPDATE approvals SET groups = '["anybody"]', expires_at = expires_at + 1""")
     async with house.client("admin") as client:
         assert_problem(await client.get(f"/v1/approvals/{approval}"), 409, "approval_altered")
         made = await client.post("/v1/keys", json={"name": "eve", "role": "approver", "groups": ["anybody"]})
