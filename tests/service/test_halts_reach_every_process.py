@@ -19,7 +19,8 @@ from bailiwick.ports import (
 from bailiwick.run import CallState, Status
 from bailiwick.service import HaltsUnconfirmed, Sharing
 from bailiwick.stores import StoreBusy
-from platform_kit import ALICE, BOB, MALLORY, ROOT, Hand, JsonPort, System
+from platform_kit import ALICE, BOB, MALLORY, ROOT, Hand, System
+from world_kit import JsonPort
 
 
 class Ticks:
