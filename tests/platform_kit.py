@@ -1,15 +1,14 @@
-"""A real platform for tests: SQLite in a folder, a clock that can be moved, workers behind a wire."""
+"""A real platform for tests: SQLite in a folder, workers behind a wire, and hands that drive it."""
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
+import apsw
 
-from bailiwick.base import Instant, mint_id
+from bailiwick.base import Instant
 from bailiwick.budget import Price, PriceRow, PriceTable
 from bailiwick.plan import builtin_rules
 from bailiwick.policy import Bundle, Principal, PrincipalKind, Role, version_of
@@ -17,18 +16,15 @@ from bailiwick.ports import (
     Approval,
     Assignment,
     Dispatch,
-    Frame,
     Hello,
     Inspector,
     Ledger,
     ModelHost,
-    Notice,
     Outcome,
     Parked,
     Proposal,
     Recorded,
     Report,
-    Session,
     Stop,
     Violation,
 )
@@ -63,6 +59,7 @@ from bailiwick.wiring.hosts import WorkspaceTrees
 from bailiwick.wiring.keys import DeploymentKeys
 from bailiwick.worker import Checker, Executor, Runner, Worker
 from shop_kit import Outside, Shop
+from world_kit import Clock, JsonPort, TestWorld
 
 T = TypeVar("T")
 PATIENCE = 20.0
@@ -76,83 +73,6 @@ ALICE = person("alice", Role.OPERATOR)
 BOB = person("bob", Role.APPROVER, groups=("payers", "change-approvers"))
 ROOT = person("root", Role.ADMIN, groups=("payers",))
 MALLORY = person("mallory", Role.ADMIN, tenant="evil", groups=("payers", "change-approvers"))
-
-
-class Clock:
-    """Real time that can be moved; the store's clock and the world's in one."""
-
-    def __init__(self) -> None:
-        self.ahead = 0
-        self.stopped_at = 0
-
-    def __call__(self) -> int:
-        return (self.stopped_at or time.time_ns() // 1_000) + self.ahead
-
-    def stop(self) -> None:
-        self.stopped_at = self()
-
-    def advance(self, seconds: float) -> None:
-        self.ahead += round(seconds * 1_000_000)
-
-
-class TestWorld:
-    """Ids and salts from a counter."""
-
-    __test__ = False
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._count = 0
-
-    def now(self) -> Instant:
-        return Instant(self._clock())
-
-    def new_id(self, prefix: str) -> str:
-        self._count += 1
-        return mint_id(prefix, self._clock() // 1_000, self._count)
-
-    def salt(self) -> bytes:
-        self._count += 1
-        return self._count.to_bytes(16, "big")
-
-    def spread(self) -> float:
-        return 0.5
-
-
-def through_json(value: Any, shape: Any) -> Any:
-    """Send plain data over a wire: whatever is not in its bytes is lost."""
-    return msgspec.json.decode(msgspec.json.encode(value), type=shape)
-
-
-class JsonPort:
-    """The worker port as a worker in another process sees it."""
-
-    def __init__(self, platform: Platform) -> None:
-        self.platform = platform
-
-    async def hello(self, hello: Hello) -> Session:
-        return through_json(await self.platform.hello(through_json(hello, Hello)), Session)
-
-    async def heartbeat(self, session: str, wait_seconds: float) -> tuple[Notice, ...]:
-        return through_json(await self.platform.heartbeat(session, wait_seconds), tuple[Notice, ...])
-
-    async def claim(self, session: str, limit: int, wait_seconds: float) -> tuple[Assignment, ...]:
-        found = await self.platform.claim(session, limit, wait_seconds)
-        return through_json(found, tuple[Assignment, ...])
-
-    async def act(self, session: str, proposal: Proposal) -> Dispatch | Recorded | Parked:
-        answer = await self.platform.act(session, through_json(proposal, Proposal))
-        return through_json(answer, Dispatch | Recorded | Parked)
-
-    async def settle(self, session: str, outcome: Outcome) -> Recorded:
-        return through_json(await self.platform.settle(session, through_json(outcome, Outcome)), Recorded)
-
-    async def frames(self, session: str, frames: tuple[Frame, ...]) -> None:
-        await self.platform.frames(session, through_json(frames, tuple[Frame, ...]))
-
-    async def finish(self, session: str, report: Report) -> Assignment | None:
-        following = await self.platform.finish(session, through_json(report, Report))
-        return through_json(following, Assignment | None)
 
 
 class NoModels:
@@ -241,7 +161,7 @@ class System:
             pass
 
     def open_ledger(self) -> SqliteStore | PostgresStore:
-        """Open the store; a system on another one overrides this and `inspected`."""
+        """Open the store; a system on another one overrides this and all that speaks SQL."""
         keys = DeploymentKeys(self.folder / "keys")
         return open_store(self.folder / "data", clock=self.clock, blob_key=keys.blob_key)
 
@@ -250,6 +170,22 @@ class System:
         """Look at the ledger beside the store."""
         with open_inspector(self.folder / "data", self.clock) as inspector:
             yield inspector
+
+    def edit(self, sql: str) -> int:
+        """Edit the ledger behind the platform's back, as whoever holds the database can; answers the rows changed."""
+        with contextlib.closing(apsw.Connection(str(self.folder / "data" / "ledger.db"))) as connection:
+            connection.set_busy_timeout(5000)
+            connection.execute(sql)
+            return connection.changes()
+
+    def payload_of(self, stream: str, seq: int) -> str:
+        """Say in SQL which row holds an event's payload."""
+        event = f"s.name = '{stream}' AND e.seq = {seq}"
+        return f"pos = (SELECT e.pos FROM events e JOIN streams s ON s.id = e.stream WHERE {event})"
+
+    def literal(self, body: bytes) -> str:
+        """Say bytes in SQL."""
+        return f"x'{body.hex()}'"
 
     def make_platform(self, sharing: Sharing, ledger: Ledger | None = None) -> Platform:
         """Put a platform together over the open store; more than one is what a cluster has."""

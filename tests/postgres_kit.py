@@ -10,10 +10,11 @@ from bailiwick.stores.postgres import migrate
 from bailiwick.testing.postgres import PrivateCluster
 
 SHIFTED_CLOCK = """
-CREATE TABLE test_clock (ahead bigint NOT NULL);
-INSERT INTO test_clock VALUES (0);
+CREATE TABLE test_clock (ahead bigint NOT NULL, stopped_at bigint NOT NULL);
+INSERT INTO test_clock VALUES (0, 0);
 CREATE OR REPLACE FUNCTION now_us() RETURNS bigint LANGUAGE sql VOLATILE PARALLEL SAFE
-AS $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + (SELECT ahead FROM test_clock) $$;
+AS $$ SELECT ahead + CASE stopped_at WHEN 0 THEN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+                                     ELSE stopped_at END FROM test_clock $$;
 """
 
 # Deleting a few rows costs a millisecond; a new copy of a database, or a new file for each truncated table, a
@@ -28,7 +29,7 @@ BEGIN
         IF each NOT IN ('schema_steps', 'feed', 'test_clock') THEN EXECUTE format('DELETE FROM %I', each); END IF;
     END LOOP;
     UPDATE feed SET placed = 0, settled = '0';
-    UPDATE test_clock SET ahead = 0;
+    UPDATE test_clock SET ahead = 0, stopped_at = 0;
 END $$;
 """
 _FREE: list[str] = []
@@ -66,9 +67,9 @@ def migrated_schema() -> str:
     return "\n".join([table, *(step.read_text("utf-8") for step in steps), rows])
 
 
-def shift_clock(url: str, ahead: int) -> None:
-    """Move a test's database clock, in microseconds from real time."""
-    cluster().sql(f"UPDATE test_clock SET ahead = {ahead}", url)
+def shift_clock(url: str, ahead: int, stopped_at: int = 0) -> None:
+    """Move a test's database clock, in microseconds from real time, or from an instant that it stands at."""
+    cluster().sql(f"UPDATE test_clock SET ahead = {ahead}, stopped_at = {stopped_at}", url)
 
 
 def wait_until_alone(url: str) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import platform_kit
 from bailiwick.stores import open_store
-from platform_kit import JsonPort
 from shop_kit import Outside
+from world_kit import JsonPort
 
 PORT = ("hello", "claim", "act", "settle", "finish")
 STORE = {

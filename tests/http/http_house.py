@@ -1,12 +1,14 @@
-"""A real platform over SQLite with one small app, its keys, and clients that speak to its door."""
+"""A real platform with one small app, its keys, and clients that speak to its door."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import apsw
 import httpx2
 import uvicorn
 from fastapi import FastAPI
@@ -18,6 +20,7 @@ from bailiwick.policy import Role
 from bailiwick.sandbox import BubblewrapSandbox
 from bailiwick.telemetry import MeasuredLedger, MeasuredPort, Metrics
 from bailiwick.wiring import Embedded, build, load_settings
+from postgres_kit import cluster
 
 TERMINAL = ("completed", "failed", "canceled", "rolled-back")
 HOLD = """
@@ -76,8 +79,9 @@ def shop(house: "House") -> App:
 class House:
     """The platform with its worker and keeper, its door, and a key of every role in two tenants."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: str = "") -> None:
         self.folder = folder
+        self.store = store  # the URL of a PostgreSQL; empty: SQLite
         self.talking = asyncio.Event()
         self.hush = asyncio.Event()
         self.shipped: list[str] = []
@@ -103,7 +107,7 @@ class House:
     @asynccontextmanager
     async def open(self) -> AsyncIterator["House"]:
         app = shop(self)
-        settings = load_settings(data_dir=str(self.folder / "data"))
+        settings = load_settings(data_dir=str(self.folder / "data"), store=self.store)
         self.system = build(settings, [app], BubblewrapSandbox(self.folder / "cache"))
         self.platform.runs.ledger = MeasuredLedger(self.system.store.ledger, self.metrics)
         self.platform.observers.append(self.metrics.committed)
@@ -121,6 +125,14 @@ class House:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self.system.store.close()
+
+    def edit(self, sql: str) -> None:
+        """Edit the ledger behind the platform's back, as whoever holds the database can."""
+        if self.store:
+            cluster().sql(sql, self.store)
+            return
+        with contextlib.closing(apsw.Connection(str(self.folder / "data" / "ledger.db"))) as database:
+            database.execute(sql)
 
     async def _key(self, tenant: str, role: Role) -> str:
         groups = ("shippers",)

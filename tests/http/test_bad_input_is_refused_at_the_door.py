@@ -4,11 +4,14 @@ import asyncio
 import json
 
 import httpx2
+import pytest
 from http_house import House, assert_problem, served
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bailiwick.http import Limits
+
+pytestmark = pytest.mark.postgres_when_long
 
 GOOD = {"app": "shop", "workflow": "note", "input": {"text": "hello"}}
 MEGABYTE = 1_048_576

@@ -5,12 +5,15 @@ import itertools
 import os
 import re
 
+import pytest
 from cutting_proxy import body_of, events_of, proxied, raw, request
 from http_house import served
 
 from bailiwick.cli.client import Client, path_of
 from bailiwick.cli.watching import watch
 from bailiwick.http import Limits
+
+pytestmark = pytest.mark.postgres_when_long
 
 LONG = bool(os.environ.get("BAILIWICK_LONG"))
 FOLLOWERS = 40 if LONG else 6

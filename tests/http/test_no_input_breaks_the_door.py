@@ -5,8 +5,11 @@ import time
 from collections import Counter
 
 import httpx2
+import pytest
 from hostile_corpus import BODIES, COUNT, HEADERS, IDS, QUERY
 from http_house import House
+
+pytestmark = pytest.mark.postgres_when_long
 
 CPU_SECONDS = 0.25
 _CODE = re.compile(r"[a-z][a-z_]+")

@@ -11,6 +11,8 @@ from http_house import House, served
 
 from bailiwick.http import Limits
 
+pytestmark = pytest.mark.postgres_when_long
+
 QUICK = Limits(head_seconds=0.3, body_seconds=0.3, linger_seconds=0.5, head_bytes=8_192, connections=260)
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST /v1/runs HTTP/1.1\r\nHost: x\r\n"

@@ -5,6 +5,8 @@ from http_house import assert_problem
 
 from bailiwick.policy import PERMISSIONS, Permission, Role
 
+pytestmark = pytest.mark.postgres_when_long
+
 PARENT = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 ABSENT = "0" * 26
 

@@ -5,7 +5,10 @@ import os
 import re
 import sys
 
+import pytest
 from http_house import House, served
+
+pytestmark = pytest.mark.postgres_when_long
 
 LONG = bool(os.environ.get("BAILIWICK_LONG"))
 EXAMPLES = 40 if LONG else 2

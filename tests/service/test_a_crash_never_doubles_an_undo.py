@@ -11,6 +11,8 @@ from bailiwick.run import CallState, Status
 from platform_kit import ALICE, Hand, System
 from shop_kit import Shop
 
+pytestmark = pytest.mark.postgres_when_long
+
 Open = Callable[..., Awaitable[System]]
 POINTS = ("asked", "claimed", "dispatched", "executed", "settled", "finished")
 THINGS = ("a", "b", "c")

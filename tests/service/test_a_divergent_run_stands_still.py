@@ -1,6 +1,5 @@
 """One byte of a projection that is not what the log says: that run stands still and says so, all others go on."""
 
-import apsw
 import pytest
 
 from bailiwick.ports import Parked, Recorded
@@ -10,11 +9,7 @@ from platform_kit import ALICE, BOB, Hand, System
 
 def flip(system: System, run: str, sql: str = "title = title || '!'") -> None:
     """Change a run's projection behind the platform's back."""
-    connection = apsw.Connection(str(system.folder / "data" / "ledger.db"))
-    connection.set_busy_timeout(5000)
-    connection.execute(f"UPDATE runs SET {sql} WHERE id = ?", (run,))
-    assert connection.changes() == 1
-    connection.close()
+    assert system.edit(f"UPDATE runs SET {sql} WHERE id = '{run}'") == 1
 
 
 async def head(system: System, run: str) -> str:

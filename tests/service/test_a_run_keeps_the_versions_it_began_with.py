@@ -1,9 +1,13 @@
 """A run holds on to the contracts that it was compiled with; a newer version serves it only when the old one is gone."""
 
+import pytest
+
 from bailiwick.ports import Recorded
 from bailiwick.run import Status
 from platform_kit import ALICE, Hand, System
 from shop_kit import Shop
+
+pytestmark = pytest.mark.postgres_when_long
 
 
 def second_edition(version: str, *, keep_old: bool) -> Shop:

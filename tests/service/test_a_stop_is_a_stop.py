@@ -2,7 +2,6 @@
 
 import asyncio
 
-import apsw
 import pytest
 
 from bailiwick.base import Refusal
@@ -249,13 +248,8 @@ async def test_one_run_that_cannot_be_read_keeps_no_other_halted_and_no_server_d
     for _ in runs:
         assert await hand.claim() is None
     system.tampered = True
-    connection = apsw.Connection(str(system.folder / "data" / "ledger.db"))
-    connection.execute(
-        "UPDATE events SET header = x'7b7d' WHERE seq = 2 AND stream IN (SELECT id FROM streams WHERE name = ?)",
-        (runs[1],),
-    )
-    assert connection.changes() == 1
-    connection.close()
+    where = system.payload_of(runs[1], 2)
+    assert system.edit(f"UPDATE events SET header = {system.literal(b'{}')} WHERE {where}") == 1
     for run in runs:
         system.platform.runs.memory.forget(run)
     await system.platform.halts.lift(ROOT, halt.id)

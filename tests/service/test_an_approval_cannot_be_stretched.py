@@ -1,10 +1,9 @@
 """An approval is one action, once: every named mutation of it, at every entry point, is refused or asked anew."""
 
 import contextlib
-from collections.abc import AsyncIterator
-from pathlib import Path
+from typing import Any
 
-import apsw
+import msgspec
 import pytest
 from msgspec.structs import replace
 from stretching_kit import (
@@ -25,13 +24,15 @@ from stretching_kit import (
     state,
 )
 
-from bailiwick.base import Refusal
+from bailiwick.base import Refusal, canonical, parse_canonical
 from bailiwick.policy import Bundle
 from bailiwick.ports import ApprovalState, Parked, Recorded
 from bailiwick.run import CallState
+from platform_fixtures import Opener
 from platform_kit import BOB, System
 
 named = pytest.mark.parametrize
+long = pytest.mark.postgres_when_long
 
 
 @pytest.fixture(scope="module")
@@ -40,24 +41,28 @@ def strict() -> Bundle:
 
 
 @pytest.fixture
-async def system(tmp_path: Path, strict: Bundle) -> AsyncIterator[System]:
-    opened = System(tmp_path / "system", strict, sending_shop())
-    await opened.open()
-    yield opened
-    await opened.close()
+async def system(strict: Bundle, open_system: Opener) -> System:
+    return await open_system(sending_shop(), bundle=strict)
 
 
 def ids(mutations: list[Mutation]) -> list[str]:
     return [mutation.id for mutation in mutations]
 
 
+async def rewrite(system: System, id: str, change: Any) -> None:
+    """Change the one request that is stored."""
+    if callable(change):
+        found = await system.store.views.approval("acme", id)
+        assert found is not None
+        stored = canonical(msgspec.to_builtins(found.holds))
+        change = f"holds = '{canonical(change(parse_canonical(stored))).decode()}'"
+    write(system, f"UPDATE approvals SET {change}")
+
+
 def write(system: System, sql: str) -> None:
-    """Change what is stored, as somebody with the file at hand could, and let nothing stay in memory."""
+    """Change what is stored, as somebody with the database at hand could, and let nothing stay in memory."""
     system.tampered = True
-    connection = apsw.Connection(str(system.folder / "data" / "ledger.db"))
-    connection.execute(sql)
-    assert connection.changes() == 1
-    connection.close()
+    assert system.edit(sql) == 1
     for run in list(system.platform.runs.memory._entries):
         system.platform.runs.memory.forget(run)
 
@@ -68,6 +73,7 @@ def test_the_mutations_are_counted_and_differ() -> None:
     assert len(set(names)) == len(names) == 95
 
 
+@long
 @named("mutation", PROPOSED, ids=ids(PROPOSED))
 async def test_what_an_agent_makes_of_its_approved_action_is_asked_anew(
     system: System, mutation: Mutation
@@ -87,6 +93,7 @@ async def test_what_an_agent_makes_of_its_approved_action_is_asked_anew(
     assert await state(system, id) is ApprovalState.CONSUMED
 
 
+@long
 @named("mutation", SAME, ids=ids(SAME))
 async def test_the_same_action_said_otherwise_is_the_same_digest(system: System, mutation: Mutation) -> None:
     hand, id = await asking(system)
@@ -103,7 +110,7 @@ async def test_a_request_that_was_rewritten_can_be_neither_decided_nor_shown(
     system: System, mutation: Mutation
 ) -> None:
     hand, id = await asking(system)
-    write(system, f"UPDATE approvals SET {mutation.change}")
+    await rewrite(system, id, mutation.change)
     for name in (id, "apr_another"):
         with pytest.raises(Refusal):
             await approve(system, name)
@@ -119,7 +126,7 @@ async def test_a_request_that_was_rewritten_can_be_neither_decided_nor_shown(
 async def test_a_grant_that_was_rewritten_permits_nothing(system: System, mutation: Mutation) -> None:
     hand, id = await asking(system)
     await approve(system, id)
-    write(system, f"UPDATE approvals SET {mutation.change}")
+    await rewrite(system, id, mutation.change)
     with contextlib.suppress(Refusal):
         assert await hand.claim() is None or hand.assignment.dispatch is None
     (call,) = (await system.refolded(hand.assignment.run)).calls.values()
@@ -127,6 +134,7 @@ async def test_a_grant_that_was_rewritten_permits_nothing(system: System, mutati
     assert system.outside.calls == []
 
 
+@long
 @named("mutation", SENT, ids=ids(SENT))
 async def test_a_dispatch_that_was_rewritten_is_not_executed(system: System, mutation: Mutation) -> None:
     hand, id = await asking(system)
@@ -149,12 +157,13 @@ async def test_a_dispatch_that_was_rewritten_is_not_executed(system: System, mut
 
 
 async def test_the_stored_bytes_cannot_be_rewritten(system: System) -> None:
-    _hand, id = await asking(system)
-    write(
-        system,
-        "UPDATE payloads SET body = CAST(replace(CAST(body AS TEXT), 'anna', 'anne') AS BLOB)"
-        " WHERE instr(CAST(body AS TEXT), '\"anna\"')",
-    )
+    hand, id = await asking(system)
+    run = hand.assignment.run
+    stored = await system.store.ledger.events("acme", run, 0, 500)
+    (held,) = [event for event in stored if b'"anna"' in (event.payload or b"")]
+    assert held.payload is not None
+    forged = system.literal(held.payload.replace(b"anna", b"anne"))
+    write(system, f"UPDATE payloads SET body = {forged} WHERE {system.payload_of(run, held.seq)}")
     with pytest.raises(Refusal):
         await system.platform.approving.show(BOB, id)
     with pytest.raises(Refusal):

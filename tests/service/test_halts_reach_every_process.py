@@ -19,7 +19,8 @@ from bailiwick.ports import (
 from bailiwick.run import CallState, Status
 from bailiwick.service import HaltsUnconfirmed, Sharing
 from bailiwick.stores import StoreBusy
-from platform_kit import ALICE, BOB, MALLORY, ROOT, Hand, JsonPort, System
+from platform_kit import ALICE, BOB, MALLORY, ROOT, Hand, System, soon
+from world_kit import JsonPort
 
 
 class Ticks:
@@ -120,6 +121,21 @@ async def test_the_keeper_s_duty_brings_it_over_and_tells_who_is_at_work(pair: P
     notices = await pair.hand.port.heartbeat(pair.hand.session, 0.01)
     assert [(each.task, each.what) for each in notices] == [(f"{pair.run}/work", "halt")]
     assert await pair.other.halts.refresh() == 0, "a duty that did nothing says so"
+
+
+async def test_an_old_look_that_is_answered_late_takes_no_halt_back(pair: Pair) -> None:
+    """A notice and the keeper's duty may look at once; the look that began before the halt ends behind the other."""
+    hold = pair.line.hold = asyncio.Event()
+    pair.line.reading.clear()
+    early = asyncio.ensure_future(pair.other.halts.refresh())
+    await soon(pair.line.reading.wait())
+    pair.line.hold = None
+    halt = await pair.halt()
+    assert await pair.other.halts.refresh() == 1
+    hold.set()
+    await soon(early)
+    assert pair.other.halts.in_force(halt.id)
+    assert isinstance(await pair.hand.act("quote", "after"), Parked)
 
 
 async def test_who_cannot_read_the_halts_lets_nothing_start(pair: Pair) -> None:

@@ -10,7 +10,8 @@ from bailiwick.base import Refusal
 from bailiwick.ports import Dispatch, Parked
 from bailiwick.run import Run, Status, decode_event, evolve
 from bailiwick.service import Sharing
-from platform_kit import ALICE, Hand, JsonPort, System
+from platform_kit import ALICE, Hand, System
+from world_kit import JsonPort
 
 WIDTH = 64
 PRICE = 500

@@ -1,11 +1,8 @@
 """One decision stands and is used once: by racers, by replicas, across crashes, and after its maker has left."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 from stretching_kit import (
     ORDER,
@@ -26,6 +23,7 @@ from bailiwick.run import CallState
 from bailiwick.service import AlreadyDecided, Unauthenticated
 from bailiwick.service.keyring import Keyring
 from bailiwick.wiring.keys import DeploymentKeys
+from platform_fixtures import Opener
 from platform_kit import BOB, ROOT, System, person, soon
 
 RACERS = 64
@@ -37,11 +35,8 @@ def strict() -> Bundle:
 
 
 @pytest.fixture
-async def system(tmp_path: Path, strict: Bundle) -> AsyncIterator[System]:
-    opened = System(tmp_path / "system", strict, sending_shop())
-    await opened.open()
-    yield opened
-    await opened.close()
+async def system(strict: Bundle, open_system: Opener) -> System:
+    return await open_system(sending_shop(), bundle=strict)
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 4])
@@ -126,9 +121,7 @@ async def test_a_used_grant_that_is_made_fresh_by_hand_permits_no_second_use(
     await approve(system, id)
     await done(hand)
     system.tampered = True
-    database = apsw.Connection(str(system.folder / "data" / "ledger.db"))
-    database.execute("UPDATE approvals SET state = ?", ("approved" if approved else "pending",))
-    database.close()
+    assert system.edit(f"UPDATE approvals SET state = '{'approved' if approved else 'pending'}'") == 1
     if not approved:
         with pytest.raises(AlreadyDecided):
             await approve(system, id)
@@ -142,9 +135,7 @@ async def test_a_used_grant_that_is_made_fresh_by_hand_permits_no_second_use(
 async def test_a_state_that_was_written_by_hand_is_no_decision(system: System, forged: str) -> None:
     hand, id = await asking(system)
     system.tampered = True
-    database = apsw.Connection(str(system.folder / "data" / "ledger.db"))
-    database.execute("UPDATE approvals SET state = ?, decided_by = 'bob'", (forged,))
-    database.close()
+    assert system.edit(f"UPDATE approvals SET state = '{forged}', decided_by = 'bob'") == 1
     with pytest.raises(AlreadyDecided):
         await approve(system, id)
     assert await hand.claim() is None

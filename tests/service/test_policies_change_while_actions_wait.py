@@ -1,7 +1,5 @@
 """A policy that is activated while actions wait: same rules carry over, others ask again, allowed runs, denied answers."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +23,10 @@ from bailiwick.run import CallState, Status, StepStatus
 from bailiwick.service import AlreadyDecided, NotFound
 from bailiwick.service.activating import Activating
 from bailiwick.service.halts import NotTheOperator
+from platform_fixtures import Opener
 from platform_kit import ALICE, BOB, MALLORY, ROOT, Hand, System
+
+pytestmark = pytest.mark.postgres_when_long
 
 OTHERS = {
     "text": SENDING.replace('"shop.give"]', '"shop.give", "shop.lend"]'),
@@ -51,11 +52,8 @@ def bundles() -> dict[str, Bundle]:
 
 
 @pytest.fixture
-async def system(tmp_path: Path, bundles: dict[str, Bundle]) -> AsyncIterator[System]:
-    opened = System(tmp_path / "system", bundles["asked"], sending_shop())
-    await opened.open()
-    yield opened
-    await opened.close()
+async def system(bundles: dict[str, Bundle], open_system: Opener) -> System:
+    return await open_system(sending_shop(), bundle=bundles["asked"])
 
 
 async def change(system: System, bundle: Bundle, *, brought_up: int = 1) -> None:

@@ -1,9 +1,11 @@
 """The worker port: whatever plain data comes over a wire, it is decoded in bounds or refused, and nothing changes."""
 
 import asyncio
+import gc
 import itertools
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -13,6 +15,8 @@ from bailiwick.base import Refusal
 from bailiwick.ports import Frame, Hello, Outcome, Parked, Proposal, Report, read_wire
 from bailiwick.run import LeaseLost, StepStatus
 from platform_kit import ROOT, Hand, System
+
+pytestmark = pytest.mark.postgres_when_long
 
 CPU_SECONDS = 0.25
 HUGE = "h" * 300_000
@@ -89,6 +93,15 @@ async def told(hand: Hand, method: str, session: str, body: bytes) -> str:
     finally:
         assert time.process_time() - began < CPU_SECONDS, (method, body[:200])
     return "taken"
+
+
+@pytest.fixture(autouse=True)
+def _the_heap_of_earlier_tests_is_not_looked_through() -> Iterator[None]:
+    """A full collection of what hundreds of tests left behind would be billed to the refusal that it falls on."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize("method", ["act", "settle", "frames", "finish", "hello"])

@@ -20,8 +20,9 @@ from bailiwick.ports import (
 )
 from bailiwick.run import CallState, Run, Status
 from bailiwick.worker import executor
-from platform_kit import MALLORY, PATIENCE, ROOT, JsonPort, System
+from platform_kit import MALLORY, PATIENCE, ROOT, System
 from shop_kit import Shop
+from world_kit import JsonPort
 
 CASES = {
     "platform": "",

@@ -13,6 +13,8 @@ from bailiwick.run import CallState, Status, StepStatus
 from platform_kit import ALICE, BOB, System, soon
 from shop_kit import Shop
 
+pytestmark = pytest.mark.postgres_when_long
+
 
 class Odd(BaseException):
     """Neither an Exception nor one of ours."""

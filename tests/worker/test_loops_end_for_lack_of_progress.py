@@ -18,6 +18,8 @@ from bailiwick.testing.recording import Rule as Answer
 from platform_kit import ALICE, ROOT, Hand, System
 from shop_kit import Shop
 
+pytestmark = pytest.mark.postgres_when_long
+
 TURNS = 40
 REPEATS = 3
 

@@ -12,6 +12,8 @@ from bailiwick.run import Status
 from platform_kit import ALICE, BOB, System
 from shop_kit import Shop
 
+pytestmark = pytest.mark.postgres_when_long
+
 CLEAN = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/nonexistent", "GIT_CONFIG_GLOBAL": "/dev/null"}
 
 

@@ -17,6 +17,8 @@ from bailiwick.testing.recording import Rule as Answer
 from platform_kit import ALICE
 from shop_kit import Shop
 
+pytestmark = pytest.mark.postgres_when_long
+
 BRIEF = {"objective": "Greet", "steps": ["Say hello"], "constraints": ["Single file only"]}
 LONG = {**BRIEF, "steps": ["One", "Two"], "constraints": ["One step only"]}
 SECOND = When(last_contains="was not accepted")

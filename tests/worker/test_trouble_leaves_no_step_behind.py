@@ -16,6 +16,8 @@ from bailiwick.stores import StoreBusy
 from platform_kit import ALICE, ROOT, System, soon
 from shop_kit import Shop
 
+pytestmark = pytest.mark.postgres_when_long
+
 
 class Stumbling:
     """A ledger whose next commits are refused, as often as a test says."""

@@ -204,7 +204,7 @@ class Demo:
         say(
             "  bailiwick demo --model openai:NAME             # the same app with a real model (OPENAI_API_KEY)"
         )
-        say("Not in this release: PostgreSQL and clusters, the web console, MCP and A2A gateways, rollback.")
+        say("Not in this release: the web console, MCP and A2A gateways.")
 
 
 def _rests(run: Run) -> bool:

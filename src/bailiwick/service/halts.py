@@ -90,6 +90,8 @@ class Halts:
         self._confirmed = float("-inf")
         self._setting: dict[str, Halt] = {}
         self._edition = 0
+        self._looks = 0
+        self._seen = 0  # the look whose answer is in force
         self._ledger = ledger
         self.views = views
         self._world = world
@@ -123,9 +125,12 @@ class Halts:
         """Read the halts in force from the ledger."""
         while True:
             asked_at, edition = self._ticks(), self._edition
+            look = self._looks = self._looks + 1
             found = {halt.id: halt for halt in await self._ledger.halts()}
-            if edition == self._edition:  # what was changed here meanwhile may not be in what was read
+            # What was changed here meanwhile, or seen by a later look, may not be in what was read.
+            if edition == self._edition and look > self._seen:
                 break
+        self._seen = look
         self._active = found | self._setting
         self._confirmed = max(self._confirmed, asked_at)
 

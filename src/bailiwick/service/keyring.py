@@ -25,16 +25,25 @@ class Keyring:
         self._world = world
         self._pepper = pepper
         self._by_mac: dict[str, ApiKey] = {}
-        self._edition = 0
+        self._turns = 0
+        self._known_since = 0  # the turn of what `_by_mac` tells
 
     async def load(self) -> None:
-        """Read the keys that are in force."""
+        """Read the keys that are in force.
+
+        What was read before a change of this process was done, or before a later look, is old: it is read again.
+        """
         while True:
-            edition = self._edition
+            turn = self._turn()
             keys = await self._views.keys("")
-            if edition == self._edition:  # what was changed here meanwhile may not be in what was read
-                break
-        self._by_mac = {key.mac: key for key in keys if not key.revoked_at}
+            if turn > self._known_since:
+                self._known_since = turn
+                self._by_mac = {key.mac: key for key in keys if not key.revoked_at}
+                return
+
+    def _turn(self) -> int:
+        self._turns += 1
+        return self._turns
 
     def _mac(self, secret: str) -> str:
         return hmac.new(self._pepper, secret.encode(), hashlib.sha256).hexdigest()
@@ -67,7 +76,7 @@ class Keyring:
         )
         await self._write(key, "key.created", by)
         self._by_mac[key.mac] = key
-        self._edition += 1
+        self._known_since = self._turn()
         return key, secret
 
     async def list(self, principal: Principal) -> list[ApiKey]:
@@ -90,7 +99,7 @@ class Keyring:
                     await self._write(revoked, "key.revoked", principal.name)
                 finally:
                     self._by_mac.pop(key.mac, None)  # it may have been read again before it was written
-                    self._edition += 1
+                    self._known_since = self._turn()
                 return revoked
         raise NotFound("key", id)
 

@@ -14,7 +14,7 @@ from bailiwick.testing.bench.place import Place
 from bailiwick.testing.bench.programs import help_time, idle_memory
 from bailiwick.testing.bench.restart import restart
 from bailiwick.testing.bench.scale import Scale
-from bailiwick.testing.bench.w1 import w1
+from bailiwick.testing.bench.w1 import w1, w1_on_postgres
 
 Bench = Callable[[Place], list[Figure]]
 
@@ -23,6 +23,9 @@ BENCHES: Mapping[str, Bench] = MappingProxyType(
         "w1-1": partial(w1, clients=1),
         "w1-16": partial(w1, clients=16),
         "w1-64": partial(w1, clients=64),
+        "w1-1-postgres": partial(w1_on_postgres, clients=1),
+        "w1-16-postgres": partial(w1_on_postgres, clients=16),
+        "w1-64-postgres": partial(w1_on_postgres, clients=64),
         "tool-call-read": partial(tool_call, kind="read"),
         "tool-call-write": partial(tool_call, kind="write"),
         "growth": growth,

@@ -86,13 +86,13 @@ def on_the_fast_loop(work: Coroutine[Any, Any, T]) -> T:
             raise RunSpoiled(f"a run hangs: no end after {_PATIENCE_SECONDS:.0f} s") from error
 
 
-def settings_for(folder: Path, clients: int) -> Settings:
-    """Make the settings of a system that may work for so many clients at once."""
-    return Settings(data_dir=str(folder), slots=max(8, clients))
+def settings_for(folder: Path, clients: int, store: str = "") -> Settings:
+    """Make the settings of a system that may work for so many clients at once, on the PostgreSQL at a URL or on SQLite."""
+    return Settings(data_dir=str(folder), store=store, slots=max(8, clients))
 
 
 @contextlib.asynccontextmanager
-async def client_of(folder: Path, app: App, clients: int = 1) -> AsyncIterator[Client]:
-    """Run the embedded platform over a data directory, and offer a client of it."""
-    async with embedded(settings_for(folder, clients), [app]) as system:
+async def client_of(folder: Path, app: App, clients: int = 1, store: str = "") -> AsyncIterator[Client]:
+    """Run the embedded platform over a data directory, or over the PostgreSQL at a URL, and offer a client of it."""
+    async with embedded(settings_for(folder, clients, store), [app]) as system:
         yield Client(system, app)
