@@ -139,8 +139,16 @@ def test_a_process_without_fences_is_found_out(fleet_of: Callable[..., Fleet]) -
     loose.start(FLEET_DEAF="1", FLEET_UNFENCED="1")
     loose.ready()
 
+    clean: list[str] = []
+
     def stale() -> list[str]:
-        return [each for run in work.jobs for each in Story(list(fleet.events(door, run))).stale]
+        for run in [run for run in work.jobs if run not in clean]:
+            story = Story(list(fleet.events(door, run)))
+            if story.stale:
+                return story.stale
+            if story.status:
+                clean.append(run)
+        return []
 
     work.until(stale)
     tell(f"found after {len(work.jobs)} runs: {stale()[0]}")
