@@ -7,11 +7,12 @@ import msgspec
 from msgspec.structs import replace
 
 from bailiwick.plan import Plan
-from bailiwick.run.calls import grant, reconsider, reject, resolve, settle
+from bailiwick.run.calls import escalate, grant, reconsider, reject, resolve, settle
 from bailiwick.run.commands import (
     Cancel,
     Claim,
     Command,
+    Escalate,
     Fail,
     Grant,
     Journal,
@@ -28,7 +29,16 @@ from bailiwick.run.commands import (
     Succeed,
 )
 from bailiwick.run.compensating import roll_back
-from bailiwick.run.events import CallMoved, CancelRequested, Closed, Created, DeadlinePassed, Event, Move
+from bailiwick.run.events import (
+    CallMoved,
+    CancelRequested,
+    Closed,
+    Created,
+    DeadlinePassed,
+    Escalated,
+    Event,
+    Move,
+)
 from bailiwick.run.evolve import apply_move, evolve
 from bailiwick.run.hanging import abandoned, open_calls
 from bailiwick.run.journal import journal
@@ -99,6 +109,8 @@ def _facts(run: Run, plan: Plan, command: Command, sight: Sight) -> tuple[Event,
             return grant(run, command, sight)
         case Reject():
             return reject(run, plan, command, sight)
+        case Escalate():
+            return escalate(run, command, sight)
         case Reconsider():
             return reconsider(run, command, sight)
         case Cancel() if run.phase is Phase.COMPENSATING:
@@ -158,7 +170,12 @@ def _follow(
 
 
 def _stirs(run: Run, fact: Event) -> bool:
-    """Whether anything can follow from a fact; nothing does from what a holder notes while it goes on."""
+    """Whether anything can follow from a fact; nothing does from what a holder notes while it goes on.
+
+    Nor from an escalation: it tells people, and no step.
+    """
+    if isinstance(fact, Escalated):
+        return False
     if isinstance(fact, CallMoved) and not fact.moves:
         step = run.steps.get(fact.call.step)
         return step is None or step.status is not StepStatus.RUNNING
