@@ -189,7 +189,7 @@ def may_decide(principal: Principal, requested_by: str, asked: Sequence[Asked], 
         raise SelfApproval(principal, requested_by)
     lacking = [one for one in asked if one.group not in principal.groups]
     groups = sorted({one.group for one in lacking})
-    if not asked or any(one.escalate_to not in principal.groups for one in lacking):
+    if not asked or any(not one.escalate_to or one.escalate_to not in principal.groups for one in lacking):
         raise NotAnApprover(principal, groups)
     since = max((one.escalate_at for one in lacking), default=Instant(0))
     if since > now:

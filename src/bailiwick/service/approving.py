@@ -118,12 +118,16 @@ class Approving:
         """
         require(principal, Permission.APPROVALS_DECIDE)
         approval = await self._find(principal.tenant, id)
+        pending = approval.state is ApprovalState.PENDING
+        if pending:
+            await self._action(
+                approval
+            )  # who may decide is read off the row: it must be the one that was sealed
         since = may_decide(principal, approval.requested_by, asked_of(approval), self._world.now())
         if digest and digest != approval.digest:
             raise GrantMismatch(asked=digest, waiting=approval.digest)
-        if approval.state is not ApprovalState.PENDING:
+        if not pending:
             raise _decided(approval)
-        await self._action(approval)
         state = ApprovalState.APPROVED if approve else ApprovalState.REJECTED
         decided = replace(
             approval, state=state, decided_by=principal.name, decided_at=self._world.now(), reason=reason
