@@ -1,6 +1,7 @@
 """Escalations over HTTP: the second group is refused before the instant and may answer after it, and everybody sees it."""
 
 import asyncio
+import contextlib
 import functools
 import json
 import sys
@@ -11,7 +12,9 @@ from http_house import HOLD, House, assert_problem, served
 from bailiwick.policy import Role
 from bailiwick.stores import open_store
 from bailiwick.wiring import Embedded
-from platform_kit import Clock, TestWorld
+from postgres_kit import lent_database, shift_clock
+from store_choice import POSTGRES
+from world_kit import Clock, TestWorld
 
 ESCALATING = HOLD.replace(
     '@approval_ttl("PT1H")', '@approval_ttl("P2D") @escalate_to("chiefs") @escalate_after("PT15M")'
@@ -29,8 +32,12 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-async def house(tmp_path, clock, log):
-    async with House(tmp_path, ESCALATING).open() as opened:
+async def house(request, tmp_path, clock, log):
+    async with contextlib.AsyncExitStack() as stack:
+        store = stack.enter_context(lent_database()) if request.param == POSTGRES else ""
+        if store:
+            clock.followers.append(functools.partial(shift_clock, store))
+        opened = await stack.enter_async_context(House(tmp_path, store, ESCALATING).open())
         keyring = opened.platform.keyring
         for name, groups in (("chief", ("chiefs",)), ("neighbour", ("clerks",))):
             _, opened.keys[name] = await keyring.issue(

@@ -1,11 +1,10 @@
 """A request that nobody answers is escalated: from its instant on a second group may answer too, and the log says so once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+import json
+from collections.abc import Callable
 from typing import Any
 
-import apsw
 import pytest
 from msgspec.structs import replace
 from stretching_kit import SENDING, asking, done, replica, sending_bundle, sending_shop, state
@@ -15,11 +14,11 @@ from bailiwick.policy import Bundle, NotAnApprover, Role, SelfApproval
 from bailiwick.ports import Approval, ApprovalState
 from bailiwick.run import CallState, Status, StepStatus
 from bailiwick.service import AlreadyDecided, ApprovalAltered
+from platform_fixtures import Opener
 from platform_kit import ALICE, BOB, ROOT, System, person
-from postgres_kit import cluster, lent_database
-from postgres_platform_kit import PostgresSystem
 
 AFTER = 900
+long = pytest.mark.postgres_when_long
 ESCALATING = SENDING.replace('@approval_ttl("PT1H")', '@escalate_to("chiefs") @escalate_after("PT15M")')
 CHIEF = person("carol", Role.APPROVER, groups=("chiefs",))
 WRONG = person("dora", Role.APPROVER, groups=("change-approvers", "chief", "Chiefs"))
@@ -32,21 +31,6 @@ forbid (principal, action == Action::"tool.call", resource)
 when { resource.name == "shop.send" }
 unless { context.approvals.contains("auditors") };
 """
-
-
-class Shifted(PostgresSystem):
-    """A platform over a PostgreSQL whose clock moves with the world's."""
-
-    def __init__(self, url: str, folder: Path, bundle: Bundle) -> None:
-        super().__init__(url, folder, bundle, sending_shop())
-        self.url = url
-
-
-def advance(system: System, seconds: float) -> None:
-    """Move the world's clock, and the database's with it."""
-    system.clock.advance(seconds)
-    if isinstance(system, Shifted):
-        cluster().sql(f"UPDATE test_clock SET ahead = {system.clock.ahead};", system.url)
 
 
 @pytest.fixture(scope="module")
@@ -65,24 +49,8 @@ def bundles() -> dict[str, Bundle]:
 
 
 @pytest.fixture
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    if getattr(request, "param", "sqlite") == "sqlite":
-        yield ""
-        return
-    with lent_database() as lent:
-        yield lent
-
-
-on_both_stores = pytest.mark.parametrize("url", ["sqlite", "postgres"], indirect=True)
-
-
-@pytest.fixture
-async def system(tmp_path: Path, bundles: dict[str, Bundle], url: str) -> AsyncIterator[System]:
-    folder, bundle = tmp_path / "system", bundles[""]
-    opened = Shifted(url, folder, bundle) if url else System(folder, bundle, sending_shop())
-    await opened.open()
-    yield opened
-    await opened.close()
+async def system(bundles: dict[str, Bundle], open_system: Opener) -> System:
+    return await open_system(sending_shop(), bundle=bundles[""])
 
 
 async def told(system: System, run: str) -> list[dict[str, Any]]:
@@ -97,10 +65,9 @@ async def decide(system: System, who: Any, id: str, approve: bool = True) -> App
 # --- who may answer, and from when on ---------------------------------------------------------------------------------
 
 
-@on_both_stores
 async def test_the_second_group_is_refused_before_the_instant_and_may_answer_after_it(system: System) -> None:
     hand, id = await asking(system)
-    advance(system, AFTER - 60)
+    system.clock.advance(AFTER - 60)
     with pytest.raises(NotAnApprover) as early:
         await decide(system, CHIEF, id)
     asked = await system.approval(hand.assignment.run)
@@ -109,7 +76,7 @@ async def test_the_second_group_is_refused_before_the_instant_and_may_answer_aft
     assert parse_instant(asked.holds[0]["escalate_at"]) == at
     assert early.value.facts["missing"] == ["payers"]
     assert parse_instant(str(early.value.facts["since"])) == at
-    advance(system, 61)
+    system.clock.advance(61)
     decided = await decide(system, CHIEF, id)
     assert (decided.state, decided.decided_by) == (ApprovalState.APPROVED, "carol")
     await done(hand)
@@ -117,44 +84,47 @@ async def test_the_second_group_is_refused_before_the_instant_and_may_answer_aft
     assert await state(system, id) is ApprovalState.CONSUMED
 
 
+@long
 async def test_the_second_group_may_also_say_no(system: System) -> None:
     hand, id = await asking(system)
-    advance(system, AFTER)
+    system.clock.advance(AFTER)
     await decide(system, CHIEF, id, approve=False)
     assert (await system.refolded(hand.assignment.run)).steps["work"].status is StepStatus.FAILED
     assert system.outside.calls == []
 
 
+@long
 @pytest.mark.parametrize("ahead", [0, AFTER - 1, AFTER + 1, 23 * 3600])
 async def test_the_first_group_may_answer_at_any_time(system: System, ahead: int) -> None:
     hand, id = await asking(system)
-    advance(system, ahead)
+    system.clock.advance(ahead)
     await decide(system, BOB, id)
     hand = await system.hand("next")
     await done(hand)
 
 
+@long
 @pytest.mark.parametrize("ahead", [0, AFTER + 1])
 @pytest.mark.parametrize("name", ["alice", "ALICE"])
 async def test_the_requester_never_answers_in_whichever_group(system: System, name: str, ahead: int) -> None:
     _, id = await asking(system)
-    advance(system, ahead)
+    system.clock.advance(ahead)
     requester = person(name, Role.ADMIN, groups=("payers", "chiefs"))
     with pytest.raises(SelfApproval):
         await decide(system, requester, id)
     assert await state(system, id) is ApprovalState.PENDING
 
 
+@long
 async def test_groups_that_are_not_named_answer_neither_before_nor_after(system: System) -> None:
     _, id = await asking(system)
     for _ in range(2):
         with pytest.raises(NotAnApprover) as refusal:
             await decide(system, WRONG, id)
         assert refusal.value.facts["since"] == ""
-        advance(system, AFTER + 1)
+        system.clock.advance(AFTER + 1)
 
 
-@on_both_stores
 async def test_the_databases_clock_says_when_it_is_time(system: System) -> None:
     """The same clock that says when a request expires: a process that is ahead gives nobody a right early."""
     hand, id = await asking(system)
@@ -173,37 +143,40 @@ async def test_the_databases_clock_says_when_it_is_time(system: System) -> None:
     assert early.value.facts["since"] == (await system.approval(hand.assignment.run)).holds[0]["escalate_at"]
     assert await state(system, id) is ApprovalState.PENDING
     system.platform.approving._world = world
-    advance(system, AFTER)
+    system.clock.advance(AFTER)
     await decide(system, CHIEF, id)
 
 
+@long
 async def test_after_the_expiry_nobody_answers(system: System) -> None:
     _, id = await asking(system)
-    advance(system, 24 * 3600 + 1)
+    system.clock.advance(24 * 3600 + 1)
     with pytest.raises(AlreadyDecided) as late:
         await decide(system, CHIEF, id)
     assert late.value.facts["state"] == ApprovalState.EXPIRED
     assert await system.platform.recovering.escalate_approvals() == 0
 
 
+@long
 async def test_each_hold_of_a_request_escalates_at_its_own_instant(
     system: System, bundles: dict[str, Bundle]
 ) -> None:
     await system.platform.activating.activate(ROOT, bundles["two"])
     hand, id = await asking(system)
     run = hand.assignment.run
-    advance(system, AFTER + 1)
+    system.clock.advance(AFTER + 1)
     with pytest.raises(NotAnApprover) as early:
         await decide(system, CHIEF, id)
     assert early.value.facts["missing"] == ["auditors", "payers"]
     both = person("erin", Role.APPROVER, groups=("chiefs", "auditors"))
     assert await system.platform.recovering.escalate_approvals() == 1
-    advance(system, 3600)
+    system.clock.advance(3600)
     assert await system.platform.recovering.escalate_approvals() == 0, "the group was told of"
     assert [event["to"] for event in await told(system, run)] == [["chiefs"]]
     await decide(system, both, id)
 
 
+@long
 async def test_an_escalation_that_would_come_after_the_expiry_is_not_asked_for(
     system: System, bundles: dict[str, Bundle]
 ) -> None:
@@ -217,13 +190,12 @@ async def test_an_escalation_that_would_come_after_the_expiry_is_not_asked_for(
 # --- the run's log says it, once --------------------------------------------------------------------------------------
 
 
-@on_both_stores
 async def test_the_log_says_once_to_whom_and_wakes_nobody(system: System) -> None:
     hand, id = await asking(system)
     run, recovering = hand.assignment.run, system.platform.recovering
     assert await recovering.escalate_approvals() == 0
     before = await system.refolded(run)
-    advance(system, AFTER)
+    system.clock.advance(AFTER)
     assert [await recovering.escalate_approvals() for _ in range(3)] == [1, 0, 0]
     (event,) = await told(system, run)
     assert (event["actor"], event["cause"]) == ("timer:approvals", id)
@@ -237,10 +209,9 @@ async def test_the_log_says_once_to_whom_and_wakes_nobody(system: System) -> Non
     assert system.platform.approving.escalated(await system.approval(run)) == ("chiefs",)
 
 
-@on_both_stores
 async def test_a_restart_before_or_after_the_log_says_it_changes_nothing(system: System) -> None:
     hand, id = await asking(system)
-    advance(system, AFTER)
+    system.clock.advance(AFTER)
     await system.crash()
     assert await system.platform.recovering.escalate_approvals() == 1
     await system.crash()
@@ -249,18 +220,16 @@ async def test_a_restart_before_or_after_the_log_says_it_changes_nothing(system:
     await decide(system, CHIEF, id)
 
 
-@on_both_stores
 async def test_two_processes_write_it_once(system: System) -> None:
     hand, _ = await asking(system)
     others = [await replica(system) for _ in range(3)]
-    advance(system, AFTER)
+    system.clock.advance(AFTER)
     platforms = [system.platform, *others]
     counts = await asyncio.gather(*(each.recovering.escalate_approvals() for each in platforms))
     assert sum(counts) == 1
     assert len(await told(system, hand.assignment.run)) == 1
 
 
-@on_both_stores
 @pytest.mark.parametrize("approve", [True, False])
 async def test_in_a_race_with_the_timer_the_decision_stands(system: System, approve: bool) -> None:
     """Either may be first, in this process and in another; the log never says it of what was decided before."""
@@ -268,7 +237,7 @@ async def test_in_a_race_with_the_timer_the_decision_stands(system: System, appr
     for turn in range(8):
         hand, id = await asking(system, title=f"race {turn}")
         run = hand.assignment.run
-        advance(system, AFTER)
+        system.clock.advance(AFTER)
         deciding = (system.platform, other)[turn % 2].approving.decide(CHIEF, id, approve=approve)
         keeping = system.platform.recovering.escalate_approvals()
         racers = (deciding, keeping) if turn % 4 < 2 else (keeping, deciding)
@@ -289,24 +258,24 @@ async def test_in_a_race_with_the_timer_the_decision_stands(system: System, appr
             await system.platform.control.cancel(ALICE, run)
 
 
+@long
 async def test_a_timer_that_is_late_says_nothing_of_what_was_decided(system: System) -> None:
     hand, id = await asking(system)
-    advance(system, AFTER)
+    system.clock.advance(AFTER)
     stale = await system.approval(hand.assignment.run)
     await decide(system, BOB, id)
     assert not await system.platform.approving.escalate(stale)
     assert await told(system, hand.assignment.run) == []
 
 
+@long
 async def test_a_run_in_quarantine_is_told_of_when_it_goes_on(system: System) -> None:
     """The timer tries again: nothing may be written into a run that stands still."""
     hand, _ = await asking(system)
     run = hand.assignment.run
-    database = apsw.Connection(str(system.folder / "data" / "ledger.db"))
-    database.execute("UPDATE runs SET title = 'another'")
-    database.close()
+    assert system.edit("UPDATE runs SET title = 'another'") == 1
     assert await system.platform.runs.compare("acme", run)
-    advance(system, AFTER)
+    system.clock.advance(AFTER)
     assert await system.platform.recovering.escalate_approvals() == 0
     await system.platform.control.resume(ALICE, run)
     assert await system.platform.recovering.escalate_approvals() == 1
@@ -315,12 +284,13 @@ async def test_a_run_in_quarantine_is_told_of_when_it_goes_on(system: System) ->
 # --- other policies, other rows ---------------------------------------------------------------------------------------
 
 
+@long
 async def test_under_the_same_rules_the_instant_is_carried_over(
     system: System, bundles: dict[str, Bundle]
 ) -> None:
     hand, id = await asking(system)
     asked = await system.approval(hand.assignment.run)
-    advance(system, AFTER)
+    system.clock.advance(AFTER)
     assert await system.platform.recovering.escalate_approvals() == 1
     await system.platform.activating.activate(ROOT, bundles["same"])
     assert await system.platform.redeciding.redecide() == 1
@@ -333,12 +303,13 @@ async def test_under_the_same_rules_the_instant_is_carried_over(
     await decide(system, CHIEF, id)
 
 
+@long
 @pytest.mark.parametrize("other", ["later", "others", "none"])
 async def test_another_escalation_is_asked_for_anew_and_counts_from_then(
     system: System, bundles: dict[str, Bundle], other: str
 ) -> None:
     hand, id = await asking(system)
-    advance(system, AFTER)
+    system.clock.advance(AFTER)
     assert await system.platform.recovering.escalate_approvals() == 1
     await system.platform.activating.activate(ROOT, bundles[other])
     assert await system.platform.redeciding.redecide() == 1
@@ -350,39 +321,39 @@ async def test_another_escalation_is_asked_for_anew_and_counts_from_then(
         await decide(system, CHIEF, asked.id)
     assert await system.platform.recovering.escalate_approvals() == 0
     if other == "later":
-        advance(system, 1201)
+        system.clock.advance(1201)
         assert await system.platform.recovering.escalate_approvals() == 1
         assert [event["approval"] for event in await told(system, hand.assignment.run)] == [id, asked.id]
         await decide(system, CHIEF, asked.id)
 
 
-_RULE = "holds = json_replace(holds, '$[0].{}', '{}')"
+REWRITTEN: dict[str, Callable[[dict[str, str]], Any]] = {
+    "earlier": lambda rule: rule.update(escalate_at="2020-01-01T00:00:00.000000Z"),
+    "the-same-instant-said-otherwise": lambda rule: rule.update(
+        escalate_at=rule["escalate_at"].replace("Z", "+00:00")
+    ),
+    "never": lambda rule: rule.update(escalate_at="never"),
+    "to-others": lambda rule: rule.update(escalate_to="change-approvers"),
+    "to-nobody": lambda rule: rule.update(escalate_to=""),
+    "no-instant": lambda rule: rule.pop("escalate_at"),
+    "none-at-all": lambda rule: [rule.pop(name) for name in ("escalate_to", "escalate_at")],
+    "another-reason": lambda rule: rule.update(reason="nothing to see"),
+    "a-member-more": lambda rule: rule.update(more="x"),
+}
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        _RULE.format("escalate_at", "2020-01-01T00:00:00.000000Z"),
-        _RULE.format("escalate_at", "never"),
-        _RULE.format("escalate_to", "change-approvers"),
-        _RULE.format("escalate_to", ""),
-        _RULE.format("reason", "nothing to see"),
-        "holds = json_remove(holds, '$[0].escalate_to', '$[0].escalate_at')",
-        "holds = json_remove(holds, '$[0].escalate_at')",
-        "holds = json_insert(holds, '$[0].more', 'x')",
-        "requested_at = 0, " + _RULE.format("escalate_at", "1970-01-01T00:15:00.000000Z"),
-    ],
-)
+@long
+@pytest.mark.parametrize("change", REWRITTEN.values(), ids=REWRITTEN)
 async def test_an_escalation_that_was_rewritten_lets_nobody_answer_and_is_found(
-    system: System, change: str
+    system: System, change: Callable[[dict[str, str]], Any]
 ) -> None:
     hand, id = await asking(system)
     system.tampered = True
-    database = apsw.Connection(str(system.folder / "data" / "ledger.db"))
-    database.execute(f"UPDATE approvals SET {change}")
-    database.close()
+    (rule,) = (await system.approval(hand.assignment.run)).holds
+    change(rule)
+    assert system.edit(f"UPDATE approvals SET holds = '{json.dumps([rule])}'") == 1
     for ahead in (0, AFTER + 1):
-        advance(system, ahead)
+        system.clock.advance(ahead)
         for who in (BOB, CHIEF, WRONG):
             with pytest.raises(ApprovalAltered):
                 await decide(system, who, id)
@@ -395,6 +366,7 @@ async def test_an_escalation_that_was_rewritten_lets_nobody_answer_and_is_found(
     assert system.outside.calls == []
 
 
+@long
 async def test_a_request_without_an_escalation_is_never_escalated(
     system: System, bundles: dict[str, Bundle]
 ) -> None:
@@ -402,7 +374,7 @@ async def test_a_request_without_an_escalation_is_never_escalated(
     hand, id = await asking(system)
     (rule,) = (await system.approval(hand.assignment.run)).holds
     assert set(rule) == {"id", "group", "text_digest", "reason"}
-    advance(system, 3599)
+    system.clock.advance(3599)
     assert await system.platform.recovering.escalate_approvals() == 0
     with pytest.raises(NotAnApprover):
         await decide(system, CHIEF, id)
