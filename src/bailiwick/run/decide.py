@@ -35,7 +35,6 @@ from bailiwick.run.events import (
     Closed,
     Created,
     DeadlinePassed,
-    Escalated,
     Event,
     Move,
 )
@@ -170,12 +169,7 @@ def _follow(
 
 
 def _stirs(run: Run, fact: Event) -> bool:
-    """Whether anything can follow from a fact; nothing does from what a holder notes while it goes on.
-
-    Nor from an escalation: it tells people, and no step.
-    """
-    if isinstance(fact, Escalated):
-        return False
+    """Whether anything can follow from a fact; nothing does from what a holder notes while it goes on."""
     if isinstance(fact, CallMoved) and not fact.moves:
         step = run.steps.get(fact.call.step)
         return step is None or step.status is not StepStatus.RUNNING
