@@ -17,6 +17,14 @@ HELD = """\
 forbid (principal, action == Action::"tool.call", resource)
 when { resource.name == "mail.send" }
 unless { context.approvals.contains("senders") };
+
+@id("test.hold-urge")
+@reason("urging needs somebody awake")
+@require_approval("senders")
+@escalate_to("chiefs") @escalate_after("PT1S")
+forbid (principal, action == Action::"tool.call", resource)
+when { resource.name == "mail.urge" }
+unless { context.approvals.contains("senders") };
 """
 
 APP = f"""\
@@ -30,6 +38,11 @@ sent = []
 @app.tool("mail.send", effect="idempotent-write", summary="Send a text")
 def send(text: str, key: str, patch: str = "") -> dict:
     sent.append(text)
+    return {{"text": text}}
+
+
+@app.tool("mail.urge", effect="idempotent-write", summary="Urge by a text")
+def urge(text: str, key: str) -> dict:
     return {{"text": text}}
 
 
@@ -52,6 +65,7 @@ def one(name, uses, **more):
 one("greet", "greet")
 one("break", "break")
 one("send", "mail.send")
+one("urge", "mail.urge")
 app.workflow("send-patch", steps=[{{"id": "work", "uses": "mail.send",
              "input": {{"text": "$.intent.input.text", "patch": "$.intent.input.patch"}}}}])
 app.policy("post.cedar", {HELD!r})

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 from cli_kit import Call, Place, ended, start
@@ -105,3 +106,27 @@ def test_what_an_agent_wrote_stands_apart_and_cannot_pass_for_anything_else(call
     assert r'"p\u0430y \uff41nna"' in arguments
     assert "mail.send@1.0.0" in platform
     assert '"text"' not in platform
+
+
+def test_who_looks_sees_to_whom_it_is_escalated_and_the_second_group_decides(
+    call: Call, place: Place
+) -> None:
+    made = call("keys", "create", "--name", "chief", "--role", "approver", "--group", "chiefs", "-o", "json")
+    chief = ("--key", made.json()["secret"])
+    approval = held(call, workflow="urge")
+    row = call("approvals", "show", approval, "-o", "json").json()["approval"]
+    hold = row["holds"][0]
+    run = row["run"]
+    patience = time.monotonic() + 20
+    while "escalated" not in call("runs", "events", run, "-o", "json").out:
+        assert time.monotonic() < patience
+    shown = call("approvals", "show", approval).out
+    assert f"chiefs may answer as well from {hold['escalate_at']} on" in shown
+    assert re.search(r"escalated_to\s+chiefs", shown)
+    assert "chiefs" in call("approvals", "list", "--run", run).out
+    watched = call("runs", "watch", run, "--no-wait")
+    told = f"mail.urge@1.0.0: nobody answered in time; chiefs may as well now; approval {approval}"
+    assert told in " ".join(watched.out.split())
+    assert call("approvals", "approve", approval, *chief).code == 0
+    assert call("runs", "watch", run).code == 0
+    assert call("approvals", "show", approval, "-o", "json").json()["approval"]["decided_by"] == "chief"

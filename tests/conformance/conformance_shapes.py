@@ -115,8 +115,8 @@ def approval(id: str = "apr_1", *, tenant: str = "acme", run: str = "run_a", **o
     return msgspec.structs.replace(plain, **other)
 
 
-def moved(before: Approval, *, unexpired: bool = False, **after: Any) -> MoveApproval:
-    return MoveApproval(before.state, msgspec.structs.replace(before, **after), unexpired)
+def moved(before: Approval, *, unexpired: bool = False, since: int = 0, **after: Any) -> MoveApproval:
+    return MoveApproval(before.state, msgspec.structs.replace(before, **after), unexpired, Instant(since))
 
 
 def head(id: str, *, tenant: str = "acme", **other: Any) -> RunHead:

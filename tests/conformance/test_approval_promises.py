@@ -143,3 +143,18 @@ async def test_requests_under_another_policy_are_paged_by_id_and_only_while_they
     carried = moved(mine[0], policy_version="p2")
     await store.ledger.commit(Unit("acme", moved_approvals=(carried,)))
     assert await ids("p2", limit=1) == ["apr_1"]
+
+
+async def test_a_decision_before_its_time_is_refused_by_the_databases_clock(
+    store: Store, clock: ShiftedClock
+) -> None:
+    await asked(store)
+    since = clock() + 10_000_000
+    early = moved(approval(), state=ApprovalState.APPROVED, since=since)
+    with pytest.raises(GuardFailed) as refusal:
+        await store.ledger.commit(Unit("acme", moved_approvals=(early,)))
+    assert refusal.value.facts == {"guard": "approval", "id": "apr_1"}
+    assert await store.views.approval("acme", "apr_1") == approval()
+    clock.advance(11)
+    await store.ledger.commit(Unit("acme", moved_approvals=(early,)))
+    assert await store.views.approval("acme", "apr_1") == approval(state=ApprovalState.APPROVED)

@@ -34,7 +34,7 @@ unless { context.approvals.contains("shippers") };
 """
 
 
-def shop(house: "House") -> App:
+def shop(house: "House", hold: str) -> App:
     """An app of code agents: one that answers at once, one that talks and waits, and a write that is held."""
     app = App("shop")
 
@@ -72,16 +72,17 @@ def shop(house: "House") -> App:
     app.workflow("talk", steps=[{"id": "talk", "uses": "talker", "input": {}}])
     app.workflow("look", steps=[{"id": "look", "uses": "looker", "input": {}}])
     app.workflow("ship", steps=[{"id": "ship", "uses": "shop.ship", "input": {"item": "hat"}}])
-    app.policy("shop.cedar", HOLD)
+    app.policy("shop.cedar", hold)
     return app
 
 
 class House:
     """The platform with its worker and keeper, its door, and a key of every role in two tenants."""
 
-    def __init__(self, folder: Path, store: str = "") -> None:
+    def __init__(self, folder: Path, store: str = "", hold: str = HOLD) -> None:
         self.folder = folder
         self.store = store  # the URL of a PostgreSQL; empty: SQLite
+        self.hold = hold
         self.talking = asyncio.Event()
         self.hush = asyncio.Event()
         self.shipped: list[str] = []
@@ -106,7 +107,7 @@ class House:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["House"]:
-        app = shop(self)
+        app = shop(self, self.hold)
         settings = load_settings(data_dir=str(self.folder / "data"), store=self.store)
         self.system = build(settings, [app], BubblewrapSandbox(self.folder / "cache"))
         self.platform.runs.ledger = MeasuredLedger(self.system.store.ledger, self.metrics)

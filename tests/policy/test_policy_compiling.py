@@ -147,6 +147,14 @@ def test_what_does_not_fit_the_schema_is_refused_with_its_id(condition: str, sai
 
 
 ANY = "(principal, action, resource)"
+
+
+def escalating(to: str, after: str, ttl: str = "") -> str:
+    """The hold with an escalation, and with a time to live if one is given."""
+    more = f'@escalate_to("{to}") @escalate_after("{after}")' + (f' @approval_ttl("{ttl}")' if ttl else "")
+    return HOLD.replace('("sre")\n', f'("sre") {more}\n')
+
+
 ASKS = 'unless { context.approvals.contains("sre") }'
 
 
@@ -209,6 +217,14 @@ ASKS = 'unless { context.approvals.contains("sre") }'
         (HOLD.replace('("sre")\n', '("sre") @approval_ttl("30 minutes")\n'), "not an ISO 8601 duration"),
         (HOLD.replace('("sre")\n', '("sre") @approval_ttl("P1M")\n'), "not an ISO 8601 duration"),
         (HOLD.replace('("sre")\n', '("sre") @escalate_to("boss")\n'), "go together"),
+        (HOLD.replace('("sre")\n', '("sre") @escalate_after("PT1H")\n'), "go together"),
+        (f'@id("a") @reason("r") @escalate_to("boss") forbid {ANY};', "without @require_approval"),
+        (escalating("the boss", "PT1H"), "is not the name of a group"),
+        (escalating("sre", "PT1H"), "names the group that is asked first"),
+        (escalating("boss", "15m"), "not an ISO 8601 duration"),
+        (escalating("boss", "P1D"), "is not before the request expires (86400 s): shorten it"),
+        (escalating("boss", "PT2H", "PT2H"), "is not before the request expires (7200 s)"),
+        (escalating("boss", "PT2H1S", "PT2H"), "is not before the request expires (7200 s)"),
         ('@id("a") @reason("r") permit (principal == ?principal, action, resource);', "templates"),
     ],
 )
@@ -262,3 +278,8 @@ def test_any_change_of_text_is_another_version() -> None:
 def test_a_compile_report_holds_a_bounded_number_of_findings() -> None:
     many = "permit (principal, action, resource);\n" * 500
     assert len(compile_text(files_with(many)).findings) == 100
+
+
+@pytest.mark.parametrize("text", [escalating("boss", "PT23H59M59S"), escalating("boss", "PT1S", "PT2S")])
+def test_an_escalation_before_the_expiry_is_taken(text: str) -> None:
+    assert build_bundle(files_with(text), in_process).rules["h"].hold is not None

@@ -161,9 +161,9 @@ def test_a_verdict_does_not_depend_on_the_order_of_files_policies_or_facts() -> 
 
 
 def test_a_hold_keeps_its_times_and_its_escalation() -> None:
-    extra = '@approval_ttl("PT30M") @escalate_to("director") @escalate_after("P1DT4H")'
+    extra = '@approval_ttl("P2D") @escalate_to("director") @escalate_after("P1DT4H")'
     (held,) = only(PERMIT + hold("h", "sre", "true", extra)).decide(request()).holds
-    assert (held.ttl_seconds, held.escalate_to, held.escalate_after_seconds) == (1800, "director", 100_800)
+    assert (held.ttl_seconds, held.escalate_to, held.escalate_after_seconds) == (172_800, "director", 100_800)
 
 
 def test_a_hold_without_times_waits_a_day() -> None:

@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from bailiwick.contract import ErrorCategory
+from bailiwick.policy import Bundle, Role, stacked
 from bailiwick.run import CallState
-from platform_kit import ALICE, BOB, ROOT, Hand, System
-from shop_kit import Shop
+from platform_kit import ALICE, BOB, ROOT, Hand, System, person
+from shop_kit import POLICIES, Shop
 
 Story = Callable[[System], Awaitable[str]]
 
@@ -100,6 +101,26 @@ async def granted(system: System) -> str:
     hand, run = await _begun(system)
     await hand.act("pay")
     await system.platform.approving.decide(BOB, (await system.approval(run)).id, approve=True)
+    await _paid(system, hand)
+    await hand.claim()
+    await hand.call("pay")
+    await hand.finish({})
+    return run
+
+
+async def escalated(system: System) -> str:
+    """Under other policies nobody answers in time, so the second group may."""
+    held = POLICIES["shop.cedar"].replace(
+        '@approval_ttl("PT1H")', '@approval_ttl("PT1H") @escalate_to("chiefs") @escalate_after("PT15M")'
+    )
+    await system.platform.activating.activate(ROOT, Bundle(stacked({"shop.cedar": held})))
+    hand, run = await _begun(system)
+    await hand.act("pay")
+    system.clock.advance(901)
+    assert await system.platform.recovering.escalate_approvals() == 1
+    chief = person("chief", Role.APPROVER, groups=("chiefs",))
+    await system.platform.approving.decide(chief, (await system.approval(run)).id, approve=True)
+    hand = await system.hand("later")
     await _paid(system, hand)
     await hand.claim()
     await hand.call("pay")
@@ -256,6 +277,7 @@ STORIES: dict[str, Story] = {
         canceled,
         out_of_money,
         granted,
+        escalated,
         rejected,
         expired,
         retried,

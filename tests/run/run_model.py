@@ -10,6 +10,7 @@ from bailiwick.run import (
     Cancel,
     Claim,
     Command,
+    Escalate,
     Fail,
     Grant,
     Journal,
@@ -79,7 +80,7 @@ class Model:
                 return self._holder(call.step, call.epoch) or self._journal(call)
             case Settle():
                 return self._settle(command)
-            case Grant(key=key) | Reject(key=key):
+            case Grant(key=key) | Reject(key=key) | Escalate(key=key):
                 return self._in_state(key, "held")
             case Reconsider(call=call):
                 told = ("held", "granted", "refused")

@@ -20,6 +20,7 @@ from bailiwick.run import (
     Cancel,
     Claim,
     Command,
+    Escalate,
     Fail,
     Grant,
     Journal,
@@ -185,6 +186,11 @@ class AnySequence(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.calls(CallState.HELD))
+    @rule(data=st.data(), to=st.lists(st.sampled_from(["chiefs", "board"]), max_size=3))
+    def escalate(self, data: st.DataObject, to: list[str]) -> None:
+        self.order(Escalate(data.draw(st.sampled_from(self.calls(CallState.HELD))).key, tuple(to)))
+
+    @precondition(lambda self: self.calls(CallState.HELD))
     @rule(data=st.data(), state=st.sampled_from([*CallState]), again=st.booleans())
     def reconsider(self, data: st.DataObject, state: CallState, again: bool) -> None:
         call = data.draw(st.sampled_from(self.calls(CallState.HELD)))
@@ -228,6 +234,7 @@ class AnySequence(RuleBasedStateMachine):
             Settle(key, epoch, state),
             Grant(key, "bob"),
             Reject(key, "bob", "no"),
+            Escalate(key, ("chiefs",)),
             Resolve(key, "bob", state, despite=True),
             Resume("bob", name),
             Rollback("ann", "it was wrong"),

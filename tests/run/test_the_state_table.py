@@ -16,6 +16,7 @@ from bailiwick.run import (
     Cancel,
     Claim,
     Command,
+    Escalate,
     Fail,
     Grant,
     Journal,
@@ -243,7 +244,7 @@ def every_command(stage: Stage) -> list[Command]:
     for key, state, epoch in itertools.product([*run.calls, "none"], CallState, range(4)):
         commands += [Settle(key, epoch, state), Resolve(key, "bob", state, despite=True)]
     for key in (*run.calls, "none"):
-        commands += [Grant(key, "bob"), Reject(key, "bob", "no")]
+        commands += [Grant(key, "bob"), Reject(key, "bob", "no"), Escalate(key, ("chiefs",))]
     fresh = (
         [stage.proposal("a", effect, CallState.HELD, n=9) for effect in EffectClass]
         if "a" in run.steps
@@ -299,9 +300,14 @@ def test_the_table_has_every_state_and_says_what_cannot_be_reached_yet() -> None
 
 def test_the_table_says_what_the_house_plan_says() -> None:
     run, step, action = (rows(section) for section in state_table().split("### ")[1:])
-    assert run["waiting-for-approval"].startswith("Grant (executing); Reject (failed)")
+    assert run["waiting-for-approval"].startswith(
+        "Grant (executing); Reject (failed); Escalate (waiting-for-approval)"
+    )
     assert action["unknown"] == "Resolve (done, failed)"
     assert action["done"] == "nothing"
+    assert [state for state, cell in action.items() if "Escalate" in cell] == ["held"]
+    assert "Escalate (held)" in action["held"]
+    assert [name for name, cell in step.items() if "Escalate" in cell] == []
     assert "Resume (ready)" in step["blocked"]
     assert "Claim" not in run["blocked"]
     assert state_table() == state_table()

@@ -146,6 +146,17 @@ async def test_the_queue_is_asked_at_each_scrape_and_an_empty_pool_shows_zero():
     assert 'bailiwick_queue_depth{pool="gpu"} 0.0' in text
 
 
+async def test_the_oldest_open_request_is_asked_for_at_each_scrape():
+    waits = [12.5, 0.0]
+
+    async def waited():
+        return waits.pop(0)
+
+    metrics = Metrics(waited=waited, process=False)
+    assert "bailiwick_oldest_approval_seconds 12.5" in await text_of(metrics)
+    assert "bailiwick_oldest_approval_seconds 0.0" in await text_of(metrics)
+
+
 async def test_openmetrics_is_complete_and_two_meters_are_apart():
     first, second = Metrics(), Metrics()
     first.fenced("fenced")

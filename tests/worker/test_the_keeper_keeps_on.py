@@ -45,8 +45,9 @@ async def test_duties_that_find_nothing_to_do_rest(shop: Shop, system: System) -
     system.clock.advance(61)
     recovering = system.platform.recovering
     assert await recovering.pass_deadlines() == 1
-    duties = (recovering.reap, recovering.time_out, recovering.pass_deadlines, recovering.expire_approvals)
-    assert [await duty() for duty in duties] == [0, 0, 0, 0]
+    approvals = (recovering.escalate_approvals, recovering.expire_approvals)
+    duties = (recovering.reap, recovering.time_out, recovering.pass_deadlines, *approvals)
+    assert [await duty() for duty in duties] == [0, 0, 0, 0, 0]
     (key,) = (await system.run(run)).calls
     await system.platform.control.resolve(ALICE, run, key, done=True)
     assert (await system.run(run)).status is Status.FAILED

@@ -33,9 +33,14 @@ def list_approvals(
 
 
 def _show_list(page: dict[str, Any]) -> None:
-    names = ("id", "state", "capability", "run", "step", "requested_by", "expires_at", "decided_by")
-    columns = ("APPROVAL", "STATE", "ACTION", "RUN", "STEP", "REQUESTED BY", "EXPIRES", "DECIDED BY")
-    show_table(columns, [[row[name] for name in names] for row in page["approvals"]])
+    names = ("id", "state", "capability", "run", "step", "requested_by", "expires_at")
+    last = ("ESCALATED TO", "DECIDED BY")
+    columns = ("APPROVAL", "STATE", "ACTION", "RUN", "STEP", "REQUESTED BY", "EXPIRES", *last)
+    rows = page["approvals"]
+    show_table(
+        columns,
+        [[*(row[name] for name in names), ", ".join(row["escalated_to"]), row["decided_by"]] for row in rows],
+    )
 
 
 @group.command()
@@ -61,10 +66,14 @@ def show_approval(found: dict[str, Any]) -> None:
     fields["run"] = f"{run['id']} ({run['workflow']}, {run['status']}): {run['title']}"
     fields["spent"] = f"{run['spent']['usd']} USD so far"
     fields["groups"] = ", ".join(row["groups"])
+    if row["escalated_to"]:
+        fields["escalated_to"] = ", ".join(row["escalated_to"])
     fields["policy"] = row["policy_version"]
     show_fields(fields)
     for hold in row["holds"]:
         say(f"held by {hold['id']} ({hold['group']}): {hold['reason']}", "yellow")
+        if hold["escalate_to"]:
+            say(f"  {hold['escalate_to']} may answer as well from {hold['escalate_at']} on", "yellow")
     for digest in row["evidence"]:
         say(f"evidence  {digest}", "dim")
     if found["erased"]:

@@ -136,6 +136,10 @@ class Timeline:
                 return [Line(at, text, "bold")]
             case "action.moved":
                 return self._call(event, at)
+            case "action.escalated":
+                action = self.approvals.get(event["approval"], "an action")
+                text = f"{action}: nobody answered in time; {', '.join(event['to'])} may as well now"
+                return [Line(at, f"{text}; approval {event['approval']}", "bold yellow")]
             case "run.cancel_requested":
                 said = f": {event['reason']}" if event.get("reason") else ""
                 return [Line(at, f"{event['by']} asked to cancel{said}", "yellow")]

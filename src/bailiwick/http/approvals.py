@@ -16,6 +16,7 @@ from bailiwick.http.governing import (
     approval_row,
 )
 from bailiwick.http.intake import Body, Caller, Door, shaped
+from bailiwick.ports import Approval
 
 router = APIRouter(tags=["approvals"])
 
@@ -39,6 +40,10 @@ class DecisionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     digest: str = ""
 
 
+def _row(door: Door, approval: Approval) -> ApprovalRow:
+    return approval_row(approval, door.approving.escalated(approval))
+
+
 @router.get("/v1/approvals", **answers(ApprovalPage))
 async def list_approvals(
     door: Door,
@@ -49,7 +54,7 @@ async def list_approvals(
     """List the tenant's approvals, oldest first, at most 200."""
     wanted = "" if state is Listed.ALL else state.value
     found = await door.approving.list(caller, state=wanted, run=run)
-    return answer(ApprovalPage([approval_row(approval) for approval in found]))
+    return answer(ApprovalPage([_row(door, approval) for approval in found]))
 
 
 @router.get("/v1/approvals/{id}", **answers(ApprovalDetail))
@@ -57,7 +62,7 @@ async def show(door: Door, caller: Caller, id: str) -> Response:
     """Show what would run: the action, parsed from the very bytes that were hashed, and the artifacts it names."""
     view = await door.approving.show(caller, id)
     head = await door.reading.head(caller, view.approval.run)
-    return answer(approval_detail(view, head))
+    return answer(approval_detail(view, door.approving.escalated(view.approval), head))
 
 
 @router.post("/v1/approvals/{id}:approve", **answers(ApprovalRow), openapi_extra=takes(DecisionBody))
@@ -65,7 +70,7 @@ async def approve(door: Door, caller: Caller, id: str, body: Body) -> Response:
     """Let exactly this action run, once."""
     given = shaped(body, DecisionBody)
     decided = await door.approving.decide(caller, id, approve=True, reason=given.reason, digest=given.digest)
-    return answer(approval_row(decided))
+    return answer(_row(door, decided))
 
 
 @router.post("/v1/approvals/{id}:reject", **answers(ApprovalRow), openapi_extra=takes(DecisionBody))
@@ -73,4 +78,4 @@ async def reject(door: Door, caller: Caller, id: str, body: Body) -> Response:
     """Refuse this action; its step fails with category `rejected`."""
     given = shaped(body, DecisionBody)
     decided = await door.approving.decide(caller, id, approve=False, reason=given.reason, digest=given.digest)
-    return answer(approval_row(decided))
+    return answer(_row(door, decided))

@@ -1,5 +1,6 @@
 """Governing shapes: how approvals, halts, keys and audit answers look in JSON, and what their routes take."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,16 +11,24 @@ from bailiwick.service import ApprovalView, taken_on
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """A hold rule that a request for approval answers: its id, the group it asks, why it holds, and its text."""
+    """A hold rule that a request for approval answers: its id, the group it asks, why it holds, and its text.
+
+    From `escalate_at` on, the group `escalate_to` may answer as well; both are "" without an escalation.
+    """
 
     id: str
     group: str
     reason: str
     text_digest: str
+    escalate_to: str = ""
+    escalate_at: str = ""
 
 
 class ApprovalRow(msgspec.Struct, frozen=True):
-    """A request to humans for exactly one action digest."""
+    """A request to humans for exactly one action digest.
+
+    `escalated_to` names the groups that may answer as well by now, or could when it was answered.
+    """
 
     id: str
     run: str
@@ -28,6 +37,7 @@ class ApprovalRow(msgspec.Struct, frozen=True):
     digest: str
     state: str
     groups: list[str]
+    escalated_to: list[str]
     holds: list[Hold]
     policy_version: str
     requested_by: str
@@ -167,8 +177,8 @@ class GrowthView(msgspec.Struct, frozen=True):
     rotations: str
 
 
-def approval_row(approval: Approval) -> ApprovalRow:
-    """Show an approval."""
+def approval_row(approval: Approval, escalated: Sequence[str]) -> ApprovalRow:
+    """Show an approval, and the groups that it is escalated to."""
     return ApprovalRow(
         id=approval.id,
         run=approval.run,
@@ -177,9 +187,8 @@ def approval_row(approval: Approval) -> ApprovalRow:
         digest=approval.digest,
         state=approval.state,
         groups=list(approval.groups),
-        holds=[
-            Hold(hold["id"], hold["group"], hold["reason"], hold["text_digest"]) for hold in approval.holds
-        ],
+        escalated_to=list(escalated),
+        holds=[msgspec.convert(hold, Hold) for hold in approval.holds],
         policy_version=approval.policy_version,
         requested_by=approval.requested_by,
         requested_at=instant(approval.requested_at),
@@ -192,11 +201,12 @@ def approval_row(approval: Approval) -> ApprovalRow:
     )
 
 
-def approval_detail(view: ApprovalView, head: RunHead) -> ApprovalDetail:
+def approval_detail(view: ApprovalView, escalated: Sequence[str], head: RunHead) -> ApprovalDetail:
     """Show an approval and what would run."""
     run = ApprovalRun(head.id, head.title, head.status, head.workflow, money(head.spent_micro_usd))
     shown = ShownAction(*msgspec.structs.astuple(view.shown))
-    return ApprovalDetail(approval_row(view.approval), view.action, view.artifacts, shown, run, view.erased)
+    row = approval_row(view.approval, escalated)
+    return ApprovalDetail(row, view.action, view.artifacts, shown, run, view.erased)
 
 
 def halt_view(halt: Halt) -> HaltView:

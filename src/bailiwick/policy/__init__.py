@@ -5,6 +5,7 @@ from bailiwick.policy.bundle import Bundle, Verdict, VerdictKind
 from bailiwick.policy.compile import CompileReport, accept, compile_request, compile_text
 from bailiwick.policy.identity import (
     PERMISSIONS,
+    Asked,
     Forbidden,
     NotAnApprover,
     Permission,
@@ -24,6 +25,7 @@ __all__ = [
     "PERMISSIONS",
     "ActionKind",
     "ActionRequest",
+    "Asked",
     "Bundle",
     "CompileReport",
     "Environment",

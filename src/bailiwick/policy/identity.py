@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
-from bailiwick.base import Category, Refusal
+from bailiwick.base import Category, Instant, Refusal, format_instant
 
 
 class Role(StrEnum):
@@ -127,19 +127,31 @@ class SelfApproval(Refusal):
         )
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """One group whose approval is asked, and the group that may answer as well from an instant on; "" for none."""
+
+    group: str
+    escalate_to: str = ""
+    escalate_at: Instant = Instant(0)
+
+
 class NotAnApprover(Refusal):
-    """The principal belongs to none, or not to all, of the groups whose approval is asked."""
+    """The principal belongs to none, or not to all, of the groups whose approval is asked, or not yet to one that may answer."""
 
     code: ClassVar[str] = "not_an_approver"
     category: ClassVar[Category] = Category.FORBIDDEN
 
-    def __init__(self, principal: Principal, missing: Sequence[str]) -> None:
+    def __init__(self, principal: Principal, missing: Sequence[str], since: Instant | None = None) -> None:
+        at = format_instant(since) if since is not None else ""
+        named = ", ".join(missing) or "any group: only people decide"
+        wait = f", or wait until {at}: from then on {principal.name} may answer" if at else ""
         super().__init__(
-            f"{principal.name} does not speak for {', '.join(missing) or 'any group: only people decide'}",
-            remedy="ask a person who is a member of every group named",
+            f"{principal.name} does not speak for {named}{f' before {at}' if at else ''}",
+            remedy=f"ask a person who is a member of every group named{wait}",
             principal=principal.id,
             kind=principal.kind.value,
             missing=list(missing),
+            since=at,
         )
 
 
@@ -153,17 +165,21 @@ def require(principal: Principal, permission: Permission) -> None:
         raise Forbidden(principal, permission)
 
 
-def may_decide(principal: Principal, requested_by: str, groups_needed: Sequence[str]) -> None:
+def may_decide(principal: Principal, requested_by: str, asked: Sequence[Asked], now: Instant) -> Instant:
     """Let a principal pass who may approve or reject a request for approval.
 
     Args:
         principal: Who wants to decide.
         requested_by: The id (or name) of the user on whose behalf the run acts.
-        groups_needed: The groups of all hold rules that the request answers; at least one.
+        asked: Whose approval each hold rule asks that the request answers; at least one.
+        now: The instant of the decision.
+
+    Returns:
+        The instant from which on the principal may, `now` at the latest; 0 without an escalation.
 
     Raises:
         Forbidden: The role does not include deciding.
-        NotAnApprover: It is not a person, or lacks one of the groups.
+        NotAnApprover: It is not a person, or answers for one of the groups not at all or not yet.
         SelfApproval: It is the requester, under this id or this name.
     """
     require(principal, Permission.APPROVALS_DECIDE)
@@ -171,9 +187,14 @@ def may_decide(principal: Principal, requested_by: str, groups_needed: Sequence[
         raise NotAnApprover(principal, ())
     if _folded(requested_by) in (_folded(principal.id), _folded(principal.name)):
         raise SelfApproval(principal, requested_by)
-    missing = sorted(set(groups_needed) - set(principal.groups))
-    if missing or not groups_needed:
-        raise NotAnApprover(principal, missing)
+    lacking = [one for one in asked if one.group not in principal.groups]
+    groups = sorted({one.group for one in lacking})
+    if not asked or any(not one.escalate_to or one.escalate_to not in principal.groups for one in lacking):
+        raise NotAnApprover(principal, groups)
+    since = max((one.escalate_at for one in lacking), default=Instant(0))
+    if since > now:
+        raise NotAnApprover(principal, groups, since)
+    return since
 
 
 def _folded(name: str) -> str:

@@ -147,8 +147,31 @@ def _hold_problems(policy: pst.Template) -> list[str]:
         for name in ("approval_ttl", "escalate_after")
         if name in annotations and duration_seconds(annotations[name]) is None
     )
+    return problems + _escalation_problems(annotations)
+
+
+def _escalation_problems(annotations: Mapping[str, str]) -> list[str]:
     if ("escalate_to" in annotations) != ("escalate_after" in annotations):
-        problems.append("@escalate_to and @escalate_after go together")
+        return ["@escalate_to and @escalate_after go together"]
+    if "escalate_to" not in annotations:
+        return []
+    problems = []
+    group = annotations["escalate_to"]
+    if not _GROUP.fullmatch(group):
+        problems.append(f"@escalate_to({group!r}) is not the name of a group")
+    if group == annotations["require_approval"]:
+        problems.append(f"@escalate_to({group!r}) names the group that is asked first; name another")
+    after = duration_seconds(annotations["escalate_after"])
+    ttl = (
+        duration_seconds(annotations["approval_ttl"])
+        if "approval_ttl" in annotations
+        else DEFAULT_TTL_SECONDS
+    )
+    if after is not None and ttl is not None and after >= ttl:
+        problems.append(
+            f"@escalate_after({annotations['escalate_after']!r}) is not before the request expires"
+            f" ({ttl} s): shorten it, or lengthen @approval_ttl"
+        )
     return problems
 
 

@@ -119,7 +119,8 @@ class Approval(msgspec.Struct, frozen=True):
     """A request to humans for exactly one action digest.
 
     `seq` is the event of the run whose payload holds the action's bytes. `holds` are the hold rules that
-    it answers: {id, group, digest of the rule's text, reason}. Instants in microseconds; money in micro-USD.
+    it answers: {id, group, text_digest, reason}, and where it escalates {escalate_to: a group, escalate_at: the
+    instant, RFC 3339}. Instants in microseconds; money in micro-USD.
     """
 
     id: str
@@ -146,12 +147,13 @@ class Approval(msgspec.Struct, frozen=True):
 
 class MoveApproval(msgspec.Struct, frozen=True):
     """Replace an approval's row, if it still is in that state with that digest (and, if asked, unexpired
-    by the database's clock); else the unit fails with guard `approval`.
+    by the database's clock, which must have come to `since`); else the unit fails with guard `approval`.
     """
 
     from_state: ApprovalState
     approval: Approval
     unexpired: bool
+    since: Instant = Instant(0)
 
 
 class Posting(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from bailiwick.run.commands import (
     Cancel,
     Claim,
     Command,
+    Escalate,
     Fail,
     Grant,
     Journal,
@@ -35,6 +36,7 @@ from bailiwick.run.events import (
     CancelRequested,
     Created,
     DeadlinePassed,
+    Escalated,
     Event,
     Move,
     Quarantined,
@@ -130,6 +132,8 @@ def _commands(before: Run, events: tuple[Event, ...]) -> Iterator[Command]:
     match first:
         case CancelRequested(by=by, reason=reason):
             yield Cancel(by, reason)
+        case Escalated(key=key, to=to):
+            yield Escalate(key, to)
         case DeadlinePassed():
             yield PassDeadline()
         case RollbackRequested(by=by, reason=reason):

@@ -7,9 +7,9 @@ from msgspec.structs import replace
 from bailiwick.base import Digest
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
-from bailiwick.run.commands import Fail, Grant, Reconsider, Reject, Resolve, Settle
+from bailiwick.run.commands import Escalate, Fail, Grant, Reconsider, Reject, Resolve, Settle
 from bailiwick.run.compensating import by_hand
-from bailiwick.run.events import CallMoved, Event, Move, StepsMoved
+from bailiwick.run.events import CallMoved, Escalated, Event, Move, StepsMoved
 from bailiwick.run.failing import end_attempt
 from bailiwick.run.hanging import blocked_unknown, goes_on
 from bailiwick.run.naming import is_undo
@@ -102,6 +102,17 @@ def reject(run: Run, plan: Plan, command: Reject, sight: Sight) -> tuple[Event, 
     return (CallMoved(sight.at, refused), *lost, StepsMoved(sight.at, (move,)))
 
 
+def escalate(run: Run, command: Escalate, sight: Sight) -> tuple[Event, ...]:
+    """More people may answer about an action that still waits; nothing moves, and each group is told of once.
+
+    Raises:
+        NoSuchAction, NotAllowed: Nobody waits for an answer about it.
+    """
+    call, _ = _held(run, command.key, "escalate")
+    to = tuple(group for group in command.to if group not in call.escalated)
+    return (Escalated(sight.at, call.key, call.approval, to),) if to else ()
+
+
 def reconsider(run: Run, command: Reconsider, sight: Sight) -> tuple[Event, ...]:
     """Policy was asked again about an action that waits for people; the entry says what it answered.
 
@@ -113,6 +124,7 @@ def reconsider(run: Run, command: Reconsider, sight: Sight) -> tuple[Event, ...]
     """
     before, step = _held(run, command.call.key, "reconsider")
     call = command.call
+    call = replace(call, escalated=before.escalated if call.approval == before.approval else ())
     same = (before.step, before.digest, before.contract, before.effect, before.attempt)
     bound = bool(call.approval) == (call.state is not CallState.GRANTED)
     if same != (call.step, call.digest, call.contract, call.effect, call.attempt) or not bound:

@@ -97,6 +97,13 @@ class Reject(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Escalate(msgspec.Struct, frozen=True):
+    """Nobody answered about a held action in time, and from now on these groups may answer as well."""
+
+    key: str
+    to: tuple[str, ...]
+
+
 class Reconsider(msgspec.Struct, frozen=True):
     """Policy was asked again about a held action: still held, let go without a grant, or refused."""
 
@@ -164,6 +171,7 @@ Command = (
     | Settle
     | Grant
     | Reject
+    | Escalate
     | Reconsider
     | Cancel
     | PassDeadline

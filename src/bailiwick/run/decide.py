@@ -7,11 +7,12 @@ import msgspec
 from msgspec.structs import replace
 
 from bailiwick.plan import Plan
-from bailiwick.run.calls import grant, reconsider, reject, resolve, settle
+from bailiwick.run.calls import escalate, grant, reconsider, reject, resolve, settle
 from bailiwick.run.commands import (
     Cancel,
     Claim,
     Command,
+    Escalate,
     Fail,
     Grant,
     Journal,
@@ -28,7 +29,15 @@ from bailiwick.run.commands import (
     Succeed,
 )
 from bailiwick.run.compensating import roll_back
-from bailiwick.run.events import CallMoved, CancelRequested, Closed, Created, DeadlinePassed, Event, Move
+from bailiwick.run.events import (
+    CallMoved,
+    CancelRequested,
+    Closed,
+    Created,
+    DeadlinePassed,
+    Event,
+    Move,
+)
 from bailiwick.run.evolve import apply_move, evolve
 from bailiwick.run.hanging import abandoned, open_calls
 from bailiwick.run.journal import journal
@@ -99,6 +108,8 @@ def _facts(run: Run, plan: Plan, command: Command, sight: Sight) -> tuple[Event,
             return grant(run, command, sight)
         case Reject():
             return reject(run, plan, command, sight)
+        case Escalate():
+            return escalate(run, command, sight)
         case Reconsider():
             return reconsider(run, command, sight)
         case Cancel() if run.phase is Phase.COMPENSATING:

@@ -87,6 +87,16 @@ class CallMoved(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind
     moves: tuple[Move, ...] = ()
 
 
+class Escalated(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="action.escalated"):
+    """Nobody answered the request about a held action in time: these groups may answer it as well from here on."""
+
+    at: Instant
+    key: str
+    approval: str
+    to: tuple[str, ...]
+    moves: tuple[Move, ...] = ()
+
+
 class CancelRequested(
     msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.cancel_requested"
 ):
@@ -162,6 +172,7 @@ Event = (
     Created
     | StepsMoved
     | CallMoved
+    | Escalated
     | CancelRequested
     | DeadlinePassed
     | AllotmentRaised

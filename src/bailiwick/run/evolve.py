@@ -15,6 +15,7 @@ from bailiwick.run.events import (
     Closed,
     Created,
     DeadlinePassed,
+    Escalated,
     Event,
     Move,
     Quarantined,
@@ -81,6 +82,11 @@ def _apply(run: Run, event: Event) -> Run:
             return run
         case CallMoved(call=call):
             return _journal(run, call)
+        case Escalated(key=key, to=to) if key in run.calls:
+            call = replace(run.calls[key], escalated=(*run.calls[key].escalated, *to))
+            return replace(run, calls={**run.calls, key: call})
+        case Escalated():
+            return run
         case CancelRequested(by=by):
             return replace(run, cancel_requested=by)
         case DeadlinePassed():

@@ -123,7 +123,7 @@ def _written(run: Run, step: Step, before: Call | None, call: Call, sight: Sight
         case CallState.HELD:
             wait = Wait(WaitKind.APPROVAL, ref=call.approval)
             move = Move(step.name, StepStatus.WAITING, attempt=step.attempt, wait=wait)
-            return (CallMoved(sight.at, replace(call, **fresh), (move,)),)
+            return (CallMoved(sight.at, replace(call, escalated=(), **fresh), (move,)),)
         case CallState.UNKNOWN:
             assert before is not None, "an unknown action was on its way"
             unknown = replace(before, state=CallState.UNKNOWN, epoch=call.epoch, reason=call.reason)

@@ -76,7 +76,8 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes. Money in micro-USD; `cost` is the sum over all tries and attempts. `tree` is the workspace after
     the call, "" when it changed nothing; `dispatched_at` the instant of its last dispatch, `quarantine_until`
     the one from which on a write that was not seen to arrive cannot arrive any more (0: it never was a write).
-    `approval` is the request to people, "" for none; `terms` the digest of all that an answer to it would cover.
+    `approval` is the request to people, "" for none; `terms` the digest of all that an answer to it would cover;
+    `escalated` names the groups that it was escalated to.
     `judged` is the version of the run that policy saw (0: the one before the event); `generated_prompt` what it
     was told of a model call's instructions; `tokens` what a model used in its last try.
     """
@@ -112,6 +113,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     generated_prompt: bool = False
     tokens: int = 0
     quarantine_until: Instant = Instant(0)
+    escalated: tuple[str, ...] = ()
 
 
 class Tally(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from bailiwick.run.commands import (
     Cancel,
     Claim,
     Command,
+    Escalate,
     Fail,
     Grant,
     Journal,
@@ -46,6 +47,7 @@ _COMMANDS = (
     Settle,
     Grant,
     Reject,
+    Escalate,
     Reconsider,
     Resolve,
     Resume,
@@ -254,6 +256,7 @@ def _of_action(step: Step, call: Call) -> Iterator[Command]:
         yield Resolve("key", "ann", state, despite=True)
     yield Grant("key", "bob")
     yield Reject("key", "bob", "no")
+    yield Escalate("key", ("chiefs",))
     for state in (CallState.HELD, CallState.GRANTED, CallState.REFUSED):
         asked = "" if state is CallState.GRANTED else "approval"
         yield Reconsider(replace(call, state=state, approval=asked))

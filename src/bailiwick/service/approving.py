@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from bailiwick.base import Digest, Json, canonical, digest_of, format_instant
 from bailiwick.plan import Plan
-from bailiwick.policy import Permission, Principal, may_decide, require
+from bailiwick.policy import NotAnApprover, Permission, Principal, may_decide, require
 from bailiwick.ports import Approval, ApprovalState, GuardFailed, MoveApproval, Views, World
-from bailiwick.run import CallState, Grant, NotAllowed, Reject, Run
+from bailiwick.run import CallState, Escalate, Grant, NotAllowed, Reject, Run
 from bailiwick.service.changes import Change, Extra, Record
-from bailiwick.service.holding import terms_of
+from bailiwick.service.holding import asked_of, escalated_to, terms_of
 from bailiwick.service.refusals import AlreadyDecided, ApprovalAltered, GrantMismatch, NotFound
 from bailiwick.service.rendering import Shown, shown_of
 from bailiwick.service.runs import Runs
@@ -110,7 +110,7 @@ class Approving:
             digest: The action that the person looked at; refused when another one waits.
 
         Raises:
-            Forbidden, SelfApproval, NotAnApprover: The principal may not decide this.
+            Forbidden, SelfApproval, NotAnApprover: The principal may not decide this, or not yet.
             GrantMismatch: `digest` is not the action that waits.
             ApprovalAltered: The request is not what was asked.
             AlreadyDecided: Somebody was first, or it has expired.
@@ -118,17 +118,21 @@ class Approving:
         """
         require(principal, Permission.APPROVALS_DECIDE)
         approval = await self._find(principal.tenant, id)
-        may_decide(principal, approval.requested_by, approval.groups)
+        pending = approval.state is ApprovalState.PENDING
+        if pending:
+            await self._action(
+                approval
+            )  # who may decide is read off the row: it must be the one that was sealed
+        since = may_decide(principal, approval.requested_by, asked_of(approval), self._world.now())
         if digest and digest != approval.digest:
             raise GrantMismatch(asked=digest, waiting=approval.digest)
-        if approval.state is not ApprovalState.PENDING:
+        if not pending:
             raise _decided(approval)
-        await self._action(approval)
         state = ApprovalState.APPROVED if approve else ApprovalState.REJECTED
         decided = replace(
             approval, state=state, decided_by=principal.name, decided_at=self._world.now(), reason=reason
         )
-        move = MoveApproval(ApprovalState.PENDING, decided, unexpired=True)
+        move = MoveApproval(ApprovalState.PENDING, decided, unexpired=True, since=since)
 
         async def consider(run: Run, plan: Plan) -> Change | None:
             if approve:
@@ -146,8 +150,46 @@ class Approving:
             now = await self._find(principal.tenant, id)
             if now.state is ApprovalState.PENDING and await self.expire(now):
                 now = await self._find(principal.tenant, id)
+            if now.state is ApprovalState.PENDING and since:
+                raise NotAnApprover(
+                    principal, approval.groups, since
+                ) from lost  # the database's clock is behind
             raise _decided(now) from lost
         return decided
+
+    def escalated(self, approval: Approval) -> tuple[str, ...]:
+        """Name the groups that a request is escalated to by now, or was when it was answered."""
+        return escalated_to(approval, self._world.now())
+
+    async def escalate(self, approval: Approval) -> bool:
+        """Write into the run's log that a request may be answered by more people now; once for each group.
+
+        Who may answer does not rest on this: it follows from the sealed request and the time.
+
+        Returns:
+            Whether it was written now; not when nothing is due, it was written before, or somebody has decided.
+
+        Raises:
+            ApprovalAltered: The request is not what was asked.
+            NotAllowed: The run is in quarantine.
+            StaleVersion: Others were faster again and again.
+        """
+        now = self._world.now()
+        due = escalated_to(approval, now) if now < approval.expires_at else ()
+
+        async def consider(run: Run, plan: Plan) -> Change | None:
+            call = run.calls.get(approval.call)
+            waits = call is not None and call.state is CallState.HELD and call.approval == approval.id
+            if call is None or not waits or not set(due) - set(call.escalated):
+                return None
+            if terms_of(approval, call.contract) != call.terms:
+                raise ApprovalAltered(approval.id, approval.run)
+            return Change(Escalate(call.key, due), Record("timer:approvals", cause=approval.id))
+
+        if not due:
+            return False
+        before, after = await self._runs.change(approval.tenant, approval.run, consider)
+        return before is not after
 
     async def expire(self, approval: Approval) -> bool:
         """Close a request that nobody answered in time; the step fails with category `rejected`.

@@ -2,8 +2,8 @@
 
 from msgspec.structs import replace
 
-from bailiwick.base import Digest, Instant, canonical, digest_of
-from bailiwick.policy import Verdict
+from bailiwick.base import BadInput, Digest, Instant, canonical, digest_of, format_instant, parse_instant
+from bailiwick.policy import Asked, Hold, Verdict
 from bailiwick.ports import Approval, ApprovalState, MoveApproval, World
 from bailiwick.run import Call, CallState, Journal, Run, Step
 from bailiwick.service.actions import Action
@@ -34,6 +34,7 @@ def ask(
     """Write the request to people; `seq` is the event that holds the action's bytes."""
     now = world.now()
     ttl = min((hold.ttl_seconds for hold in verdict.holds), default=APPROVAL_SECONDS)
+    expires = _later(now, ttl)
     return Approval(
         id=world.new_id("apr"),
         tenant=run.tenant,
@@ -44,11 +45,11 @@ def ask(
         digest=action.digest,
         seq=seq,
         groups=tuple(sorted({hold.group for hold in verdict.holds})),
-        holds=_rules(verdict),
+        holds=_rules(verdict, now, expires),
         policy_version=verdict.version,
         requested_by=run.requested_by,
         requested_at=now,
-        expires_at=Instant(now + ttl * _MICROSECONDS),
+        expires_at=expires,
         spent_micro_usd=run.allotment.spent,
         evidence=tuple(f"{name}:{done.output_digest}" for name, done in _done(run)),
     )
@@ -58,11 +59,10 @@ def terms_of(approval: Approval, contract: str) -> Digest:
     """Name, by one digest, all that an answer to a request covers; it lies in the run's sealed event.
 
     Bound are the action's digest (capability and version, arguments, tenant, app, run, step, environment,
-    facts), the journal entry, the contract's text, the hold rules by id, group and text, who asked, which groups
-    are asked, and the expiry. What may change while a request waits (its state, the policy version that it was
+    facts), the journal entry, the contract's text, the hold rules with id, group, text, reason and escalation, who
+    asked, which groups are asked, and the expiry. What may change while a request waits (its state, the policy version that it was
     carried over to) is no part of it.
     """
-    rules = sorted((rule["id"], rule["group"], rule["text_digest"]) for rule in approval.holds)
     bound = {
         "approval": approval.id,
         "tenant": approval.tenant,
@@ -74,7 +74,7 @@ def terms_of(approval: Approval, contract: str) -> Digest:
         "digest": approval.digest,
         "seq": approval.seq,
         "groups": list(approval.groups),
-        "holds": [list(rule) for rule in rules],
+        "holds": list(approval.holds),
         "requested_by": approval.requested_by,
         "expires_at": approval.expires_at,
     }
@@ -85,10 +85,48 @@ def _done(run: Run) -> list[tuple[str, Step]]:
     return [(name, step) for name, step in run.steps.items() if step.output_digest]
 
 
-def _rules(verdict: Verdict) -> tuple[dict[str, str], ...]:
+def _rules(verdict: Verdict, now: Instant, expires: Instant) -> tuple[dict[str, str], ...]:
     return tuple(
         {"id": hold.id, "group": hold.group, "text_digest": hold.text_digest, "reason": hold.reason}
+        | _escalation(hold, now, expires)
         for hold in verdict.holds
+    )
+
+
+def _escalation(hold: Hold, now: Instant, expires: Instant) -> dict[str, str]:
+    """Say who may answer as well, and from when on; nothing if another hold lets the request expire before."""
+    at = _later(now, hold.escalate_after_seconds)
+    if not hold.escalate_to or at >= expires:
+        return {}
+    return {"escalate_to": hold.escalate_to, "escalate_at": format_instant(at)}
+
+
+def _later(now: Instant, seconds: int) -> Instant:
+    return Instant(now + seconds * _MICROSECONDS)
+
+
+def asked_of(approval: Approval) -> tuple[Asked, ...]:
+    """Say whose approval each hold of a request asks, and who may answer as well from when on.
+
+    It never raises: an escalation that cannot be read is none, and `terms_of` tells that the row was rewritten.
+    """
+    return tuple(_asked(rule) for rule in approval.holds)
+
+
+def _asked(rule: dict[str, str]) -> Asked:
+    group, to = rule.get("group", ""), rule.get("escalate_to", "")
+    try:
+        at = parse_instant(rule.get("escalate_at", ""))
+    except BadInput:
+        return Asked(group)
+    return Asked(group, to, at) if to else Asked(group)
+
+
+def escalated_to(approval: Approval, now: Instant) -> tuple[str, ...]:
+    """Name the groups that a request is escalated to by now, or was when it was answered; sorted, each once."""
+    at = approval.decided_at or now
+    return tuple(
+        sorted({one.escalate_to for one in asked_of(approval) if one.escalate_to and one.escalate_at <= at})
     )
 
 

@@ -5,10 +5,21 @@ import structlog
 from bailiwick.base import Category, Refusal
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
-from bailiwick.ports import ApprovalState, Fenced, Queue, StaleVersion, Task, TaskState, Views, World
+from bailiwick.ports import (
+    Approval,
+    ApprovalState,
+    Fenced,
+    Queue,
+    StaleVersion,
+    Task,
+    TaskState,
+    Views,
+    World,
+)
 from bailiwick.run import Fail, LeaseLost, NotAllowed, PassDeadline, Phase, Release, Run, Step, StepStatus
 from bailiwick.service.approving import Approving
 from bailiwick.service.changes import Change, Changer, Record
+from bailiwick.service.refusals import ApprovalAltered
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Held, Sessions
 
@@ -39,6 +50,7 @@ class Recovering:
         self._views = views
         self._approving = approving
         self._world = world
+        self._told: dict[str, tuple[str, ...]] = {}
 
     async def reap(self) -> int:
         """Release the tasks of sessions that are gone, and those that were taken for a session that was not told."""
@@ -111,6 +123,29 @@ class Recovering:
         now = self._world.now()
         late = [approval for approval in pending if approval.expires_at <= now]
         return sum([await self._approving.expire(approval) for approval in late])
+
+    async def escalate_approvals(self) -> int:
+        """Write into the logs of runs whose requests more people may answer now, because nobody did in time."""
+        pending = await self._views.approvals("", state=ApprovalState.PENDING, run="", limit=STUCK)
+        # What waits long after its escalation is not looked up in its run each time.
+        self._told = {each.id: self._told[each.id] for each in pending if each.id in self._told}
+        return sum([await self._escalate(approval) for approval in pending])
+
+    async def _escalate(self, approval: Approval) -> bool:
+        due = self._approving.escalated(approval)
+        if self._told.get(approval.id, ()) == due:
+            return False
+        written = False
+        try:
+            written = await self._approving.escalate(approval)
+        except (NotAllowed, StaleVersion):
+            return False  # the run stands still, or others were faster
+        except Refusal as refusal:
+            log.warning("recovering.refused", run_id=approval.run, code=refusal.code, reason=refusal.message)
+            if not isinstance(refusal, ApprovalAltered):
+                return False
+        self._told[approval.id] = due
+        return written
 
     async def _done(self, tenant: str, run: str, consider: Changer) -> bool:
         """Make a change; what cannot be read or changed is reported and does not stop the rest."""

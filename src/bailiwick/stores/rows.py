@@ -83,6 +83,7 @@ def approval_move(move: MoveApproval) -> Row:
         move.from_state,
         approval.digest,
         move.unexpired,
+        move.since,
     )
 
 

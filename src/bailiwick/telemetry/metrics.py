@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.openmetrics import exposition as openmetrics_text
 
 from bailiwick.ports import ApprovalState, Posting, Unit
-from bailiwick.run import CONTEXT, PLAN, CallMoved, Closed, Event, Run, StepStatus
+from bailiwick.run import CONTEXT, PLAN, CallMoved, Closed, Escalated, Event, Run, StepStatus
 from bailiwick.telemetry.labels import Bounded
 
 MAX_NAMES = 64
@@ -25,6 +25,8 @@ _MICROSECONDS = 1_000_000
 
 Depths = Callable[[], Awaitable[Mapping[str, int]]]
 """Answers how many tasks are due, by pool."""
+Waited = Callable[[], Awaitable[float]]
+"""Answers for how many seconds the oldest open request to humans has waited; 0 if there is none."""
 
 
 class Metrics:
@@ -32,12 +34,16 @@ class Metrics:
 
     Args:
         depths: Asked at each scrape for the depth of the queue; None when this process has no queue.
+        waited: Asked at each scrape how long the oldest open request to humans waits; None without a ledger.
         process: Whether memory, processor time and open files of the process are shown too.
     """
 
-    def __init__(self, *, depths: Depths | None = None, process: bool = True) -> None:
+    def __init__(
+        self, *, depths: Depths | None = None, waited: Waited | None = None, process: bool = True
+    ) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
         self._depths = depths
+        self._waited = waited
         if process:
             ProcessCollector(registry=self.registry)
             PlatformCollector(registry=self.registry)
@@ -92,6 +98,11 @@ class Metrics:
         self._approvals = self._counter(
             "approvals", "Requests to humans and what became of them.", "decision"
         )
+        self._oldest = Gauge(
+            "bailiwick_oldest_approval_seconds",
+            "For how long the oldest open request to humans has waited; 0: there is none.",
+            registry=self.registry,
+        )
 
     def _make_spending(self) -> None:
         self._tokens = self._counter("model_tokens", "Tokens by model.", "model", "direction", "source")
@@ -130,6 +141,8 @@ class Metrics:
             self._pools.update(depths)
             for pool in sorted(self._pools):
                 self._depth.labels(pool).set(depths.get(pool, 0))
+        if self._waited is not None:
+            self._oldest.set(await self._waited())
         if openmetrics:
             text = openmetrics_text.generate_latest(self.registry)  # type: ignore[no-untyped-call]
             return text, openmetrics_text.CONTENT_TYPE_LATEST
@@ -143,6 +156,8 @@ class Metrics:
             self._observe_moves(before, after, event)
             if isinstance(event, CallMoved):
                 self._actions.labels(event.call.state.value, event.call.effect.value).inc()
+            elif isinstance(event, Escalated):
+                self._approvals.labels("escalated").inc()
             elif isinstance(event, Closed):
                 self._closed.labels(event.status.value, self._apps(after.app)).inc()
                 self._observe_stages(after)

@@ -13,7 +13,7 @@ from bailiwick.base import Refusal
 from bailiwick.keeper import Duty, keep
 from bailiwick.plan import RuleBook, builtin_rules
 from bailiwick.policy import Role, build_bundle, stacked
-from bailiwick.ports import SandboxStatus, WorkerPort
+from bailiwick.ports import ApprovalState, SandboxStatus, Views, WorkerPort, World
 from bailiwick.run import SYSTEM_CONTEXT
 from bailiwick.sandbox import BubblewrapSandbox, default_cache_dir
 from bailiwick.service import Catalogue, Platform, Sharing, Stores, keys_of
@@ -32,6 +32,7 @@ WITNESS_SECONDS = 30.0
 DRAIN_SECONDS = 0.5
 RELEASE_SECONDS = 1.0
 _MOST_WORKERS = 64
+_MICROSECONDS = 1_000_000
 
 
 class Embedded:
@@ -132,6 +133,7 @@ class Embedded:
             Duty("time-out", recovering.time_out, 1.0),
             Duty("deadlines", recovering.pass_deadlines, 1.0),
             Duty("approvals", recovering.expire_approvals, 2.0),
+            Duty("escalate", recovering.escalate_approvals, 2.0),
             Duty("lifted", self.platform.lifting.catch_up, 5.0),
             Duty("policies", activating.follow, 2.0),
             Duty("re-decide", redeciding.redecide, 2.0),
@@ -189,7 +191,7 @@ def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox) -
         hosts = build_hosts(
             settings, apps, blobs=store.blobs, sandbox=sandbox, world=world, folder=folder / "work"
         )
-        metrics = Metrics(depths=store.depths)
+        metrics = Metrics(depths=store.depths, waited=lambda: _waited(store.views, world))
         ledger = MeasuredLedger(store.ledger, metrics)
         books = {app.name: _book(app) for app in apps}
         signer = keys.signer(settings.deployment)
@@ -283,3 +285,9 @@ def _book(app: App) -> RuleBook:
     for rule in app.rules:
         book = book.with_rule(rule)
     return book
+
+
+async def _waited(views: Views, world: World) -> float:
+    """Say for how many seconds the oldest open request to humans of all tenants has waited."""
+    oldest = await views.approvals("", state=ApprovalState.PENDING, run="", limit=1)
+    return max(world.now() - oldest[0].requested_at, 0) / _MICROSECONDS if oldest else 0.0

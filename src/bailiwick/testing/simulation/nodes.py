@@ -191,6 +191,7 @@ class Control:
             Duty("time-out", self._told("time-out", recovering.time_out), 3.0),
             Duty("deadlines", self._told("deadlines", recovering.pass_deadlines), 4.0),
             Duty("approvals", self._told("approvals", recovering.expire_approvals), 4.0),
+            Duty("escalate", self._told("escalate", recovering.escalate_approvals), 9.0),
             Duty("relay", self._told("relay", sequencing.place), 5.0),
             Duty("sequence", self._told("sequence", sequencing.integrate), 11.0),
         )

@@ -5,14 +5,15 @@ from typing import Any
 import msgspec
 
 from bailiwick.audit import leaf_hash
+from bailiwick.base import parse_instant
 from bailiwick.contract import EffectClass
 from bailiwick.ports import ApprovalState, Dispatch
 from bailiwick.run import CallState, Phase, Run, Status, StepStatus, WaitKind, decode_event, evolve
-from bailiwick.run.events import CallMoved, Closed, RollbackRequested
+from bailiwick.run.events import CallMoved, Closed, Escalated, RollbackRequested
 from bailiwick.service.rows import head_row
 from bailiwick.testing.simulation.database import Database
 from bailiwick.testing.simulation.outside import Outside
-from bailiwick.testing.simulation.people import Acks
+from bailiwick.testing.simulation.people import DAN, Acks
 from bailiwick.testing.simulation.shop import EXTERNAL, HELD, UNDOES, WRITES
 
 FORGOTTEN_SECONDS = 30.0
@@ -96,6 +97,12 @@ class Oracles:
             if was is not None and now_step.epoch < was.epoch:
                 self.say("P5 fenced", f"{name} {step}: epoch {was.epoch} -> {now_step.epoch}", now)
         self._held(name, before, event, sealed, now)
+        if isinstance(event, Escalated) and before is not None:
+            call = before.calls[event.key]
+            if call.state is not CallState.HELD or set(call.escalated) & set(event.to):
+                self.say(
+                    "P11 approval", f"{name}.{run.version} escalates {call.state} {call.approval} again", now
+                )
         if isinstance(event, CallMoved):
             self._journaled(name, before, event, sealed, now)
 
@@ -227,6 +234,12 @@ class Oracles:
                 )
 
     def _check_approvals(self, now: float) -> None:
+        for id, by, holds in self._database.stepped.rows("approvals", "id, decided_by, holds"):
+            if by != DAN.name:
+                continue
+            at = max(parse_instant(rule["escalate_at"]) for rule in msgspec.json.decode(holds))
+            if self._database.now() < at:
+                self.say("P11 approval", f"{id} was answered by {by} before its escalation", now)
         rows = self._database.stepped.rows("approvals", "id, state, digest")
         states = {id: (state, digest) for id, state, digest in rows}
         wanted = {CallState.HELD: ApprovalState.PENDING, CallState.GRANTED: ApprovalState.APPROVED}

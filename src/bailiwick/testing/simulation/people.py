@@ -32,6 +32,7 @@ def person(name: str, role: Role, *groups: str) -> Principal:
 ALICE = person("alice", Role.OPERATOR)
 BOB = person("bob", Role.APPROVER, "payers", "change-approvers")
 EVE = person("eve", Role.APPROVER, "payers")
+DAN = person("dan", Role.APPROVER, "chiefs")
 ROOT = person("root", Role.ADMIN, "payers")
 
 
@@ -198,14 +199,18 @@ class People:
     async def approvers(self) -> None:
         """Look again and again at what waits; approve most of it, sometimes two people at once."""
         ignored: list[str] = []
+        escalating: list[str] = []
         while not self.done:
             waiting = await self.ask(lambda platform: platform.approving.list(BOB))
             for approval in waiting:
+                if approval.id in escalating:
+                    await self._decide(DAN, approval.id, approve=True)  # refused until it is his turn
+                    continue
                 if approval.id in ignored:
                     continue  # it has to expire
                 draw = self._random.random()
                 if draw < 0.15 and not self._quiet():
-                    ignored.append(approval.id)
+                    (ignored if draw < 0.1 else escalating).append(approval.id)
                     continue
                 if draw > 0.6:  # two people, at once, who disagree
                     self._loop.create_task(self._decide(EVE, approval.id, approve=draw >= 0.8))

@@ -24,6 +24,8 @@ when { context.declared && ["sim.mail", "sim.pay", "sim.sign", "sim.book", "sim.
 @reason("money needs a payer")
 @require_approval("payers")
 @approval_ttl("PT40S")
+@escalate_to("chiefs")
+@escalate_after("PT15S")
 forbid (principal, action == Action::"tool.call", resource)
 when { ["sim.pay", "sim.sign"].contains(resource.name) }
 unless { context.approvals.contains("payers") };
