@@ -224,12 +224,20 @@ PLANS = {
 class Stage:
     """One run on its plan. Every command goes through `do`, which checks all promises that hold always."""
 
-    def __init__(self, plan: Plan, *, limit: int = LIMIT, tree: str = "", offer: Offer | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        limit: int = LIMIT,
+        tree: str = "",
+        offer: Offer | None = None,
+        intent: Any = None,
+    ) -> None:
         self.plan = plan
         self.denied: list[str] = []
         self.contracts: Mapping[str, Contract] = CONTRACTS
         self.at = BEGUN
-        self.contents: dict[int, Any] = {1: {"intent": {"input": {}}}}
+        self.contents: dict[int, Any] = {1: {"intent": intent or {"input": {}}}}
         opening = Created(
             run="run_1",
             tenant="t",
