@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick.testing.mutation.kernel import score_kernel
+from bailiwick.testing.mutation.equivalents import EQUIVALENT_IN_THE_KERNEL
+from bailiwick.testing.mutation.kernel import _score, score_kernel
 
 TREE = {
     "pyproject.toml": "",
@@ -42,3 +43,12 @@ def test_a_copy_whose_tests_fail_without_a_mutant_is_no_judge() -> None:
     test.write_text(test.read_text("utf-8").replace("== 2", "== 3"), "utf-8")
     with pytest.raises(RuntimeError, match="mutmut stopped"):
         score_kernel(FILES, lambda names: names)
+
+
+def test_an_equivalent_is_known_by_what_it_puts_and_not_by_its_number() -> None:
+    (function, put), reason = next(iter(EQUIVALENT_IN_THE_KERNEL.items()))
+    changes = {f"{function}__mutmut_1": f"-    x\n+    {put}", f"{function}__mutmut_2": "-    x\n+    other"}
+    score = _score(dict.fromkeys(changes, "survived") | {"a.x_b__mutmut_3": "killed"}, changes.__getitem__)
+    assert (score.judged, score.killed) == (2, 1)
+    assert score.equivalent == {f"{function}__mutmut_1": reason}
+    assert list(score.alive) == [f"{function}__mutmut_2"]

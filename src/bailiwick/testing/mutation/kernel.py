@@ -94,18 +94,22 @@ def score_kernel(files: Sequence[str], choose: Callable[[list[str]], Sequence[st
 def _score(outcomes: Mapping[str, str], change: Callable[[str], str]) -> Score:
     """Count what mutmut said of each mutant; those it did not check are in no count."""
     checked = {name: outcome for name, outcome in outcomes.items() if outcome != "not checked"}
-    living = sorted(name for name, outcome in checked.items() if outcome in _ALIVE)
-    alive = {name: change(name) for name in living if name not in EQUIVALENT_IN_THE_KERNEL}
+    living = {name: change(name) for name in sorted(checked) if checked[name] in _ALIVE}
+    reasons = {name: _reason(name, changed) for name, changed in living.items()}
     killed = sum(outcome in _KILLED for outcome in checked.values())
     return Score(
-        judged=killed + len(alive),
+        judged=killed + sum(not reason for reason in reasons.values()),
         killed=killed,
-        alive=alive,
-        equivalent={
-            name: EQUIVALENT_IN_THE_KERNEL[name] for name in living if name in EQUIVALENT_IN_THE_KERNEL
-        },
+        alive={name: changed for name, changed in living.items() if not reasons[name]},
+        equivalent={name: reason for name, reason in reasons.items() if reason},
         unjudged=tuple(sorted(name for name in checked if checked[name] not in _KILLED + _ALIVE)),
     )
+
+
+def _reason(name: str, change: str) -> str:
+    """Say why no test can notice a mutant; empty when that is not known."""
+    put = " ".join(line[1:].strip() for line in change.splitlines() if line.startswith("+"))
+    return EQUIVALENT_IN_THE_KERNEL.get((name.rpartition("__mutmut_")[0], put), "")
 
 
 def _stopped(done: subprocess.CompletedProcess[str]) -> RuntimeError:
