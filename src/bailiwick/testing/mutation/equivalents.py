@@ -51,10 +51,27 @@ EQUIVALENT: Final[dict[tuple[str, str, str, int], str]] = {
 }
 """By store, query, term and its number among the equal mutated terms of the query: why no test can notice."""
 
+_NAMELESS: Final = "the table of states shows no tenant, no person and no reason"
 EQUIVALENT_IN_THE_KERNEL: Final[dict[tuple[str, str], str]] = {
     ("bailiwick.budget.money.x_format_usd", """decimals = f"{rest:06d}".rstrip("XX0XX").ljust(2, "0")"""): (
         "digits alone are stripped, and there is no X among them"
     ),
+    ("bailiwick.run.evolve.x__given_back", "overspent = left <= 0 and fund.budget not in budgets[:at]"): (
+        "where nothing is left, nothing goes back either way"
+    ),
+    (
+        "bailiwick.run.table.x__explore",
+        'opening = Created("run", "T", "a", "w", "", "ann", _NOBODY, "", 1, Instant(0), Instant(0))',
+    ): _NAMELESS,
+    (
+        "bailiwick.run.table.x__commands",
+        'yield from (Cancel("ann"), PassDeadline(), Resume("ann"), Quarantine("DIVERGENCE"), Rollback("ann"))',
+    ): _NAMELESS,
+    (
+        "bailiwick.run.table.x__commands",
+        'yield from (Cancel("ann"), PassDeadline(), Resume("ann"), Quarantine("divergence"), Rollback(None))',
+    ): _NAMELESS,
+    ("bailiwick.run.table.x__of_action", 'yield Resolve("key", "ANN", state, despite=True)'): _NAMELESS,
 }
 """By the function, as mutmut names it, and the line that the mutant puts there: why no test can notice.
 
