@@ -28,6 +28,7 @@ OF_ONE = {
 OTHER_PARAMETERS = {
     "insert_event": "SQLite numbers events across streams, PostgreSQL by (stream, seq)",
     "insert_payload": "as its event is numbered",
+    "delete_removal": "beside PostgreSQL another process may hold the blob in its own folder, and has some days to see the note",
     "insert_leaf": "SQLite's `pos` is the position; PostgreSQL keeps positions apart",
 }
 _GIVEN = re.compile(r"^-- (?:over: \w+ +)?in: (.*?)(?: {4}out:|$)", re.MULTILINE)

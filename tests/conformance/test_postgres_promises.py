@@ -20,6 +20,7 @@ from conformance_shapes import (
     task,
 )
 
+from bailiwick.base import digest_of
 from bailiwick.ports import ApprovalState, Fenced, GuardFailed, StaleVersion, Unit
 from bailiwick.stores import (
     Address,
@@ -152,6 +153,51 @@ async def test_a_bug_in_the_middle_of_a_batch_leaves_nothing_of_it_and_hangs_nob
     for unit in units:
         kept = await store.ledger.events("acme", unit.run, 0, 9)
         assert len(kept) == (0 if unit.run in lost else len(unit.drafts)), unit.run
+    await store.end()
+
+
+async def test_a_writer_that_stands_still_holds_up_only_its_own_run(database: str, tmp_path: Path) -> None:
+    store = opened(database, tmp_path / "a")
+    noted = (("tenant:acme", draft("note")),)
+    for run in ("run_a", "run_b"):
+        await store.ledger.commit(opening(run, others=noted))
+    still = await Lines(Address(database)).connect()
+    await still.execute("BEGIN; SELECT FROM streams WHERE name = 'run_a' FOR UPDATE")
+    await asyncio.wait_for(store.ledger.commit(following("run_b", 1, others=noted)), 8)
+    await still.execute("ROLLBACK")
+    await still.close()
+    await store.end()
+
+
+async def test_what_one_process_has_removed_the_others_remove_from_their_own_folders(
+    database: str, tmp_path: Path
+) -> None:
+    stores = [opened(database, tmp_path / name) for name in ("a", "b")]
+    big = draft("big", {"text": "x" * 20_000})
+    for n, store in enumerate(stores):
+        await store.ledger.commit(Unit("acme", f"run_{n}", 0, (big,)))
+    for n in range(2):
+        erased = (("tenant:acme", draft("payload.erased")),)
+        await stores[0].ledger.commit(Unit("acme", f"run_{n}", 1, others=erased, erased=((f"run_{n}", 1),)))
+    assert big.payload is not None
+    name = digest_of(big.payload)
+    for store in stores:
+        assert await store.blobs.has("acme", name)
+        await store.ledger.sweep()
+        assert not await store.blobs.has("acme", name)
+        await store.end()
+
+
+async def test_a_relay_that_finds_nothing_writes_nothing(database: str, tmp_path: Path) -> None:
+    store = opened(database, tmp_path / "a")
+    await store.ledger.commit(opening("run_a"))
+    while await store.feed.place(9):
+        pass
+    looks = []
+    for _ in range(2):
+        looks.append(cluster().sql("SELECT ctid, xmin FROM feed", database))
+        assert await store.feed.place(9) == 0
+    assert looks[0] == looks[1]
     await store.end()
 
 

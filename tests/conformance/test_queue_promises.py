@@ -98,6 +98,15 @@ async def test_a_move_in_the_name_of_another_run_is_fenced(store: Store) -> None
     assert await claimable(store) == ["tsk_2"]
 
 
+async def test_a_tenant_finishes_no_task_of_another(store: Store) -> None:
+    await put(store, task("tsk_1"))
+    await move(store, claim(task("tsk_1")))
+    with pytest.raises(Fenced) as refusal:
+        await move(store, finish(claim(task("tsk_1", tenant="rival")).task), tenant="rival")
+    assert refusal.value.facts == {"task": "tsk_1", "epoch": 1}
+    await move(store, finish(claim(task("tsk_1")).task))
+
+
 async def test_a_task_is_finished_once_and_then_it_is_gone(store: Store) -> None:
     taken = claim(task("tsk_1"))
     await put(store, task("tsk_1"))
@@ -253,6 +262,15 @@ async def test_a_leased_task_is_an_orphan_once_its_session_is_gone(store: Store,
     assert len(await store.queue.orphans(2)) == 2
     await store.queue.end_sessions()
     assert len(await store.queue.orphans(10)) == 4
+
+
+async def test_tasks_of_one_name_in_two_tenants_are_offered_once_each(store: Store) -> None:
+    for tenant, due in (("acme", 1), ("rival", 5)):
+        await put(store, *[task(f"tsk_{n}", tenant=tenant, due_at=due + n) for n in range(3)], tenant=tenant)
+    found = await store.queue.claimable(["write@1"], 99)
+    assert [(one.tenant, one.id, one.due_at) for one in found] == [
+        (tenant, f"tsk_{n}", due + n) for n in range(3) for tenant, due in (("acme", 1), ("rival", 5))
+    ]
 
 
 async def test_a_task_is_overdue_when_its_timeout_passed_by_the_databases_clock(

@@ -1,5 +1,6 @@
 """Isolation: what another tenant owns answers exactly as what is not there."""
 
+import msgspec
 import pytest
 from conformance_shapes import (
     approval,
@@ -127,6 +128,8 @@ async def test_lists_of_runs_hold_their_filters(store: Store) -> None:
     ]
     for one in heads:
         await store.ledger.commit(opening(one.id, head=one))
+        theirs = msgspec.structs.replace(one, tenant="rival")
+        await store.ledger.commit(opening(one.id, tenant="rival", head=theirs))
 
     async def ids(status: str = "", app: str = "", before: str = "", limit: int = 9) -> list[str]:
         found = await store.views.runs("acme", status=status, app=app, before=before, limit=limit)

@@ -1,6 +1,7 @@
 """A stage for the machine: plans, a driver that checks every promise after every command, and a friendly world."""
 
 import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -223,11 +224,20 @@ PLANS = {
 class Stage:
     """One run on its plan. Every command goes through `do`, which checks all promises that hold always."""
 
-    def __init__(self, plan: Plan, *, limit: int = LIMIT, tree: str = "", offer: Offer | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        limit: int = LIMIT,
+        tree: str = "",
+        offer: Offer | None = None,
+        intent: Any = None,
+    ) -> None:
         self.plan = plan
         self.denied: list[str] = []
+        self.contracts: Mapping[str, Contract] = CONTRACTS
         self.at = BEGUN
-        self.contents: dict[int, Any] = {1: {"intent": {"input": {}}}}
+        self.contents: dict[int, Any] = {1: {"intent": intent or {"input": {}}}}
         opening = Created(
             run="run_1",
             tenant="t",
@@ -252,7 +262,7 @@ class Stage:
         contents = dict(self.contents)
         if payload is not None:
             contents[self.run.version + 1] = payload
-        return Sight(self.at, contents, CONTRACTS, self.judge)
+        return Sight(self.at, contents, self.contracts, self.judge)
 
     def judge(self, start: Start) -> Verdict:
         denied = start.contract.name in self.denied
@@ -277,12 +287,14 @@ class Stage:
         self.run = after
         return events
 
-    def refuses(self, command: Command, refusal: type[Refusal], payload: Any = None) -> None:
+    def refuses(self, command: Command, refusal: type[Refusal], payload: Any = None) -> Refusal:
+        """Hold the machine to a refusal that changes nothing; answers it."""
         before = self.run
         with pytest.raises(refusal) as caught:
             self.do(command, payload)
         assert type(caught.value) is refusal
         assert self.run is before
+        return caught.value
 
     # --- words for tests ------------------------------------------------------------------------
 

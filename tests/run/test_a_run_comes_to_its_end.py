@@ -2,7 +2,7 @@
 
 import pytest
 from msgspec.structs import replace
-from run_kit import MAIL, METERED, PLANS, WRITE, Stage, plan_of
+from run_kit import LIMIT, MAIL, METERED, PLANS, WRITE, Stage, finish, plan_of
 
 from bailiwick.contract import ErrorCategory
 from bailiwick.run import (
@@ -18,6 +18,7 @@ from bailiwick.run import (
     OutcomeUnknown,
     Park,
     PassDeadline,
+    Quarantine,
     Release,
     Resolve,
     Resume,
@@ -256,3 +257,16 @@ def test_after_its_end_a_run_takes_nothing() -> None:
     ]
     for command in commands:
         stage.refuses(command, NotAllowed)
+
+
+def test_a_run_in_quarantine_says_of_each_step_why_it_stands_still() -> None:
+    stage = Stage(PLANS["parallel"])
+    stage.claim("a")
+    stage.do(Quarantine("the projection was edited"))
+    assert {name: (stage.step(name).status, stage.step(name).reason) for name in ("a", "b")} == {
+        "a": (StepStatus.BLOCKED, "the projection was edited"),
+        "b": (StepStatus.BLOCKED, "the projection was edited"),
+    }
+    stage.do(Resume("bob", add=50))
+    assert stage.run.allotment.limit == LIMIT + 50
+    assert finish(stage) is Status.COMPLETED

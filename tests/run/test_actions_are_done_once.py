@@ -162,6 +162,7 @@ def test_a_person_resolves_the_unknown_and_the_agent_reads_it_as_the_outcome(
     stage.do(Resolve(key, "bob", said, despite=True), {"outcome": {}})
     assert stage.run.allotment.reserved == 0
     assert stage.run.allotment.spent == 100
+    assert (stage.call(key).cost, stage.call(key).estimated) == (100, True), "nobody reported what it cost"
     stage.claim("a")
     found = recorded(stage.run, stage.step("a"), key)
     assert found is not None

@@ -4,7 +4,7 @@ from typing import Any
 
 from run_kit import PLANS, Stage, plan_of
 
-from bailiwick.run import Resume, StepStatus, input_of, node_id, values_for
+from bailiwick.run import Cancel, Resume, Rollback, StepStatus, input_of, node_id, values_for
 
 
 def given(stage: Stage, name: str) -> dict[str, Any]:
@@ -95,3 +95,55 @@ def test_an_input_that_does_not_resolve_says_so_and_asks_where_the_plan_says() -
     stage.do(Resume("bob"))
     assert stage.step("b").status is StepStatus.READY
     assert given(stage, "b") == {"deep": True, "no": 1}
+
+
+def test_a_turn_of_a_loop_of_one_is_given_what_its_input_names() -> None:
+    poll = {
+        "id": "poll",
+        "input": {"seen": "$.steps.first.output.objective"},
+        "repeat": {"until": "steps.poll.output.ok", "max": 2},
+    }
+    stage = Stage(plan_of({"id": "first"}, poll))
+    stage.succeed("first", says="look there")
+    assert stage.step("poll[1]").status is StepStatus.READY
+    assert given(stage, "poll[1]") == {"seen": "look there"}
+
+
+def test_a_loop_of_one_that_has_not_begun_is_pending() -> None:
+    stage = Stage(plan_of({"id": "a"}, {"id": "poll", "repeat": {"until": "steps.poll.output.ok", "max": 2}}))
+    values = seen(stage, "a", "steps.exists(id, steps[id].status == 'failed')")
+    assert values["poll"] == {"output": None, "status": "pending"}
+
+
+def test_where_nobody_plans_the_workflow_s_own_text_is_the_brief() -> None:
+    reads = {"why": "$.brief.objective", "what": "$.brief.steps", "how": "$.brief.constraints"}
+    stage = Stage(
+        plan_of(
+            {"id": "a", "input": reads},
+            {"id": "b"},
+            summary="Be kind",
+            constraints=["no external dependencies"],
+        )
+    )
+    assert given(stage, "a") == {"why": "Be kind", "what": ["a", "b"], "how": ["no external dependencies"]}
+
+
+def test_what_a_planner_says_is_the_brief() -> None:
+    stage = Stage(
+        plan_of({"id": "a", "input": {"why": "$.brief.objective"}}, summary="Be kind", planner="plan")
+    )
+    stage.succeed("$plan", says="Be quick")
+    assert given(stage, "a") == {"why": "Be quick"}
+
+
+def test_an_undo_reads_what_its_step_was_given_and_what_it_said() -> None:
+    reads = {"given": "$.steps.a.input.x", "said": "$.steps.a.output.objective"}
+    plan = plan_of(
+        {"id": "a", "input": {"x": "$.intent.input.x"}, "compensate": {"uses": "undo", "input": reads}},
+        {"id": "b"},
+    )
+    stage = Stage(plan, intent={"input": {"x": 5}})
+    stage.succeed("a", says="done so")
+    stage.do(Cancel("ann"))
+    stage.do(Rollback("ann", "it was wrong"))
+    assert given(stage, "a~undo") == {"given": 5, "said": "done so"}

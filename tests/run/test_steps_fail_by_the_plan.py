@@ -79,6 +79,27 @@ def test_the_other_side_may_ask_for_patience_but_not_for_ever(asked: float, seco
     assert wait.until - stage.at == seconds * SECOND
 
 
+@pytest.mark.parametrize(("spread", "seconds"), [(0.0, 0.5), (0.5, 0.75), (0.999, 0.9995)])
+def test_retries_spread_over_the_upper_half_of_their_time(spread: float, seconds: float) -> None:
+    stage = Stage(PLANS["retry"])
+    stage.do(Fail("a", stage.claim("a"), TRANSIENT, "busy", spread))
+    assert waited(stage) == seconds
+
+
+def test_a_retry_waits_no_longer_than_the_plan_lets_it() -> None:
+    retry = {"on": ["transient"], "attempts": 5, "backoff_seconds": 4, "factor": 3, "max_seconds": 20}
+    stage = Stage(plan_of({"id": "a", "retry": retry}))
+    for seconds in (2.0, 6.0, 10.0, 10.0):
+        stage.fail("a", TRANSIENT)
+        assert waited(stage) == seconds
+
+
+def waited(stage: Stage) -> float:
+    wait = stage.step("a").wait
+    assert wait is not None
+    return (wait.until - stage.at) / SECOND
+
+
 # --- poison -----------------------------------------------------------------------------------------------------------
 
 
@@ -334,6 +355,13 @@ def test_a_loop_goes_on_until_its_condition_holds() -> None:
     stage.succeed("build[2].code")
     stage.succeed("build[2].test", ok=True)
     assert stage.step("build").status is SUCCEEDED
+    assert turns(stage, "build") == [(RUNNING, None, 1), (RUNNING, False, 2), (SUCCEEDED, True, 2)]
+
+
+def turns(stage: Stage, name: str) -> list[tuple[StepStatus, bool | None, int]]:
+    """List what the record says of a loop: its moves, what its condition came to, and the turn."""
+    moves = (move for event in stage.events for move in event.moves)
+    return [(move.to, move.until, move.iteration) for move in moves if move.step == name]
 
 
 def test_a_loop_that_is_not_done_at_its_maximum_fails_as_exhausted() -> None:
@@ -341,6 +369,20 @@ def test_a_loop_that_is_not_done_at_its_maximum_fails_as_exhausted() -> None:
     stage.succeed("poll[1]", ok=False)
     stage.succeed("poll[2]", ok=False)
     assert (stage.run.closed, stage.run.category) == (Status.FAILED, ErrorCategory.EXHAUSTED)
+    assert stage.run.reason == "poll: still not done after 2 turns (last: poll[2])"
+    assert turns(stage, "poll") == [(RUNNING, None, 1), (RUNNING, False, 2), (FAILED, False, 0)]
+
+
+def test_a_loop_whose_condition_cannot_be_decided_fails_with_the_reason() -> None:
+    loop = {
+        "id": "build",
+        "do": [{"id": "test"}],
+        "repeat": {"until": "steps.test.output.nothing == 1", "max": 2},
+    }
+    stage = Stage(plan_of(loop))
+    stage.succeed("build[1].test")
+    assert (stage.run.closed, stage.run.category) == (Status.FAILED, INTERNAL)
+    assert "steps.test.output.nothing" in stage.run.reason
 
 
 def test_a_person_may_give_an_exhausted_loop_one_more_turn() -> None:
@@ -378,6 +420,14 @@ def test_a_step_that_is_skipped_lets_the_next_one_go() -> None:
     stage = Stage(PLANS["when"])
     stage.succeed("a", ok=False)
     assert states(stage) == {"a": "succeeded", "b": "skipped", "c": "ready"}
+
+
+@pytest.mark.parametrize(("ok", "moves"), [(True, (READY, True)), (False, (StepStatus.SKIPPED, False))])
+def test_what_a_condition_came_to_stands_in_the_record(ok: bool, moves: tuple[StepStatus, bool]) -> None:
+    stage = Stage(PLANS["when"])
+    stage.succeed("a", ok=ok)
+    told = [(move.to, move.when) for event in stage.events for move in event.moves if move.step == "b"]
+    assert told == [moves]
 
 
 def test_a_failure_beside_a_waiting_branch_closes_the_run_with_the_failure_as_its_reason() -> None:

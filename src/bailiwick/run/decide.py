@@ -82,9 +82,9 @@ def decide(
         ContentNeeded: Payloads must be read first.
     """
     if run.closed is not None and not isinstance(command, Rollback):
-        raise NotAllowed(command=type(command).__name__, state=run.status, run=run.id)
+        raise NotAllowed(command=type(command).__name__.lower(), state=run.status, run=run.id)
     if run.quarantine and not isinstance(command, Cancel | Resume | Quarantine):
-        raise NotAllowed(command=type(command).__name__, state="in quarantine", run=run.id)
+        raise NotAllowed(command=type(command).__name__.lower(), state="in quarantine", run=run.id)
     return _follow(run, _facts(run, plan, command, sight), plan, sight, offer)
 
 
@@ -101,7 +101,7 @@ def _facts(run: Run, plan: Plan, command: Command, sight: Sight) -> tuple[Event,
         case Park():
             return park(run, command, sight)
         case Journal(call=call):
-            return journal(run, plan, call, sight)
+            return journal(run, call, sight)
         case Settle():
             return settle(run, command, sight)
         case Grant():
@@ -156,7 +156,7 @@ def _follow(
             moves, closed, run = advance(run, plan, sight)
             facts = (*facts[:-1], _with(facts[-1], moves))
         events += facts
-        facts = abandoned(run, plan, sight)
+        facts = abandoned(run, sight)
     assert run is not None, "a fact was folded"
     taken = _taken(run, plan, offer) if offer is not None and closed is None else None
     if taken is not None:

@@ -42,7 +42,7 @@ def failure(run: Run, plan: Plan, step: Step, told: Fail, sight: Sight) -> Move:
         rules=told.rules,
         findings=told.findings,
     )
-    if doomed(run, plan):
+    if doomed(run):
         return replace(failed, to=StepStatus.CANCELED)
     node = None if step.name.startswith("$") else plan.node(node_id(step.name))
     retry = (node.retry if node is not None else None) or DEFAULT_RETRY

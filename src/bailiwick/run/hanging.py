@@ -4,7 +4,6 @@ from msgspec.structs import replace
 
 from bailiwick.base import Instant
 from bailiwick.contract import EffectClass
-from bailiwick.plan import Plan
 from bailiwick.run.events import CallMoved, Event, Move
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Call, Run, Step, Wait
@@ -101,9 +100,9 @@ def quarantined(call: Call, sight: Sight) -> Instant:
     return Instant(sight.at + contract.quarantine_seconds * _MICROSECONDS)
 
 
-def abandoned(run: Run, plan: Plan, sight: Sight) -> tuple[Event, ...]:
+def abandoned(run: Run, sight: Sight) -> tuple[Event, ...]:
     """Close the actions of steps in nobody's hands when the run can only end: nobody will repeat them."""
-    if not run.tally.open_calls or not doomed(run, plan):
+    if not run.tally.open_calls or not doomed(run):
         return ()
     facts: list[Event] = []
     for step in run.steps.values():

@@ -5,7 +5,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from bailiwick.contract import EffectClass
-from bailiwick.plan import Plan
 from bailiwick.run.events import CallMoved, Event, Move
 from bailiwick.run.hanging import WRITES, blocked_unknown, goes_on, quarantined, repeatable
 from bailiwick.run.refusals import LeaseLost, NotAllowed
@@ -44,7 +43,7 @@ def _stands(call: Call) -> bool:
     return call.effect in WRITES and call.state is CallState.DONE
 
 
-def journal(run: Run, plan: Plan, call: Call, sight: Sight) -> tuple[Event, ...]:
+def journal(run: Run, call: Call, sight: Sight) -> tuple[Event, ...]:
     """Record what the gate decided about an action of the step that the caller holds.
 
     Raises:
@@ -54,7 +53,7 @@ def journal(run: Run, plan: Plan, call: Call, sight: Sight) -> tuple[Event, ...]
     """
     step = held_step(run, call.step, call.epoch)
     before = run.calls.get(call.key)
-    if not _fits(run, plan, step, call, sight):
+    if not _fits(run, step, call, sight):
         state = before.state if before is not None else run.status
         raise NotAllowed(command=f"recording {call.state}", state=state, run=run.id, of=call.key)
     call = replace(call, attempt=step.attempt)
@@ -67,12 +66,12 @@ def journal(run: Run, plan: Plan, call: Call, sight: Sight) -> tuple[Event, ...]
     return _written(run, step, before, call, sight)
 
 
-def _fits(run: Run, plan: Plan, step: Step, call: Call, sight: Sight) -> bool:
+def _fits(run: Run, step: Step, call: Call, sight: Sight) -> bool:
     """Whether an action's entry may come into the state that the gate decided on."""
     before = run.calls.get(call.key)
     if step.call not in ("", call.key) or (before is not None and _differs(before, call)):
         return False
-    begins = not doomed(run, plan)
+    begins = not doomed(run)
     granted = before is not None and before.state is CallState.GRANTED and step.call == call.key
     under_way = before is not None and before.state is CallState.INTENDED and before.epoch < call.epoch
     match call.state:

@@ -2,7 +2,6 @@
 
 from msgspec.structs import replace
 
-from bailiwick.plan import Plan
 from bailiwick.run.naming import is_top, is_undo
 from bailiwick.run.state import CONTEXT, PLAN, Run, Step, Tally
 from bailiwick.run.states import ENDED, Phase, Status, StepStatus, WaitKind
@@ -19,7 +18,7 @@ def derive_status(run: Run) -> Status:
     return _active_state(run)
 
 
-def doomed(run: Run, plan: Plan) -> bool:
+def doomed(run: Run) -> bool:
     """Whether the plan can only end: the run was asked to, a step on its top level failed for good, or it rolls back."""
     if run.phase is Phase.COMPENSATING:
         return bool(run.tally.unfinished) and not any(is_undo(name) for name in run.steps)

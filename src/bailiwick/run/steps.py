@@ -119,7 +119,9 @@ def resume(run: Run, plan: Plan, command: Resume, sight: Sight) -> tuple[Event, 
         if step.status is StepStatus.BLOCKED and command.step in ("", step.name)
     ]
     if not blocked and not command.add:
-        raise NotAllowed(command="resume", state=run.status, run=run.id, of=command.step)
+        named = run.steps.get(command.step)
+        state = named.status if named is not None else "absent" if command.step else run.status
+        raise NotAllowed(command="resume", state=state, run=run.id, of=command.step)
     moves: list[Move] = []
     for step in blocked:
         for call in open_calls(run, step.name):

@@ -207,7 +207,7 @@ def _kind(run: Run) -> tuple[object, ...]:
 
     While things are undone, what was done before counts only by how it ended.
     """
-    undoing = run.phase is Phase.COMPENSATING and not doomed(run, _PLAN)
+    undoing = run.phase is Phase.COMPENSATING and not doomed(run)
     steps = tuple(
         (step.name, step.status)
         if undoing and not is_undo(step.name)

@@ -41,7 +41,7 @@ def advance(run: Run, plan: Plan, sight: Sight) -> tuple[tuple[Move, ...], Close
 
 
 def _next(run: Run, plan: Plan, sight: Sight) -> Move | None:
-    if doomed(run, plan):
+    if doomed(run):
         return _wind_down(run, "")
     if run.quarantine:
         return None
@@ -91,7 +91,7 @@ def _closing(run: Run, plan: Plan, sight: Sight) -> Closed | None:
         return None
     if run.phase is Phase.COMPENSATING:
         return Closed(sight.at, Status.ROLLED_BACK, reason=f"rolled back by {run.rollback_requested}")
-    if doomed(run, plan):
+    if doomed(run):
         return _end_of_doom(run, sight)
     names = (PLAN, *(node.id for node in plan.children("")))
     return Closed(sight.at, Status.COMPLETED) if all(_status(run, name) in PASSED for name in names) else None
@@ -196,7 +196,7 @@ def _container(run: Run, plan: Plan, node: Node, step: Step, sight: Sight) -> Mo
 
 def _container_failed(run: Run, node: Node, step: Step, names: list[str]) -> Move:
     lost = [run.steps[name] for name in names if _status(run, name) in _LOST]
-    cause = next((member for member in lost if member.status is StepStatus.FAILED), lost[0])
+    cause = min(lost, key=lambda member: member.status is not StepStatus.FAILED)
     reason = f"{cause.name}: {cause.reason}"
     return asked(node, Move(step.name, StepStatus.FAILED, category=cause.category, reason=reason))
 

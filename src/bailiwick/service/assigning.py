@@ -75,7 +75,7 @@ class Assigning:
         held = Held(run.tenant, run.id, step.name, step.epoch)
         task = task_id(run.id, step.name)
         session.holds[task] = held
-        if doomed(run, entry.plan):
+        if doomed(run):
             session.tell(Notice(task, step.epoch, "cancel", "the run is ending"))
         wanted = capability_of(run, entry.plan, step)
         await self._halts.confirm()

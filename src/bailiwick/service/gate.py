@@ -96,7 +96,7 @@ class Gate:
 
     async def _consider(self, run: Run, plan: Plan, proposal: Proposal, session: str) -> Turn:
         step = held(run, proposal.step, proposal.epoch, session)
-        if doomed(run, plan):
+        if doomed(run):
             return Turn(Parked("the run is ending", canceled=True))
         action = await self._actions.propose(run, plan, step, proposal)
         if isinstance(action, Recorded):

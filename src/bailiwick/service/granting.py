@@ -75,7 +75,7 @@ class Granting:
         return dispatch if halt is None else None
 
     async def _decide(self, run: Run, plan: Plan, step: Step) -> Change:
-        if doomed(run, plan):
+        if doomed(run):
             return Change(Release(step.name, step.epoch, "the run is ending"), _RECORD)
         call = run.calls[step.call]
         halt = self._halts.stopping(run, agent_of(plan, step), call.capability)

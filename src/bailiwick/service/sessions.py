@@ -250,7 +250,7 @@ class Sessions:
         entry = self._runs.memory.known(after.id)
         if after.ending and not before.ending:
             self._tell_run(after, "the run was asked to end")
-        elif entry is not None and doomed(after, entry.plan) and not doomed(before, entry.plan):
+        elif entry is not None and doomed(after) and not doomed(before):
             self._tell_run(after, "another step of the run has failed")
 
     def _left(self, run: str, old: Step, now: Step, record: Record) -> None:

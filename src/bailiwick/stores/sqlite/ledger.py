@@ -95,7 +95,7 @@ class SqliteLedger:
     async def _removed(self, tenant: str, blob: Digest, since: int) -> bool:
         if not await self._large.remove(tenant, blob, lambda: self._is_named(tenant, blob)):
             return False
-        done = (tenant, blob, since, 0)
+        done = (tenant, blob, since)
         await self._writer.submit(lambda connection: connection.execute(SQL["delete_removal"], done))
         return True
 

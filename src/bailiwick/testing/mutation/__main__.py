@@ -1,4 +1,4 @@
-"""`python -m bailiwick.testing.mutation [sql|kernel] [--store S] [--sample N] [--seed S]`: break, and see who notices."""
+"""`python -m bailiwick.testing.mutation [sql|kernel] [--store S] [--room R] ...`: break, and see who notices."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bailiwick.stores import STORES
-from bailiwick.testing.mutation.kernel import Score, score_kernel
+from bailiwick.testing.mutation.kernel import ROOMS, Score, score_kernel
 from bailiwick.testing.mutation.sql import judge, sampled, sql_mutants
 from bailiwick.testing.mutation.terms import Mutant
 
@@ -23,8 +23,12 @@ def main(argv: list[str]) -> int:
         "--sample", type=int, default=0, metavar="N", help="judge N of each kind; 0: all of them"
     )
     parser.add_argument("--seed", type=int, default=1, help="draws the sample")
+    parser.add_argument("--room", choices=ROOMS, default="run", help="of the kernel, which room")
     parser.add_argument(
         "--file", action="append", metavar="PATH", help="of the kernel, only this file; may be repeated"
+    )
+    parser.add_argument(
+        "--mutant", action="append", metavar="NAME", help="of the kernel, only this mutant; may be repeated"
     )
     parser.add_argument("--query", action="append", metavar="NAME", help="of the SQL, only this statement")
     asked = parser.parse_args(argv)
@@ -33,8 +37,12 @@ def main(argv: list[str]) -> int:
         mutants = [one for one in sql_mutants(asked.store) if not asked.query or one.query in asked.query]
         alive += _sql(asked.store, sampled(mutants, asked.sample, asked.seed))
     if asked.what != "sql":
-        files = asked.file or [str(path) for path in sorted(Path("src/bailiwick/run").glob("*.py"))]
-        alive += _kernel(score_kernel(files, asked.sample, asked.seed))
+        files = asked.file or [str(path) for path in sorted(Path("src/bailiwick", asked.room).glob("*.py"))]
+
+        def choose(names: list[str]) -> Sequence[str]:
+            return asked.mutant or sampled(names, asked.sample, asked.seed)
+
+        alive += _kernel(score_kernel(files, choose))
     return 1 if alive else 0
 
 
@@ -53,8 +61,8 @@ def _sql(store: str, mutants: Sequence[Mutant]) -> int:
 
 
 def _kernel(score: Score) -> int:
-    for name in score.alive:
-        sys.stdout.write(f"  survived: {name}\n")
+    for name, change in score.alive.items():
+        sys.stdout.write(f"  survived: {name}\n{change}\n")
     for name in score.unjudged:
         sys.stdout.write(f"  broken: {name}\n")
     for name, reason in score.equivalent.items():

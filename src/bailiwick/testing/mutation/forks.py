@@ -28,11 +28,12 @@ class Forks:
     Args:
         suite: Where the tests are.
         store: Whose tests; with `postgres` all forks share one server.
-        without: Tests whose names hold this word are left out.
+        without: Tests whose names hold one of these words are left out.
     """
 
-    def __init__(self, suite: str, store: str, without: str) -> None:
-        self._words = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-k", f"not {without}"]
+    def __init__(self, suite: str, store: str, without: Sequence[str]) -> None:
+        chosen = " and ".join(f"not {word}" for word in without)
+        self._words = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-k", chosen]
         self._suite = suite
         self._shared = store == "postgres"
         self._cluster: Any = None

@@ -51,7 +51,7 @@ class _Clause:
 def mutants_of(query: str, sql: str) -> list[Mutant]:
     """Make a mutant for each term of each WHERE and ON, subqueries included, and one for each branch of an OR in it.
 
-    A mutant of a term always holds; in a mutant of a branch, named `... OR`, that branch never holds.
+    What says no more than TRUE has none.     A mutant of a term always holds; in a mutant of a branch, named `... OR`, that branch never holds.
     """
     places = list(_terms(sql))
     found = [(start, end, "{} OR TRUE", "") for start, end in places]
@@ -121,5 +121,5 @@ def _is_conflict(sql: str, at: int) -> bool:
 def _trimmed(sql: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     text = sql[start:end]
     begin = start + len(text) - len(text.lstrip())
-    if text.strip():
+    if text.strip() and text.strip().upper() != "TRUE":
         yield begin, begin + len(text.strip())

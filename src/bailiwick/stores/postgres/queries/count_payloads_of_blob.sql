@@ -3,6 +3,5 @@
 -- locks: nothing
 SELECT count(*)
 FROM payloads AS p
-JOIN events AS e ON e.stream = p.stream AND e.seq = p.seq
-JOIN streams AS s ON s.id = e.stream
+JOIN streams AS s ON s.id = p.stream
 WHERE s.tenant = :tenant AND p.blob = :blob;

@@ -1,5 +1,5 @@
--- Note that a blob was removed, or is needed again; once this much time has passed since it was to be removed.
--- in: tenant, blob, since, kept (microseconds)    out: nothing
+-- Note that a blob was removed, or is needed again; a later note that it is to go stays.
+-- in: tenant, blob, since    out: nothing
 -- locks: the row
 DELETE FROM removals
-WHERE tenant = :tenant AND blob = :blob AND since = :since AND since + :kept <= now_us();
+WHERE tenant = :tenant AND blob = :blob AND since = :since;
