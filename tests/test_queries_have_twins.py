@@ -22,6 +22,7 @@ OF_ONE = {
         "notify": "other processes are woken",
         "select_transaction": "a commit may be in doubt where a line can be lost",
         "select_fate": "and is asked for",
+        "select_event_is_kept": "and by what it wrote",
         "invariants/the_feed_passes_nothing_over": "only there has the relay a mark below which it never looks",
     },
 }

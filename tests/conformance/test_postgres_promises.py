@@ -261,6 +261,31 @@ def test_no_password_is_ever_shown() -> None:
             assert "db" in shown
 
 
+@pytest.mark.parametrize("number", ["of somebody else", "of nobody yet"])
+async def test_a_commit_that_was_lost_with_its_number_is_not_taken_for_another(
+    database: str, tmp_path: Path, number: str
+) -> None:
+    """A server that crashed may give a transaction's number anew: what was lost must not pass for committed."""
+    store = opened(database, tmp_path / "a")
+    await store.ledger.commit(opening("run_a"))
+    others = cluster().sql("BEGIN; SELECT pg_current_xact_id(); COMMIT", database)
+    connection = store.pump._connection
+    execute = connection.execute
+
+    async def cut(text: str, *values: object) -> str:
+        if text != "COMMIT":
+            return str(await execute(text, *values))
+        connection.terminate()
+        store.pump.writer._xid = others if number == "of somebody else" else str(int(others) + 1_000_000)
+        raise ConnectionResetError
+
+    store.pump._connection = Cut(connection, cut)
+    await store.ledger.commit(following("run_a", 1))
+    assert (store.pump.doubts, store.pump.kept) == (1, 0)
+    assert [event.seq for event in await store.ledger.events("acme", "run_a", 0, 9)] == [1, 2]
+    await store.end()
+
+
 async def test_a_server_that_dies_at_once_under_writers_loses_nothing_that_was_acknowledged(
     tmp_path: Path,
 ) -> None:

@@ -159,7 +159,7 @@ class Pump:
         give_up = loop.time() + _ASK_SECONDS
         attempt = 0
         while loop.time() < give_up:
-            fate = await self._asked(doubt.xid)
+            fate = await self._asked(doubt)
             log.warning("store.commit_in_doubt", xid=doubt.xid, fate=fate)
             if fate == "committed":
                 self.kept += 1
@@ -176,13 +176,25 @@ class Pump:
             for outcome in doubt.outcomes
         ]
 
-    async def _asked(self, xid: str) -> str:
+    async def _asked(self, doubt: InDoubtError) -> str:
+        """Ask after a transaction by its number, and after what it wrote.
+
+        A server that crashed gives numbers anew that it had not written down: the number may belong to nobody yet,
+        or to somebody else, so only the event shows that a transaction of that number was ours.
+        """
         try:
             self._connection = await self._lines.connect()
-            return str(await self._connection.fetchval(SQL["select_fate"], xid))
+            fate = str(await self._connection.fetchval(SQL["select_fate"], doubt.xid))
+            if fate != "committed" or doubt.event is None:
+                return fate
+            stream, seq, _, _, leaf = doubt.event
+            kept = await self._connection.fetchval(SQL["select_event_is_kept"], stream, seq, leaf)
+        except asyncpg.InvalidParameterValueError:
+            return "aborted"
         except (StoreUnreachable, *LOST):
             self._hang_up()
             return "unknown"
+        return "committed" if kept else "aborted"
 
     def _hang_up(self) -> None:
         if self._connection is not None:

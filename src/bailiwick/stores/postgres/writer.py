@@ -69,12 +69,16 @@ _ILL_FORMED: Final = (ValueError, TypeError, OverflowError, AttributeError)
 
 
 class InDoubtError(Exception):
-    """The line was lost in COMMIT: the transaction `xid` may have been committed, with these outcomes."""
+    """The line was lost in COMMIT: the transaction `xid` may have been committed, with these outcomes.
 
-    def __init__(self, xid: str, outcomes: list[Outcome]) -> None:
+    `event` is the row of an event that it wrote; None when it wrote none.
+    """
+
+    def __init__(self, xid: str, outcomes: list[Outcome], event: Row | None) -> None:
         super().__init__(xid)
         self.xid = xid
         self.outcomes = outcomes
+        self.event = event
 
 
 class _MovedError(Exception):
@@ -149,7 +153,8 @@ class Writer:
         try:
             done = await connection.execute("COMMIT")
         except LOST as error:
-            raise InDoubtError(self._xid, outcomes) from error
+            written = self._sealer.batch.rows.get("insert_event")
+            raise InDoubtError(self._xid, outcomes, written[-1] if written else None) from error
         assert done == "COMMIT", done
         return outcomes
 
