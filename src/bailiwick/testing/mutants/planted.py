@@ -369,7 +369,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("stale-memory", "replicas", 39, _memory, budget=400, slow=True),
     Mutant("undone-in-the-order-done", "rollback", 4, _undo_order),
     Mutant("undone-under-new-keys", "rollback", 5, _undo_twice),
-    Mutant("halts-never-old", "halt", 24, _halts_old),
+    Mutant("halts-never-old", "halt", 133, _halts_old, budget=200),
     Mutant("requests-never-expire", "expiry", 5, _no_expiry),
     Mutant("shared-budget-unchecked", "shared budget", 13, _shared_budget),
     Mutant("shared-money-kept", "shared budget", 5, _money_kept),

@@ -183,17 +183,17 @@ class Control:
         halts = () if self._alone else (Duty("halts", self._told("halts", platform.halts.refresh), 4.0),)
         return (
             *halts,
-            Duty("lifted", self._told("lifted", platform.lifting.catch_up), 9.0),
-            Duty("policies", self._told("policies", platform.activating.follow), 5.0),
-            Duty("re-decide", self._told("re-decide", platform.redeciding.redecide), 5.0),
-            Duty("compare", self._told("compare", platform.comparing.compare), 13.0),
-            Duty("reap", self._told("reap", recovering.reap), 2.0),
-            Duty("time-out", self._told("time-out", recovering.time_out), 3.0),
-            Duty("deadlines", self._told("deadlines", recovering.pass_deadlines), 4.0),
-            Duty("approvals", self._told("approvals", recovering.expire_approvals), 4.0),
-            Duty("escalate", self._told("escalate", recovering.escalate_approvals), 9.0),
-            Duty("relay", self._told("relay", sequencing.place), 5.0),
-            Duty("sequence", self._told("sequence", sequencing.integrate), 11.0),
+            Duty("lifted", self._told("lifted", platform.lifting.catch_up), 11.0),
+            Duty("policies", self._told("policies", platform.activating.follow), 9.0),
+            Duty("re-decide", self._told("re-decide", platform.redeciding.redecide), 9.0),
+            Duty("compare", self._told("compare", platform.comparing.compare), 17.0),
+            Duty("reap", self._told("reap", recovering.reap), 3.0),
+            Duty("time-out", self._told("time-out", recovering.time_out), 5.0),
+            Duty("deadlines", self._told("deadlines", recovering.pass_deadlines), 8.0),
+            Duty("approvals", self._told("approvals", recovering.expire_approvals), 7.0),
+            Duty("escalate", self._told("escalate", recovering.escalate_approvals), 13.0),
+            Duty("relay", self._told("relay", sequencing.place), 6.0),
+            Duty("sequence", self._told("sequence", sequencing.integrate), 13.0),
         )
 
     def _told(self, name: str, act: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[int]]:

@@ -116,7 +116,7 @@ class World:
             life=self.life,
             quiet=lambda: self.quiet,
         )
-        count = switches.runs or chance.choice((1, 2, 3, 4, 5))
+        count = switches.runs or chance.choice((1, 2, 3, 4, 4))
         self.intents = [intent(chance, number) for number in range(count)]
         self.alone = replicas == 1
         self.halting = chance.random() < 0.45
