@@ -32,6 +32,7 @@ def unfenced(stack: contextlib.ExitStack) -> None:
         return settle(run, replace(command, epoch=run.calls[command.key].epoch), sight)
 
     Sessions.alive = Sessions.find  # type: ignore[method-assign]
+    Sessions.may_report = lambda *_: True  # type: ignore[method-assign, assignment]
     settle = calls.settle
     stack.enter_context(function(settle, believed))
     stack.enter_context(function(journal.held_step, anybody))

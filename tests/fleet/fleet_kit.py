@@ -132,6 +132,9 @@ class Member:
     def status(self, run: str) -> str:
         return str(self.get(f"runs/{run}")["run"]["status"])
 
+    def open_runs(self) -> int:
+        return self._fleet.open_runs()
+
     def fenced(self) -> int:
         """Count what this process was refused because its lease had gone to another."""
         lines = self.client.get("/metrics").text.splitlines()
