@@ -308,11 +308,12 @@ class World:
                 )
 
     async def _drained(self) -> None:
-        """Wait until the feed's reader and the audit log have all of it."""
+        """Wait until the feed's reader and the audit log have all of it, and somebody is there to be asked."""
         for _ in range(20):
             events = len(self.database.stepped.rows("events", "pos"))
             leaves = len(self.database.stepped.rows("leaves", "pos"))
-            if len(self.oracles.placed) == events == leaves:
+            there = any(control.platform is not None for control in self.controls)
+            if there and len(self.oracles.placed) == events == leaves:
                 return
             await asyncio.sleep(CHECK_SECONDS)
 
