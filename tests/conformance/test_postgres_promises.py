@@ -164,6 +164,7 @@ async def test_a_writer_that_stands_still_holds_up_only_its_own_run(database: st
     still = await Lines(Address(database)).connect()
     await still.execute("BEGIN; SELECT FROM streams WHERE name = 'run_a' FOR UPDATE")
     await asyncio.wait_for(store.ledger.commit(following("run_b", 1, others=noted)), 8)
+    assert [event.seq for event in await store.ledger.events("acme", "run_b", 0, 9)] == [1, 2]
     await still.execute("ROLLBACK")
     await still.close()
     await store.end()

@@ -152,4 +152,6 @@ def test_a_process_without_fences_is_found_out(fleet_of: Callable[..., Fleet]) -
         return []
 
     work.until(stale, at_once=2)
-    tell(f"found after {len(work.jobs)} runs: {stale()[0]}")
+    found = stale()
+    tell(f"found after {len(work.jobs)} runs: {found[0]}")
+    assert found
