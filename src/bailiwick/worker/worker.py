@@ -85,15 +85,16 @@ class Worker:
                     hand.work.cancel()
                 self._hands.clear()
                 self._early.clear()
+            _end_if_told()
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _session(self) -> None:
         session = await insist(lambda: self._port.hello(self._hello))
         log.info("worker.session", session=session.id, worker=self._hello.worker)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._heartbeat(session))
             if not self._draining:
                 self._claiming = group.create_task(self._claim(session, group))
+            await self._heartbeat(session)  # in the group's body: see `_end_if_told`
 
     async def _heartbeat(self, session: Session) -> None:
         while True:
@@ -179,6 +180,18 @@ class Worker:
                 raise
             log.info("step.fenced", code=refusal.code)
             return None
+
+
+def _end_if_told() -> None:
+    """End now if this task was canceled: a group that fails at that moment raises its errors and keeps the cancel.
+
+    The count of cancels tells, as long as the body of the group waits for something: a task that fails while the
+    group only waits for its tasks leaves a count of its own behind. Both hold up to Python 3.12; see
+    https://github.com/python/cpython/issues/116720.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _outlive(refusal: Refusal) -> None:
