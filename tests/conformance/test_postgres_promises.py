@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 from conformance_shapes import (
     BLOB_KEY,
@@ -30,7 +31,7 @@ from bailiwick.stores import (
     migrate_schema,
     open_postgres,
 )
-from bailiwick.stores.postgres.connect import Lines
+from bailiwick.stores.postgres.connect import LOST, Lines
 from bailiwick.stores.postgres.migrate import newest
 from bailiwick.stores.postgres.pump import MAX_BATCH
 from bailiwick.testing.postgres import PrivateCluster
@@ -99,7 +100,7 @@ async def test_two_processes_continue_one_tenants_stream_in_one_chain_and_two_re
 async def test_a_late_commit_is_placed_late_and_never_passed_over(database: str, tmp_path: Path) -> None:
     store = opened(database, tmp_path / "a")
     await store.ledger.commit(opening("run_late"))
-    writer = await Lines(Address(database)).connect()
+    writer = await asyncpg.connect(database)
     # An older transaction than all that follow: it has its id now, and writes and commits at the end.
     await writer.execute("BEGIN; SELECT pg_current_xact_id()")
     seen: list[list[str]] = [[], [], []]
@@ -161,12 +162,28 @@ async def test_a_writer_that_stands_still_holds_up_only_its_own_run(database: st
     noted = (("tenant:acme", draft("note")),)
     for run in ("run_a", "run_b"):
         await store.ledger.commit(opening(run, others=noted))
-    still = await Lines(Address(database)).connect()
+    still = await asyncpg.connect(database)
     await still.execute("BEGIN; SELECT FROM streams WHERE name = 'run_a' FOR UPDATE")
     await asyncio.wait_for(store.ledger.commit(following("run_b", 1, others=noted)), 8)
     assert [event.seq for event in await store.ledger.events("acme", "run_b", 0, 9)] == [1, 2]
     await still.execute("ROLLBACK")
     await still.close()
+    await store.end()
+
+
+async def test_a_process_that_is_frozen_in_a_transaction_soon_holds_nothing(
+    database: str, tmp_path: Path
+) -> None:
+    store = opened(database, tmp_path / "a")
+    noted = (("tenant:acme", draft("note")),)
+    await store.ledger.commit(opening("run_a", others=noted))
+    frozen = await Lines(Address(database)).connect()  # as a process of ours connects
+    await frozen.execute("BEGIN; SELECT FROM streams WHERE name = 'tenant:acme' FOR UPDATE")
+    async with asyncio.timeout(8):  # sooner than the wait for a lock ends
+        await store.ledger.commit(following("run_a", 1, others=noted))
+    with pytest.raises(LOST):
+        await frozen.execute("COMMIT")
+    assert store.pump.lost == 0
     await store.end()
 
 

@@ -46,7 +46,8 @@ _SETTINGS: Final = {
     "application_name": "bailiwick",
     "default_transaction_isolation": "read committed",
     "synchronous_commit": "on",
-    "idle_in_transaction_session_timeout": "15s",
+    # What a process that was frozen in a transaction holds must be free before its lease and 3 s are over.
+    "idle_in_transaction_session_timeout": "2s",
     "statement_timeout": "25s",
     "lock_timeout": "10s",
     "jit": "off",
