@@ -212,12 +212,13 @@ class Control:
 
 
 class WorkerNode:
-    """A worker in a process of its own, behind the wire."""
+    """A worker in a process of its own, behind the wire; it asks the replica `home` first."""
 
     def __init__(
         self,
         *,
         number: int,
+        home: int,
         loop: SimLoop,
         network: Network,
         servers: list[Control],
@@ -226,6 +227,7 @@ class WorkerNode:
         chance: random.Random,
     ) -> None:
         self._number = number
+        self._home = home
         self._loop = loop
         self._network = network
         self._servers = servers
@@ -242,9 +244,12 @@ class WorkerNode:
         self.life = self._loop.life(f"worker-{self._number}")
         self.starts += 1
         caller = self._number * 10_000 + self.starts
-        home = self._number % len(self._servers)
         self.port = RemotePort(
-            loop=self._loop, network=self._network, servers=list(self._servers), caller=caller, home=home
+            loop=self._loop,
+            network=self._network,
+            servers=list(self._servers),
+            caller=caller,
+            home=self._home,
         )
         self.port.live(self.life)
         agents = {("sim", ref): agent for ref, agent in app().agents.items()}

@@ -102,7 +102,10 @@ class World:
         self.controls = [self._control(f"control-{number}", replicas == 1) for number in range(replicas)]
         workers = switches.workers or chance.choice((2, 2, 3, 4))
         skew = chance.choice((0, 0, 40, 86_400))
-        self.workers = [self._worker(number, skew) for number in range(workers)]
+        # Where all work goes through one replica, what people do at another is what that one must come to know.
+        crowded = random.Random(f"homes {seed}").random() < 0.5  # noqa: S311  # a world
+        homes = [0 if crowded else number % replicas for number in range(workers)]
+        self.workers = [self._worker(number, home, skew) for number, home in enumerate(homes)]
         self.inspector = SqliteInspector(self.database.stepped.connection)
         self.replayed: list[Replayed] = []
         self._ticks = 0
@@ -138,9 +141,10 @@ class World:
         self._nodes[name] = node
         return node
 
-    def _worker(self, number: int, skew: int) -> WorkerNode:
+    def _worker(self, number: int, home: int, skew: int) -> WorkerNode:
         node = WorkerNode(
             number=number,
+            home=home,
             loop=self.loop,
             network=self.network,
             servers=self.controls,
