@@ -11,6 +11,7 @@ from bailiwick.app import App, Context
 app = App("fleet")
 LANDED = Path(os.environ["FLEET_LANDED"])
 DELAY_SECONDS = float(os.environ["FLEET_DELAY"])
+HOLD = Path(os.environ["FLEET_HOLD"])
 
 
 def land(tool: str, key: str, name: str) -> None:
@@ -29,11 +30,18 @@ async def take(seconds: float) -> None:
             await asyncio.Event().wait()
 
 
+async def held() -> None:
+    """Answer only once a test lets this process."""
+    while HOLD.exists():
+        await take(0.02)
+
+
 @app.tool("fleet.put", effect="idempotent-write")
 async def put(name: str, key: str) -> dict[str, str]:
     """Put something once: the other side knows keys; it notes every arrival, and who brought it."""
     land("put", key, name)
     await take(DELAY_SECONDS)
+    await held()
     return {"put": name}
 
 

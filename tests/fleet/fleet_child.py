@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -16,9 +17,13 @@ from bailiwick.stores.postgres.statements import SQL
 from bailiwick.testing.mutants.patching import function
 from bailiwick.worker import Worker
 
+DEAF = Path(os.environ["FLEET_DEAF"])
 
-async def deaf(_: Worker, session: Session) -> None:
-    """Renew nothing and hear nothing, as a process whose heart has stopped and whose hands go on."""
+
+async def deaf(worker: Worker, session: Session) -> None:
+    """Hear nothing; and renew nothing once a test says so, as a process whose heart has stopped and whose hands go on."""
+    while not DEAF.exists():
+        await worker._port.heartbeat(session.id, session.heartbeat_seconds)
     await asyncio.Event().wait()
 
 
@@ -43,7 +48,7 @@ def unfenced(stack: contextlib.ExitStack) -> None:
         SQL[name] = SQL[name].replace(fence, "given.from_state <> '' AND given.from_epoch >= 0")
 
 
-if os.environ.get("FLEET_DEAF"):
+if os.environ.get("FLEET_HARD_OF_HEARING"):
     Worker._heartbeat = deaf  # type: ignore[method-assign]
 
 if __name__ == "__main__":

@@ -58,6 +58,10 @@ class Member:
         self._fleet = fleet
         self.folder = fleet.folder / f"member-{number}"
         self.folder.mkdir()
+        self.hold = self.folder / "hold"
+        """As long as this file is there, no effect that this process brings about is answered."""
+        self.deaf = self.folder / "deaf"
+        """Once this file is there, a process that is hard of hearing renews its leases no more."""
         self._url = url
         self.process: subprocess.Popen[bytes]
         self.client: httpx2.Client
@@ -72,6 +76,8 @@ class Member:
             "BAILIWICK_SLOTS": "4",
             "FLEET_LANDED": str(self._fleet.landed_in),
             "FLEET_DELAY": str(self._fleet.delay),
+            "FLEET_HOLD": str(self.hold),
+            "FLEET_DEAF": str(self.deaf),
         }
         (self.folder / "server.json").unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
