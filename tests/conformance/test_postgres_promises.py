@@ -17,6 +17,7 @@ from conformance_shapes import (
     following,
     moved,
     opening,
+    posting,
     submission,
     task,
 )
@@ -130,6 +131,32 @@ async def test_a_late_commit_is_placed_late_and_never_passed_over(database: str,
     assert seen[0] == seen[1] == seen[2]
     assert seen[0][-1] == "run_old.1"
     assert seen[0].index("run_late.1") < seen[0].index("run_late.2")
+    await store.end()
+
+
+async def test_a_batch_costs_three_round_trips_however_many_tables_it_touches(
+    database: str, tmp_path: Path
+) -> None:
+    store = opened(database, tmp_path / "a")
+    await store.ledger.commit(opening("run_a"))
+
+    async def work(version: int) -> None:
+        new, asked = task(f"tsk_{version}"), approval(f"apr_{version}")
+        await store.ledger.commit(following("run_a", version, new_tasks=(new,), new_approvals=(asked,)))
+        decided = moved(asked, state=ApprovalState.REJECTED, decided_by="bob", decided_at=9)
+        units = [
+            following("run_a", version + 1, moved_tasks=(claim(new),), moved_approvals=(decided,)),
+            *(opening(f"run_{version}_{n}", postings=(posting(f"pst_{version}_{n}"),)) for n in range(9)),
+        ]
+        queries.clear()
+        await asyncio.gather(*map(store.ledger.commit, units))
+
+    queries: list[str] = []
+    await work(1)  # the driver asks for the types that it meets once
+    store.pump._connection.add_query_logger(lambda record: queries.append(record.query.split()[0]))
+    await work(3)
+    assert queries == ["BEGIN", "WITH", "COMMIT"]
+    assert (store.pump.writer.units, store.pump.writer.redone) == (23, 0)
     await store.end()
 
 

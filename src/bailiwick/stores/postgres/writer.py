@@ -10,6 +10,7 @@ from bailiwick.base import Digest, Refusal
 from bailiwick.ports import Draft, Fenced, GuardFailed, TaskState
 from bailiwick.stores.postgres.connect import COLLIDED, LOST, Connection
 from bailiwick.stores.postgres.statements import SQL
+from bailiwick.stores.postgres.weaving import woven
 from bailiwick.stores.refusals import StoreBusy
 from bailiwick.stores.rows import Row
 from bailiwick.stores.sealing import PLATFORM, Head, Job, Sealed, Sealer, StreamKey
@@ -28,7 +29,8 @@ class Write(msgspec.Struct, frozen=True):
     `guard` names what a taken id is an id of, `id` is its place in the row, and `key` are the places of what the
     rows are sorted by: two processes that write the same rows wait for each other in one order. With `counted`,
     as many rows must change as are given. With `replaces`, the last of several rows with one key stands. With
-    `singly`, each row is a statement of its own, for several may change one row of the table.
+    `apart`, it is not woven with the others, for it rests on what they write; with `singly`, each row is a
+    statement of its own besides, for several may change one row of the table.
     """
 
     query: str
@@ -37,6 +39,7 @@ class Write(msgspec.Struct, frozen=True):
     id: int = 0
     counted: bool = False
     replaces: bool = False
+    apart: bool = False
     singly: bool = False
 
 
@@ -55,14 +58,16 @@ _WRITES: Final = (
     Write("upsert_halt", "halt", (1, 0)),
     Write("upsert_key", "key", (1, 0), replaces=True),
     Write("upsert_budget", "budget", (1, 0), replaces=True),
-    Write("take_budget", "budget", (2, 3), id=3, counted=True, singly=True),
-    Write("return_budget", "budget", (1, 2), id=2, singly=True),
     Write("move_task", _FENCE, (10, 11), id=11, counted=True),
     Write("finish_task", _FENCE, (0, 1), id=1, counted=True),
     Write("move_approval", "approval", (11, 12), id=12, counted=True),
-    Write("insert_removal", "payload", (0, 1, 2), id=1),
-    Write("erase_payload", "payload", (0, 1, 2), id=1, counted=True),
+    Write("take_budget", "budget", (2, 3), id=3, counted=True, apart=True, singly=True),
+    Write("return_budget", "budget", (1, 2), id=2, apart=True, singly=True),
+    Write("insert_removal", "payload", (0, 1, 2), id=1, apart=True),
+    Write("erase_payload", "payload", (0, 1, 2), id=1, counted=True, apart=True),
 )
+_WOVEN: Final = tuple(write for write in _WRITES if not write.apart)
+_APART: Final = tuple(write for write in _WRITES if write.apart)
 _ATTEMPTS: Final = 5
 _UNFIT: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 _ILL_FORMED: Final = (ValueError, TypeError, OverflowError, AttributeError)
@@ -139,13 +144,14 @@ class Writer:
             InDoubtError: The line was lost in COMMIT.
             OSError, asyncpg.PostgresError, asyncpg.InterfaceError: Nothing was written.
         """
-        await self._begin(connection)
+        await connection.execute("BEGIN")
         outcomes = await self._together(connection, batch)
         if outcomes is None:
             self.redone += 1
             await connection.execute("ROLLBACK")
             self.drop()
-            await self._begin(connection)
+            await connection.execute("BEGIN")
+            self._xid = await connection.fetchval(SQL["select_transaction"])
             outcomes = [await self._job_alone(connection, job) for job in batch]
         if all(outcome is not None for outcome in outcomes):
             await connection.execute("ROLLBACK")
@@ -174,12 +180,8 @@ class Writer:
         self._sealer.drop()
         self._sealer.forget()
 
-    async def _begin(self, connection: Connection) -> None:
-        await connection.execute("BEGIN")
-        self._xid = await connection.fetchval(SQL["select_transaction"])
-
     async def _together(self, connection: Connection, batch: Sequence[Job]) -> list[Outcome] | None:
-        """Write all units statement by statement; None when a guard did not hold and it must be undone."""
+        """Write all units at once; None when a guard did not hold and it must be undone."""
         try:
             await self._look(connection, batch, hold_all=False)
             outcomes: list[Outcome] = [None] * len(batch)
@@ -193,12 +195,26 @@ class Writer:
             rows = self._sealer.batch.rows
             if _meet(rows.get("finish_task"), rows.get("move_task")):
                 return None
-            for write in _WRITES:
+            if not await self._write_woven(connection, rows):
+                return None
+            for write in _APART:
                 if write.query in rows and not await _write(connection, write, rows[write.query]):
                     return None
         except (*_UNFIT, *COLLIDED, *_ILL_FORMED):
             return None
         return outcomes
+
+    async def _write_woven(self, connection: Connection, rows: dict[str, list[Row]]) -> bool:
+        """Write what does not rest on what else is written, in one round trip; tell whether each guard held."""
+        writes = [write for write in _WOVEN if write.query in rows]
+        given = [_ordered(write, rows[write.query]) for write in writes]
+        values = [column for part in given for column in _columns(part)]
+        query = woven(tuple(SQL[write.query] for write in writes))
+        self._xid, *written = await connection.fetchrow(query, *values)
+        return not any(
+            write.counted and count != len(part)
+            for write, part, count in zip(writes, given, written, strict=True)
+        )
 
     async def _job_alone(self, connection: Connection, job: Job) -> Outcome:
         for _ in range(_ATTEMPTS):
@@ -265,15 +281,19 @@ def _owner(tenant: str, name: str) -> str:
 
 
 async def _write(connection: Connection, write: Write, rows: list[Row]) -> bool:
-    if write.replaces:
-        rows = list({tuple(row[at] for at in write.key): row for row in rows}.values())
-    if len(rows) > 1:
-        rows = sorted(rows, key=lambda row: [row[at] for at in write.key])
+    rows = _ordered(write, rows)
     changed = 0
     for part in [[row] for row in rows] if write.singly else [rows] if rows else []:
         done = await connection.execute(SQL[write.query], *_columns(part))
         changed += int(done.rpartition(" ")[2])
     return not write.counted or changed == len(rows)
+
+
+def _ordered(write: Write, rows: list[Row]) -> list[Row]:
+    """Sort rows by what they are rows of, and keep the last of those that replace one another."""
+    if write.replaces:
+        rows = list({tuple(row[at] for at in write.key): row for row in rows}.values())
+    return sorted(rows, key=lambda row: [row[at] for at in write.key]) if len(rows) > 1 else rows
 
 
 async def _write_alone(connection: Connection, sealed: Sealed) -> None:
