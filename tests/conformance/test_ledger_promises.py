@@ -207,8 +207,12 @@ async def test_a_halt_stands_until_it_is_lifted_once(store: Store) -> None:
     lifted = Halt("hlt_1", "acme", "tool", "git.apply", "why", "ann", Instant(1), "bob", Instant(9))
     await store.ledger.commit(Unit("acme", halts=(lifted,)))
     assert list(await store.ledger.halts()) == halts[1:]
-    await store.ledger.commit(Unit("acme", halts=(halts[0],)))
+    again = Unit("acme", others=(("tenant:acme", draft("halt.lifted")),), halts=(lifted,))
+    for unit in (again, Unit("acme", halts=(halts[0],))):
+        with pytest.raises(GuardFailed):
+            await store.ledger.commit(unit)
     assert list(await store.ledger.halts()) == halts[1:]
+    assert await store.ledger.events("acme", "tenant:acme", 0, 9) == []
 
 
 async def test_keys_come_back_as_they_were_written(store: Store) -> None:

@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
-from bailiwick.base import Refusal
+from bailiwick.base import Refusal, parse_canonical
 from bailiwick.contract import ErrorCategory
-from bailiwick.ports import Dispatch, Parked
+from bailiwick.ports import Dispatch, Parked, Unit
 from bailiwick.run import CallState, LeaseLost, Status, StepStatus
-from bailiwick.stores import EventDamaged
+from bailiwick.service import NotFound
+from bailiwick.stores import EventDamaged, OutcomeUnknown
 from platform_kit import ALICE, BOB, ROOT, Hand, System
 from shop_kit import Shop
 
@@ -269,6 +270,40 @@ async def test_only_an_admin_lifts_and_only_of_the_own_tenant(system: System) ->
         await system.platform.halts.set(ALICE, "platform", "", "all")
     assert forbidden.value.code == "forbidden"
     assert system.platform.halts.in_force(halt.id)
+
+
+async def test_a_halt_is_lifted_once_whoever_asks_at_the_same_time(system: System) -> None:
+    halt = await system.platform.halts.set(ALICE, "tenant", "", "stop")
+    outcomes = await asyncio.gather(
+        *(system.platform.halts.lift(ROOT, halt.id) for _ in range(8)), return_exceptions=True
+    )
+    assert sum(isinstance(came, NotFound) for came in outcomes) == 7
+    events = await system.platform.runs.ledger.events("acme", "tenant:acme", 0, 99)
+    assert [parse_canonical(event.header)["kind"] for event in events].count("halt.lifted") == 1
+
+
+async def test_a_lift_whose_answer_was_lost_is_found_out_by_the_next_one(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halts = system.platform.halts
+    halt = await halts.set(ALICE, "tenant", "", "stop")
+    await system.submit()
+    hand = await system.hand()
+    assert await hand.claim() is None
+    commit = halts._ledger.commit
+
+    async def lost(unit: Unit) -> None:
+        await commit(unit)
+        raise OutcomeUnknown("the line was cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(halts._ledger, "commit", lost)
+        with pytest.raises(OutcomeUnknown):
+            await halts.lift(ROOT, halt.id)
+    with pytest.raises(NotFound):
+        await halts.lift(ROOT, halt.id)
+    assert not halts.in_force(halt.id)
+    assert await hand.claim() is not None
 
 
 async def test_a_failed_sibling_stops_the_others(shop: Shop, open_system) -> None:

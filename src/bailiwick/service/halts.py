@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from bailiwick.base import Category, Instant, Refusal
 from bailiwick.policy import Permission, Principal, require
-from bailiwick.ports import Draft, Halt, Ledger, Unit, Views, World
+from bailiwick.ports import Draft, GuardFailed, Halt, Ledger, Unit, Views, World
 from bailiwick.run import Run
 from bailiwick.service.barrier import Barrier
 from bailiwick.service.refusals import NotFound
@@ -265,7 +265,11 @@ class Halts:
         if halt is None or halt.tenant != principal.tenant:
             raise NotFound("halt", id)
         lifted = replace(halt, lifted_by=principal.name, lifted_at=Instant(self._world.now()))
-        await self._write(lifted, "halt.lifted", principal)
+        try:
+            await self._write(lifted, "halt.lifted", principal)
+        except GuardFailed as lost:
+            await self.refresh()  # another has lifted it, or an earlier lift whose answer was lost
+            raise NotFound("halt", id) from lost
         self._active.pop(id, None)
         self._edition += 1
         log.warning("halt.lifted", halt=id, by=principal.name)

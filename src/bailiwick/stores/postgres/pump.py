@@ -83,9 +83,7 @@ class Pump:
             del self._waiting[:MAX_BATCH]
             try:
                 outcomes = await self._commit([job for job, _ in batch])
-            except (
-                Exception
-            ) as fault:  # a bug here must reach every caller, not hang those who wait behind them
+            except Exception as fault:  # a bug must reach every caller, not hang those who wait behind them
                 log.exception("store.broken", exc_info=fault)
                 self._hang_up()  # the line stands in the middle of a transaction
                 self.writer.drop()

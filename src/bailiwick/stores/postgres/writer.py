@@ -55,7 +55,7 @@ _WRITES: Final = (
     Write("insert_approval", "approval", (1, 0)),
     Write("insert_posting", "posting", (1, 3, 0)),
     Write("insert_submission", "submission", (0, 1), id=1),
-    Write("upsert_halt", "halt", (1, 0)),
+    Write("upsert_halt", "halt", (1, 0), counted=True),
     Write("upsert_key", "key", (1, 0), replaces=True),
     Write("upsert_budget", "budget", (1, 0), replaces=True),
     Write("move_task", _FENCE, (10, 11), id=11, counted=True),
@@ -69,7 +69,11 @@ _WRITES: Final = (
 _WOVEN: Final = tuple(write for write in _WRITES if not write.apart)
 _APART: Final = tuple(write for write in _WRITES if write.apart)
 _ATTEMPTS: Final = 5
-_UNFIT: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+_UNFIT: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.CardinalityViolationError,  # two units of a batch write one row
+)
 _ILL_FORMED: Final = (ValueError, TypeError, OverflowError, AttributeError)
 
 

@@ -52,7 +52,7 @@ _WRITES: Final = (
     Write("insert_approval", "approval", id=0),
     Write("insert_posting", "posting", id=0),
     Write("insert_submission", "submission", id=1),
-    Write("upsert_halt", "halt", id=0),
+    Write("upsert_halt", "halt", id=0, counted=True),
     Write("upsert_key", "key", id=0),
     Write("upsert_budget", "budget", id=0),
     Write("take_budget", "budget", id=3, counted=True),

@@ -1,4 +1,4 @@
--- Set or lift a halt; what was set stays as it was, and so does the first lifting.
+-- Set or lift a halt; what was set stays as it was. Zero rows changed means that it was lifted before.
 -- in: id, tenant, scope, target, reason, set_by, set_at, lifted_by, lifted_at    out: nothing
 -- locks: the halt's row
 INSERT INTO halts (id, tenant, scope, target, reason, set_by, set_at, lifted_by, lifted_at)
