@@ -53,9 +53,7 @@ class Edge:
             await self._app(scope, receive, exchange.send)
         except ClientDisconnect:
             log.info("http.client_left", route=exchange.route)
-        except (
-            Exception
-        ) as error:  # the last resort of a request: it is logged, and answered if it still can be
+        except Exception as error:  # the last resort of a request: it is logged, and answered if it can be
             log.exception("http.failed", method=scope["method"], route=exchange.route, error=str(error))
             if exchange.started:
                 raise

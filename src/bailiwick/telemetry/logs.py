@@ -59,9 +59,7 @@ def render_json(_: WrappedLogger, __: str, event: EventDict) -> str:
     """Render an event as one line of JSON; characters that hide or act are written as escapes."""
     try:
         line = orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
-    except (
-        TypeError
-    ):  # a lone surrogate, or an integer over 64 bits: rare, so only then is everything looked at
+    except TypeError:  # a lone surrogate, or an integer over 64 bits: only then is everything looked at
         line = orjson.dumps(_plain(event), default=str).decode()
     return _KEEPS_JSON.sub(_escape, line)
 
