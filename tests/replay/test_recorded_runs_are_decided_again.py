@@ -179,7 +179,19 @@ def an_end_that_is_not_there(header: dict[str, Any]) -> None:
         header["reason"] = "all is well"
 
 
+def another_requester(header: dict[str, Any]) -> None:
+    if "admission" in header:
+        header["admission"]["role"] = "viewer"
+
+
+def let_in_by_other_policies(header: dict[str, Any]) -> None:
+    if "admission" in header:
+        header["admission"]["policies"] = ["base.nothing"]
+
+
 FORGERIES = {
+    another_requester: "verdict",
+    let_in_by_other_policies: "verdict",
     a_step_skipped: "moves",
     a_move_left_out: "moves",
     a_verdict_turned: "verdict",

@@ -24,6 +24,7 @@ from bailiwick.run.commands import (
 )
 from bailiwick.run.decide import Offer, capability_of, create, decide, queue_key
 from bailiwick.run.events import (
+    Admission,
     AllotmentRaised,
     CallMoved,
     CancelRequested,
@@ -86,6 +87,7 @@ __all__ = [
     "SYSTEM_CONTEXT",
     "TERMINAL",
     "UNSETTLED",
+    "Admission",
     "Again",
     "AllotmentRaised",
     "Call",

@@ -45,6 +45,15 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
     aside: int = 0
 
 
+class Admission(msgspec.Struct, frozen=True, omit_defaults=True):
+    """As whom policy knew the requester, and the policies that let the intent in."""
+
+    principal: str
+    role: str = ""
+    groups: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+
+
 class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.created"):
     """An intent was accepted. Pins (contracts, prompts, models) are written here once;
     `catalogue` is the digest of all contracts of the app. Payload: {"intent"}.
@@ -70,6 +79,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind",
     catalogue: str = ""
     moves: tuple[Move, ...] = ()
     funds: tuple[Fund, ...] = ()
+    admission: Admission | None = None
 
 
 class StepsMoved(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="steps.moved"):

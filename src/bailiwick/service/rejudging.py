@@ -1,21 +1,41 @@
-"""Judging again: the verdict on an action, given anew from the state and the policies of that time."""
+"""Judging again: the verdicts on an intent and on an action, given anew from what was recorded and the policies of that time."""
 
 from typing import Any
 
 from bailiwick.base import canonical, digest_of
 from bailiwick.contract import Contract, ErrorCategory, contract_digest
 from bailiwick.plan import Plan
-from bailiwick.policy import Bundle, VerdictKind
-from bailiwick.run import Call, CallState, Run
+from bailiwick.policy import Bundle, Principal, PrincipalKind, Role, Verdict, VerdictKind
+from bailiwick.run import Call, CallState, Created, Run
 from bailiwick.service.actions import Action
 from bailiwick.service.catalogue import Contracts, model_contract
 from bailiwick.service.judging import request_of
+from bailiwick.service.starting import submission_of
 
 _LET = (CallState.INTENDED, CallState.DONE, CallState.FAILED, CallState.CANCELED, CallState.LOST)
 
 
 class Unkept(Exception):
     """What a decision rested on is no longer there."""
+
+
+def admitted_again(opening: Created, bundle: Bundle) -> str | None:
+    """Give the verdict that let an intent in again.
+
+    Returns:
+        How the verdicts differ, "" if they do not; None when it was not recorded as whom policy knew the requester.
+    """
+    admission = opening.admission
+    if admission is None:
+        return None
+    try:
+        role = Role(admission.role) if admission.role else None
+    except ValueError:
+        return f"there is no role {admission.role}"
+    name, tenant = opening.requested_by, opening.tenant
+    by = Principal(admission.principal, name, PrincipalKind.USER, tenant, role, admission.groups)
+    question = submission_of(by, app=opening.app, workflow=opening.workflow.partition("@")[0])
+    return _told((VerdictKind.ALLOW,), admission.policies, bundle.decide(question))
 
 
 def judged_again(
@@ -65,10 +85,14 @@ def judged_again(
         after.generated_prompt,
     )
     verdict = bundle.decide(request_of(seen, plan, seen.steps[after.step], action, contracts))
-    if verdict.effect not in wanted or verdict.policies != after.policies:
-        said = f"{'/'.join(wanted)} by {', '.join(after.policies) or 'nothing'}"
-        return f"recorded {said}, given again {verdict.effect} by {', '.join(verdict.policies) or 'nothing'}"
-    return ""
+    return _told(wanted, after.policies, verdict)
+
+
+def _told(wanted: tuple[VerdictKind, ...], by: tuple[str, ...], verdict: Verdict) -> str:
+    if verdict.effect in wanted and verdict.policies == by:
+        return ""
+    said = f"{'/'.join(wanted)} by {', '.join(by) or 'nothing'}"
+    return f"recorded {said}, given again {verdict.effect} by {', '.join(verdict.policies) or 'nothing'}"
 
 
 def _wanted(before: Call | None, after: Call) -> tuple[VerdictKind, ...] | None:

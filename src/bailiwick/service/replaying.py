@@ -21,7 +21,7 @@ from bailiwick.run import (
     evolve,
 )
 from bailiwick.service.catalogue import Contracts, contracts_of
-from bailiwick.service.rejudging import Unkept, judged_again
+from bailiwick.service.rejudging import Unkept, admitted_again, judged_again
 from bailiwick.service.rows import differences, head_row
 from bailiwick.service.starting import start_of
 from bailiwick.service.transcript import Line, Transcript
@@ -45,7 +45,7 @@ class Replayed(msgspec.Struct, frozen=True):
         state: The digest of the folded state's canonical bytes: equal wherever the same log is folded.
         events: Events that were folded.
         decisions: Units whose moves were decided again.
-        verdicts: Verdicts that were given again: starts of steps, and actions.
+        verdicts: Verdicts that were given again: on the intent, starts of steps, and actions.
         unkept: Decisions that could not be taken again, with what is no longer there.
         differences: Where the repetition is not the record.
     """
@@ -157,8 +157,18 @@ class _Replay:
             self._differ(place, "moves", _told(events, again.events))
             return
         self._verdicts += sum(bool(move.policies) for event in events for move in event.moves)
+        if isinstance(events[0], Created):
+            self._admission(events[0], place)
         if before is not None and isinstance(again.command, Journal):
             self._action(before, plan, again.command, contracts, place)
+
+    def _admission(self, opening: Created, place: str) -> None:
+        try:
+            fault = admitted_again(opening, self._bundle(opening.policy_version))
+        except Unkept as unkept:
+            self._unkept.append(f"{place}: {unkept}")
+            return
+        self._given(fault, place)
 
     def _action(self, before: Run, plan: Plan, command: Journal, contracts: Contracts, place: str) -> None:
         call = command.call
@@ -175,6 +185,10 @@ class _Replay:
         except Unkept as unkept:
             self._unkept.append(f"{place}: {unkept}")
             return
+        self._given(fault, place)
+
+    def _given(self, fault: str | None, place: str) -> None:
+        """Take note of a verdict that was given again, unless policy did not give it."""
         if fault is None:
             return
         self._verdicts += 1

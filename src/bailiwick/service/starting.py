@@ -1,6 +1,6 @@
-"""Starting: the start of a step as policy sees it."""
+"""Starting: a submission, and the start of a step, as policy sees them."""
 
-from bailiwick.contract import Contract
+from bailiwick.contract import Contract, EffectClass
 from bailiwick.policy import ActionKind, ActionRequest, Principal, PrincipalKind
 
 
@@ -16,4 +16,18 @@ def start_of(contract: Contract, *, tenant: str, app: str, by: str) -> ActionReq
         tenant=tenant,
         app=app,
         declared=True,
+    )
+
+
+def submission_of(principal: Principal, *, app: str, workflow: str) -> ActionRequest:
+    """Put the question whether somebody may have a workflow carried out."""
+    return ActionRequest(
+        principal=principal,
+        action=ActionKind.RUN_SUBMIT,
+        capability=workflow,
+        version="1.0.0",
+        kind="workflow",
+        effect=EffectClass.READ_ONLY,
+        tenant=principal.tenant,
+        app=app,
     )

@@ -6,11 +6,11 @@ import msgspec
 
 from bailiwick.base import Digest, Instant, canonical, digest_of, format_instant, parse_instant
 from bailiwick.budget import parse_usd
-from bailiwick.contract import EffectClass, validator_for
+from bailiwick.contract import validator_for
 from bailiwick.plan import Plan, compile_workflow, plan_digest
-from bailiwick.policy import ActionKind, ActionRequest, Permission, Principal, VerdictKind, require
+from bailiwick.policy import Permission, Principal, VerdictKind, require
 from bailiwick.ports import Draft, GuardFailed, Ledger, Submission, Unit, World
-from bailiwick.run import Created, Offer, Run, StepStatus
+from bailiwick.run import Admission, Created, Offer, Run, StepStatus
 from bailiwick.service.budgets import Budgets, ScopeExhausted
 from bailiwick.service.catalogue import AppEntry, Catalogue
 from bailiwick.service.changes import Extra, Record
@@ -19,6 +19,7 @@ from bailiwick.service.intents import IntentRequest
 from bailiwick.service.refusals import DeadlineExpired, InvalidIntent, KeyReused, NotFound, PolicyDenied
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Held, Sessions
+from bailiwick.service.starting import submission_of
 
 DEFAULT_DEADLINE_SECONDS = 3600
 MAX_DEADLINE_SECONDS = 90 * 86_400
@@ -72,7 +73,7 @@ class Submitting:
         check_environment(intent.environment)
         plan = self._compile(app, intent)
         opening = self._opening(principal, intent, plan, app, traceparent)
-        await self._admit(principal, intent)
+        opening = msgspec.structs.replace(opening, admission=await self._admitted(principal, intent))
         submission = Submission(principal.tenant, key, fingerprint, opening.run) if key else None
         extra = Extra(payload={"intent": self._recorded(intent)}, submission=submission)
         record = Record(f"user:{principal.name}", cause=f"key:{key}" if key else "")
@@ -185,24 +186,15 @@ class Submitting:
             raise InvalidIntent("/deadline", "at most 90 days from now")
         return deadline
 
-    async def _admit(self, principal: Principal, intent: IntentRequest) -> None:
-        verdict = self._runs.bundle.decide(
-            ActionRequest(
-                principal=principal,
-                action=ActionKind.RUN_SUBMIT,
-                capability=intent.workflow,
-                version="1.0.0",
-                kind="workflow",
-                effect=EffectClass.READ_ONLY,
-                tenant=principal.tenant,
-                app=intent.app,
-            )
-        )
-        if verdict.effect is VerdictKind.ALLOW:
-            return
-        why = {"policies": list(verdict.policies), "policy_version": verdict.version}
-        await self._refuse(principal, intent, why)
-        raise PolicyDenied(verdict.policies, verdict.reasons, verdict.version)
+    async def _admitted(self, principal: Principal, intent: IntentRequest) -> Admission:
+        """Ask policy, and say as whom it knew the principal: the verdict is given again by that."""
+        question = submission_of(principal, app=intent.app, workflow=intent.workflow)
+        verdict = self._runs.bundle.decide(question)
+        if verdict.effect is not VerdictKind.ALLOW:
+            why = {"policies": list(verdict.policies), "policy_version": verdict.version}
+            await self._refuse(principal, intent, why)
+            raise PolicyDenied(verdict.policies, verdict.reasons, verdict.version)
+        return Admission(principal.id, principal.role or "", principal.groups, verdict.policies)
 
     async def _refuse(self, principal: Principal, intent: IntentRequest, why: dict[str, Any]) -> None:
         """Record the refusal of an intent that was well-formed."""
