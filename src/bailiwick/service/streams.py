@@ -2,14 +2,48 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bailiwick.ports import Frame
 
 RING = 256
+RING_CHARACTERS = 262_144
 MAX_RINGS = 1024
 STIR_SECONDS = 0.1
+
+
+class Ring:
+    """The newest frames, at most `RING` of them with `RING_CHARACTERS` characters of text; older ones make room."""
+
+    def __init__(self) -> None:
+        self._frames: deque[dict[str, Any]] = deque()
+        self._characters = 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self._frames)
+
+    def add(self, frame: dict[str, Any]) -> int:
+        """Add a frame; answer how many frames are lost by that, which is itself when it is too large alone."""
+        size = _characters(frame)
+        if size > RING_CHARACTERS:
+            return 1
+        lost = 0
+        while self._frames and (len(self._frames) == RING or self._characters + size > RING_CHARACTERS):
+            self._characters -= _characters(self._frames.popleft())
+            lost += 1
+        self._frames.append(frame)
+        self._characters += size
+        return lost
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._frames.clear()
+        self._characters = 0
+
+
+def _characters(frame: dict[str, Any]) -> int:
+    return sum(len(value) for value in frame.values() if isinstance(value, str))
 
 
 class Watcher:
@@ -17,14 +51,12 @@ class Watcher:
 
     def __init__(self) -> None:
         self._wake = asyncio.Event()
-        self._frames: deque[dict[str, Any]] = deque(maxlen=RING)
+        self._frames = Ring()
         self.dropped = 0
 
     def offer(self, frame: dict[str, Any]) -> None:
         """Hand in a frame; never blocks."""
-        if len(self._frames) == RING:
-            self.dropped += 1
-        self._frames.append(frame)
+        self.dropped += self._frames.add(frame)
         self._wake.set()
 
     def wake(self) -> None:
@@ -53,7 +85,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._watchers: dict[str, list[Watcher]] = {}
-        self._rings: dict[str, deque[dict[str, Any]]] = {}
+        self._rings: dict[str, Ring] = {}
         self._stirring: asyncio.TimerHandle | None = None
 
     def watch(self, run: str) -> Watcher:
@@ -99,6 +131,6 @@ class Streams:
             body = {"step": frame.step, "epoch": frame.epoch, "key": frame.key, "at": frame.at, **frame.body}
             if frame.run not in self._rings and len(self._rings) >= MAX_RINGS:
                 self._rings.pop(next(iter(self._rings)))
-            self._rings.setdefault(frame.run, deque(maxlen=RING)).append(body)
+            self._rings.setdefault(frame.run, Ring()).add(body)
             for watcher in self._watchers.get(frame.run, ()):
                 watcher.offer(body)
