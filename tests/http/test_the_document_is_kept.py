@@ -11,7 +11,7 @@ from http_house import House, served
 pytestmark = pytest.mark.postgres_when_long
 
 LONG = bool(os.environ.get("BAILIWICK_LONG"))
-EXAMPLES = 40 if LONG else 2
+EXAMPLES = 120 if LONG else 2
 SEED = 20_260_101
 
 
