@@ -1,6 +1,7 @@
 """What every test runs under: property tests never fail for a busy machine, and look further with `--long`."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -10,6 +11,10 @@ from bailiwick.telemetry import configure_logging
 settings.register_profile("short", deadline=None)
 settings.register_profile("long", deadline=None, max_examples=5000)
 settings.load_profile("long" if os.environ.get("BAILIWICK_LONG") else "short")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell makes what it starts in the background deaf to interrupts, and so all programs that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
