@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 from bailiwick.telemetry import configure_logging
+from figures import told
 
 settings.register_profile("short", deadline=None)
 settings.register_profile("long", deadline=None, max_examples=5000)
@@ -21,3 +22,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def _logs_stay_out_of_the_answers() -> None:
     """Without this structlog prints to standard output, where the commands under test speak."""
     configure_logging("debug")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """State what the proofs counted."""
+    lines = told(terminalreporter.stats.get("passed", []))
+    if lines:
+        terminalreporter.section("figures")
+        terminalreporter.write("".join(f"{line}\n" for line in sorted(lines)))

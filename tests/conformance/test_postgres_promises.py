@@ -36,6 +36,7 @@ from bailiwick.stores.postgres.connect import LOST, Lines
 from bailiwick.stores.postgres.migrate import newest
 from bailiwick.stores.postgres.pump import MAX_BATCH
 from bailiwick.testing.postgres import PrivateCluster
+from figures import tell
 from postgres_kit import cluster
 
 RACES = 200 if os.environ.get("BAILIWICK_LONG") else 12
@@ -370,7 +371,7 @@ async def test_a_server_that_dies_at_once_under_writers_loses_nothing_that_was_a
             events = await store.ledger.events("acme", run, 0, 100_000)
             assert [event.seq for event in events] == list(range(1, version + 1))
             total += version
-        print(  # noqa: T201  # the figure, with its denominators
+        tell(
             f"{RESTARTS} restarts, {total} acknowledged, 0 lost, {store.pump.doubts} in doubt"
             f" ({store.pump.kept} kept), first commit after {max(waits):.2f} s at most"
         )

@@ -108,11 +108,6 @@ class CrashServer:
         return list(_points(log.read_text()))
 
 
-def tell(text: str) -> None:
-    """Say the figures of a proof, where `pytest -s` shows them."""
-    sys.stdout.write(f"\n{text}\n")
-
-
 def spread(points: list[Point], each: int) -> list[Point]:
     """Choose up to `each` points of every kind of call, evenly; all of them in the long form."""
     if LONG:

@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crash_kit import LONG, tell
+from crash_kit import LONG
 from fuse_kit import Fuse, FusedOutside, install, remove
 
 from bailiwick.app import CallRefused, Context
 from bailiwick.policy import Bundle, build_bundle, stacked
 from bailiwick.run import CallState, Run, Status
 from bailiwick.wiring.compiler import run_policy_compiler
+from figures import tell
 from platform_kit import ALICE, System, soon
 from shop_kit import POLICIES, Shop
 

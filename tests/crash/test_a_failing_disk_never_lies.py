@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crash_kit import LONG, CrashServer, tell
+from crash_kit import LONG, CrashServer
 from crash_shop import RUNS
+
+from figures import tell
 
 FULL_FOR = 3
 # What may come of it: refusals that a run ended with, and a write outside that this disk failed as well.

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from crash_kit import LONG, CrashServer, Point, spread, tell
+from crash_kit import LONG, CrashServer, Point, spread
+
+from figures import tell
 
 EACH = 4
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from crash_check import damaged, integrity, lost
-from crash_kit import LONG, CrashServer, tell
+from crash_kit import LONG, CrashServer
 from crash_shop import crash_shop
 from power_kit import STRACE, Act, images, read_trace
 
 from bailiwick.policy import Bundle, build_bundle, stacked
 from bailiwick.stores import SqliteStore
 from bailiwick.wiring.compiler import run_policy_compiler
+from figures import tell
 from platform_kit import System
 from shop_kit import POLICIES
 

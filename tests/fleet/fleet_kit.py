@@ -230,8 +230,3 @@ class Fleet:
         while page := member.get(f"runs/{run}/events?after={after}&limit=200")["events"]:
             yield from page
             after = page[-1]["seq"]
-
-
-def tell(text: str) -> None:
-    """Say a figure to whoever runs the tests with `-s`."""
-    sys.stdout.write(f"{text}\n")

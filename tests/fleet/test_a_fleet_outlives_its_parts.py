@@ -5,8 +5,9 @@ import signal
 import time
 from collections.abc import Callable
 
-from fleet_kit import LEASE_SECONDS, Fleet, tell, wait_for
+from fleet_kit import LEASE_SECONDS, Fleet, wait_for
 
+from figures import tell
 from postgres_kit import cluster
 
 RESTARTS = 6 if os.environ.get("BAILIWICK_LONG") else 1

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from fleet_kit import LEASE_SECONDS, PATIENCE, Fleet, Member, tell, wait_for
+from fleet_kit import LEASE_SECONDS, PATIENCE, Fleet, Member, wait_for
+
+from figures import tell
 
 LONG = bool(os.environ.get("BAILIWICK_LONG"))
 PROCESSES, TASKS, ROUNDS = (6, 600, 4) if LONG else (3, 120, 1)

@@ -4,7 +4,9 @@ import signal
 import time
 from collections.abc import Callable
 
-from fleet_kit import Fleet, Landed, Member, tell, wait_for
+from fleet_kit import Fleet, Landed, Member, wait_for
+
+from figures import tell
 
 
 def by(fleet: Fleet, member: Member) -> list[Landed]:

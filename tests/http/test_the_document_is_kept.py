@@ -8,6 +8,8 @@ import sys
 import pytest
 from http_house import House, served
 
+from figures import tell
+
 pytestmark = pytest.mark.postgres_when_long
 
 LONG = bool(os.environ.get("BAILIWICK_LONG"))
@@ -33,4 +35,5 @@ async def test_schemathesis_finds_no_answer_that_the_document_does_not_name(hous
     assert process.returncode == 0, text[-30_000:]
     cases = re.search(r"(\d[\d,]*) generated", text)
     assert cases is not None, text[-3_000:]
+    tell(f"{cases[1]} requests made of the document")
     assert int(cases[1].replace(",", "")) >= 300 * (10 if LONG else 1), text[-3_000:]

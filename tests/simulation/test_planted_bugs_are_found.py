@@ -6,6 +6,7 @@ import pytest
 
 from bailiwick.testing.mutants import MUTANTS, Mutant
 from bailiwick.testing.simulation import simulate
+from figures import tell
 
 WANTED = {
     "fence", "intent order", "key", "grant", "budget", "outbox", "artifact order", "reaper", "timer", "resume", "cancel",
@@ -22,6 +23,7 @@ def test_a_planted_bug_is_found_within_its_budget(mutant: Mutant) -> None:
         seeds = (mutant.seed, *range(1, mutant.budget + 1))
         found = next((seed for seed in seeds if simulate(seed).violations), None)
     assert found is not None, f"{mutant.budget} seeds do not find {mutant.name}"
+    tell(f"{mutant.name} is found by seed {found}, the budget is {mutant.budget}")
     assert simulate(found).violations == [], "the bug outlived its planting"
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from bailiwick.testing.simulation import CAN, Fault, Result, Switches, simulate
 from bailiwick.testing.simulation.report import total_of
+from figures import tell
 
 LONG = bool(os.environ.get("BAILIWICK_LONG"))
 SEEDS = 400 if LONG else 60
@@ -25,6 +26,7 @@ def test_seeds_break_no_promise_and_meet_faults() -> None:
     assert [line for result in results for line in said(result)] == []
     total = total_of(results)
     assert [name for name in total.blind() if LONG or name not in RARE] == []
+    tell(f"{SEEDS} seeds, {total.runs} runs, {total.decided_again} decisions taken again")
     assert total.runs > SEEDS
     assert total.decided_again > 10 * total.runs
     assert total.undone > SEEDS // 2
@@ -49,4 +51,5 @@ def test_every_single_fault_of_one_run_is_survived(fault: Fault) -> None:
         result = simulate(WORLD, {at: fault}, ONE_RUN)
         struck += result.struck == {at: fault}
         assert said(result) == [], f"{fault} at point {at}"
+    tell(f"{fault} alone at {struck} points of a run")
     assert struck >= (SOME if LONG else 1)
