@@ -207,7 +207,7 @@ FORGERIES = {
 def test_a_forged_decision_is_found_although_the_chain_fits(
     forgery: Callable[[dict[str, Any]], None],
 ) -> None:
-    transcript = forged(read("0.1.0-completed"), lambda header: None)
+    transcript = forged(read("0.1.0+admission-completed"), lambda header: None)
     assert replay(transcript, bundle_of).differences == ()
     report = replay(forged(transcript, forgery), bundle_of)
     found = {difference.what for difference in report.differences}

@@ -124,9 +124,9 @@ def operations() -> dict[str, Any]:
             "type": "string",
             "description": (
                 "One SSE event per event of the run: id is its seq, the name its kind, the data as in a page. "
-                "`frame` is a piece of live output, without id. `dropped` counts frames that came too fast. "
-                "`end` follows the run's last event. `resume` says why the server lets go, and after which seq "
-                "to resume with Last-Event-ID."
+                "`frame` is a piece of live output, without id. `dropped` counts frames that came too fast or were too "
+                "large. `end` follows the run's last event. `resume` says why the server lets go, and after which seq to "
+                "resume with Last-Event-ID."
             ),
         }
     }

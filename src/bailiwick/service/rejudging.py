@@ -35,7 +35,7 @@ def admitted_again(opening: Created, bundle: Bundle) -> str | None:
     name, tenant = opening.requested_by, opening.tenant
     by = Principal(admission.principal, name, PrincipalKind.USER, tenant, role, admission.groups)
     question = submission_of(by, app=opening.app, workflow=opening.workflow.partition("@")[0])
-    return _told((VerdictKind.ALLOW,), admission.policies, bundle.decide(question))
+    return _compared((VerdictKind.ALLOW,), admission.policies, bundle.decide(question))
 
 
 def judged_again(
@@ -85,10 +85,10 @@ def judged_again(
         after.generated_prompt,
     )
     verdict = bundle.decide(request_of(seen, plan, seen.steps[after.step], action, contracts))
-    return _told(wanted, after.policies, verdict)
+    return _compared(wanted, after.policies, verdict)
 
 
-def _told(wanted: tuple[VerdictKind, ...], by: tuple[str, ...], verdict: Verdict) -> str:
+def _compared(wanted: tuple[VerdictKind, ...], by: tuple[str, ...], verdict: Verdict) -> str:
     if verdict.effect in wanted and verdict.policies == by:
         return ""
     said = f"{'/'.join(wanted)} by {', '.join(by) or 'nothing'}"

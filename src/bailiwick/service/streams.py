@@ -8,7 +8,7 @@ from typing import Any
 from bailiwick.ports import Frame
 
 RING = 256
-RING_CHARACTERS = 262_144
+RING_CHARACTERS = 131_072
 MAX_RINGS = 1024
 STIR_SECONDS = 0.1
 

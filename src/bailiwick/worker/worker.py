@@ -186,7 +186,7 @@ def _end_if_told() -> None:
     """End now if this task was canceled: a group that fails at that moment raises its errors and keeps the cancel.
 
     The count of cancels tells, as long as the body of the group waits for something: a task that fails while the
-    group only waits for its tasks leaves a count of its own behind. Both hold up to Python 3.12; see
+    group only waits for its tasks leaves a count of its own behind. From Python 3.13 on a group does neither; see
     https://github.com/python/cpython/issues/116720.
     """
     task = asyncio.current_task()

@@ -42,6 +42,7 @@ _TURNED_AWAY: Final = (
 _READERS: Final = 8
 _WAIT_SECONDS: Final = 5.0
 _STATEMENT_SECONDS: Final = 30.0
+_STATEMENTS: Final = 256
 _SETTINGS: Final = {
     "application_name": "bailiwick",
     "default_transaction_isolation": "read committed",
@@ -83,6 +84,9 @@ class Lines:
                 self.address.url,
                 timeout=_WAIT_SECONDS,
                 command_timeout=statement_seconds,
+                # A statement that is forgotten costs round trips in the middle of a later transaction.
+                statement_cache_size=_STATEMENTS,
+                max_cached_statement_lifetime=0,
                 server_settings=_SETTINGS,
             )
         except _TURNED_AWAY as error:

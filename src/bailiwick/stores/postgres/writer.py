@@ -24,7 +24,7 @@ NUMBERS: Final = 65_536
 
 
 class Write(msgspec.Struct, frozen=True):
-    """A statement of a unit, in the order in which they run.
+    """A statement of a unit; of one that is written alone, in the order in which they run.
 
     `guard` names what a taken id is an id of, `id` is its place in the row, and `key` are the places of what the
     rows are sorted by: two processes that write the same rows wait for each other in one order. With `counted`,
