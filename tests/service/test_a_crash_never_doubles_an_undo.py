@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from saga_kit import compensated, done, made, roll_back, stock
 
 from bailiwick.ports import Dispatch
 from bailiwick.run import CallState, Status
 from platform_kit import ALICE, Hand, System
+from saga_kit import compensated, done, made, roll_back, stock
 from shop_kit import Shop
 
 pytestmark = pytest.mark.postgres_when_long

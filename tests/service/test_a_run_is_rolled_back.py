@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from saga_kit import Depot, compensated, done, made, roll_back, stock, undoing
 
 from bailiwick.contract import ErrorCategory
 from bailiwick.policy import Forbidden
@@ -12,6 +11,7 @@ from bailiwick.ports import Parked
 from bailiwick.run import NotAllowed, OutcomeUnknown, PastPivot, Run, Status, StepStatus
 from bailiwick.service import NotFound
 from platform_kit import ALICE, BOB, MALLORY, ROOT, System
+from saga_kit import Depot, compensated, done, made, roll_back, stock, undoing
 from shop_kit import Shop
 
 Open = Callable[..., Awaitable[System]]

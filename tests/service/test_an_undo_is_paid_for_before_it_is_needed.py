@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
-from saga_kit import compensated, done, made, roll_back, stock
 
 from bailiwick.budget import format_usd
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import PlanRefused
 from bailiwick.run import Status, StepStatus
 from platform_kit import ALICE, System
+from saga_kit import compensated, done, made, roll_back, stock
 from shop_kit import Shop
 
 Open = Callable[..., Awaitable[System]]
