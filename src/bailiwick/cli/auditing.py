@@ -19,6 +19,7 @@ from bailiwick.cli.exits import ExitCode
 from bailiwick.cli.showing import Output, say, show_json, show_table
 from bailiwick.cli.witnesses import kept_notes, rotate_key, serve_witness, witness
 from bailiwick.ports import Checked, Violation
+from bailiwick.stores import make_folder, write_private
 
 group = typer.Typer(
     help="Export the log, verify it offline, erase payloads, have it witnessed; check the invariants of a ledger.",
@@ -47,12 +48,12 @@ def export(
     door: Door, folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")]
 ) -> None:
     """Write the tenant's whole log to a folder, with a verifier of one file beside it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     if any(folder.iterdir()):
         raise NoExport(folder, "the folder is not empty", "name a new folder")
     files = unpacked(door.client.download("/v1/audit/export"))
     for name, body in files.items():
-        (folder / name).write_bytes(body)
+        write_private(folder / name, body)
     said = {"folder": str(folder), "files": {name: len(body) for name, body in files.items()}}
     door.show(
         said,

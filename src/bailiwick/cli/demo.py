@@ -20,12 +20,13 @@ def demo_command(dir: Folder = None, model: Model = None, act: Act = "all") -> N
     from bailiwick.cli.apps import load_app, with_model, with_scripted_models  # noqa: PLC0415 - heavy, see lazy.py
     from bailiwick.cli.demo_acts import play  # noqa: PLC0415
     from bailiwick.cli.showing import say  # noqa: PLC0415
+    from bailiwick.stores import make_folder  # noqa: PLC0415
     from bailiwick.telemetry import configure_logging  # noqa: PLC0415
     from bailiwick.wiring import load_settings  # noqa: PLC0415
 
     configure_logging(json=True, level="error")
     folder = (dir or Path.home() / ".bailiwick" / f"demo-{int(time.time())}").expanduser().resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     app = load_app(Path(str(package_files("bailiwick") / "_examples" / "delivery" / "app.py")))
     if model is not None:
         app = with_model(app, model)

@@ -15,8 +15,9 @@ from bailiwick.policy import Principal, PrincipalKind, Role
 from bailiwick.ports import Approval
 from bailiwick.run import Run, Status
 from bailiwick.service import IntentRequest
+from bailiwick.stores import write_private
 from bailiwick.wiring import Embedded, Settings
-from bailiwick.wiring.serving import serving, write_private
+from bailiwick.wiring.serving import serving
 
 REQUESTER = "alice"
 APPROVER = "bob"

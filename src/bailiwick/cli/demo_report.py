@@ -10,6 +10,7 @@ from bailiwick.cli.text import money, seconds
 from bailiwick.policy import Principal
 from bailiwick.run import Run
 from bailiwick.service import ApprovalView
+from bailiwick.stores import make_folder, write_private
 from bailiwick.wiring import Embedded
 
 
@@ -112,9 +113,9 @@ async def _proof(system: Embedded, viewer: Principal, run_id: str, folder: Path)
     heading("Proof")
     files = await system.platform.sequencing.export(viewer)
     target = folder / "audit"
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     for name, body in files.items():
-        (target / name).write_bytes(body)
+        write_private(target / name, body)
     read_back = {name: (target / name).read_bytes() for name in EXPORT_FILES if (target / name).is_file()}
     result = verify_export(read_back, trusted=(system.platform.sequencing.signer.vkey,))
     event = await system.platform.reading.event(viewer, run_id, 1)

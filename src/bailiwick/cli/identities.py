@@ -4,8 +4,8 @@ from pathlib import Path
 
 from bailiwick.policy import Role
 from bailiwick.service import Unauthenticated
+from bailiwick.stores import write_private
 from bailiwick.wiring import Embedded
-from bailiwick.wiring.serving import write_private
 
 APPROVER = "approver"
 REVIEWER = "reviewer"

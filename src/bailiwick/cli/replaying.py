@@ -15,6 +15,7 @@ from bailiwick.cli.exits import ExitCode
 from bailiwick.cli.showing import Output, say, show_json, show_table
 from bailiwick.policy import Bundle, build_bundle
 from bailiwick.service import Replayed, Transcript, replay
+from bailiwick.stores import open_private
 from bailiwick.wiring.compiler import run_policy_compiler
 
 _PAGE = 200
@@ -47,7 +48,8 @@ def replay_runs(door: Door, run: str, export: Path | None, save: Path | None, *,
     reports: list[Replayed] = []
     for transcript in _transcripts(door, run, export, every=every):
         if save is not None:
-            save.write_bytes(canonical(msgspec.to_builtins(transcript)))
+            with open_private(save, "w") as file:
+                file.write(canonical(msgspec.to_builtins(transcript)).decode())
         reports.append(replay(transcript, _bundle_of))
     if door.output is Output.JSON:
         show_json(msgspec.to_builtins(reports))

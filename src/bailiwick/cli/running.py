@@ -21,6 +21,7 @@ from bailiwick.cli.runs import show_cost, tell_rest
 from bailiwick.cli.showing import say
 from bailiwick.cli.timeline import Timeline
 from bailiwick.cli.watching import watch
+from bailiwick.stores import make_folder, open_private
 from bailiwick.telemetry import configure_logging
 from bailiwick.wiring import Settings, load_settings
 from bailiwick.wiring.serving import KEY_FILE, ServingThread
@@ -66,9 +67,9 @@ def run(
     if app.intent is None:
         raise NothingToRun(file, app)
     settings = _settings(app, data_dir)
-    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(settings.folder)
     with (
-        (settings.folder / LOG_FILE).open("a", encoding="utf-8") as log,
+        open_private(settings.folder / LOG_FILE, "a") as log,
         with_scripted_models(settings, [app]) as (reaching, scripted),
     ):
         configure_logging(json=True, level=settings.log_level, stream=log)

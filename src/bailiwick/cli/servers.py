@@ -15,6 +15,7 @@ from bailiwick.app import App
 from bailiwick.cli.apps import load_app, load_apps, with_model, with_scripted_models
 from bailiwick.cli.running import LOG_FILE, tell_models
 from bailiwick.cli.showing import say
+from bailiwick.stores import make_folder, open_private
 from bailiwick.telemetry import configure_logging
 from bailiwick.testing import load_recording, serve
 from bailiwick.wiring import Embedded, Settings, load_settings
@@ -46,8 +47,8 @@ def up(
         if model:
             with_model(app, model)
     settings = load_settings(data_dir=data_dir, store=store, port=port)
-    settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (settings.folder / LOG_FILE).open("a", encoding="utf-8") as log:
+    make_folder(settings.folder)
+    with open_private(settings.folder / LOG_FILE, "a") as log:
         configure_logging(json=True, level=settings.log_level, stream=log)
         _stay_up(settings, apps)
 
@@ -101,7 +102,7 @@ def _greet(system: Embedded, url: str, apps: Sequence[App]) -> None:
     say(f"bailiwick {version('bailiwick')} listens on {url}", "bold")
     say(f"data directory: {folder}")
     if system.first_key:
-        say(f"admin key (shown this once; kept in {folder / KEY_FILE}): {system.first_key}", "yellow")
+        say(f"the admin key lies in {folder / KEY_FILE}, readable by you alone", "yellow")
     for app in apps:
         say(f"app {app.name}: {', '.join(sorted(app.workflows)) or 'no workflows'}")
     if not apps:

@@ -13,6 +13,7 @@ from bailiwick.audit import Growth, WitnessBehind, linked, notes_in
 from bailiwick.base import Category, Refusal
 from bailiwick.cli.doors import DataDir, Door, connected
 from bailiwick.cli.showing import say
+from bailiwick.stores import make_folder
 from bailiwick.wiring import load_settings
 from bailiwick.wiring.keys import rotate_signing_key
 from bailiwick.wiring.witnesses import known_logs, witness_app, witness_at
@@ -82,7 +83,7 @@ def serve_witness(
     name: Annotated[str, typer.Option(help="The witness's own name.")] = "witness.local",
 ) -> None:
     """Run a witness of other people's logs (C2SP tlog-witness): it cosigns each head that grew out of the last."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(folder)
     app, own = witness_app(folder, name, known_logs(log))
     say(f"witness {own} on http://{host}:{port}")
     with contextlib.suppress(KeyboardInterrupt):

@@ -87,7 +87,7 @@ def packed(files: dict[str, bytes]) -> bytes:
         for name, body in files.items():
             member = tarfile.TarInfo(f"{_FOLDER}/{name}")
             member.size = len(body)
-            member.mode = 0o644
+            member.mode = 0o600
             archive.addfile(member, io.BytesIO(body))
     return made.getvalue()
 

@@ -1,7 +1,7 @@
 """Floor 6: the stores, all SQL and all migrations, and the blobs on disk."""
 
 from bailiwick.stores.blobs import DiskBlobs
-from bailiwick.stores.folders import make_folder, sync_folder
+from bailiwick.stores.folders import make_folder, open_private, sync_folder, tighten, write_private
 from bailiwick.stores.lock import DirectoryLock
 from bailiwick.stores.postgres import (
     Address,
@@ -75,8 +75,11 @@ __all__ = [
     "migrate_schema",
     "open_inspector",
     "open_postgres",
+    "open_private",
     "open_store",
     "schema_status",
     "statements_of",
     "sync_folder",
+    "tighten",
+    "write_private",
 ]

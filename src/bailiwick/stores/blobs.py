@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bailiwick.base import Digest, digest_of
-from bailiwick.stores.folders import sync_folder
+from bailiwick.stores.folders import FILE_MODE, FOLDER_MODE, make_folder, sync_folder
 from bailiwick.stores.refusals import BlobDamaged, BlobTooLarge, StoreBroken, StoreFull
 
 MAX_BLOB: Final = 256 * 1024 * 1024
@@ -37,7 +37,7 @@ class DiskBlobs:
         self._owner = owner
         self._max_bytes = max_bytes
         self._broken = ""
-        (root / _UNFINISHED).mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(root / _UNFINISHED)
 
     async def put(self, tenant: str, body: bytes) -> Digest:
         """Store and sync a blob, then name it; a damaged copy of it is replaced.
@@ -105,10 +105,16 @@ class DiskBlobs:
         return digest
 
     def _write(self, path: Path, body: bytes) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        except FileNotFoundError:
+            path.parent.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            path.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
         unfinished = self._root / _UNFINISHED / f"{self._owner}-{secrets.token_hex(16)}"
         try:
-            with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            with os.fdopen(
+                os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb"
+            ) as file:
                 file.write(body)
                 file.flush()
                 os.fsync(file.fileno())

@@ -5,6 +5,7 @@ import os
 import secrets
 from pathlib import Path
 
+from bailiwick.stores.folders import write_private
 from bailiwick.stores.refusals import DataDirInUse
 
 
@@ -42,7 +43,5 @@ class DirectoryLock:
 def _node(path: Path) -> str:
     """Read the directory's name, or give it one; whoever calls holds the lock."""
     if not path.exists():
-        aside = path.with_suffix(".new")
-        aside.write_text(secrets.token_hex(6))
-        aside.replace(path)
+        write_private(path, secrets.token_hex(6).encode())
     return path.read_text()

@@ -30,7 +30,7 @@ class Checkouts:
         self._workspaces = workspaces
         self._folder = folder
         self._verified: dict[str, None] = {}
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in folder.glob("new-*"):
             _remove(left)
 
@@ -86,12 +86,12 @@ def _write(root: Path, batch: list[tuple[File, bytes]]) -> None:
         path = root / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
-        path.chmod(0o555 if file.mode == MODES[1] else 0o444)
+        path.chmod(0o500 if file.mode == MODES[1] else 0o400)
 
 
 def _publish(aside: Path, target: Path, files: tuple[File, ...]) -> None:
     for folder, _, _ in os.walk(aside):
-        Path(folder).chmod(0o555)
+        Path(folder).chmod(0o500)
     if target.exists():
         if _matches(target, files):  # another call built it meanwhile
             return
@@ -119,7 +119,7 @@ def _same(path: Path, file: File) -> bool:
     try:
         mode = path.lstat().st_mode
         return (
-            mode == (0o100555 if file.mode == MODES[1] else 0o100444)
+            mode == (0o100500 if file.mode == MODES[1] else 0o100400)
             and hashlib.sha256(path.read_bytes()).hexdigest() == file.digest
         )
     except OSError:
@@ -129,5 +129,5 @@ def _same(path: Path, file: File) -> bool:
 def _remove(path: Path) -> None:
     """Delete a folder, read-only parts included; nothing when it is not there."""
     for folder, _, _ in os.walk(path):
-        Path(folder).chmod(0o755)
+        Path(folder).chmod(0o700)
     shutil.rmtree(path, ignore_errors=True)

@@ -90,7 +90,7 @@ class Repositories:
         self._processes = processes
         self._scratch = scratch
         self._author = author if author is not None else Author()
-        scratch.mkdir(parents=True, exist_ok=True)
+        scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @asynccontextmanager
     async def open(self, name: str) -> AsyncIterator["Repository"]:
@@ -114,8 +114,16 @@ class Repositories:
         with tempfile.TemporaryDirectory(
             prefix="git-", dir=self._scratch, ignore_cleanup_errors=True
         ) as private:
+            # git takes the modes of new objects from this folder: a repository that is closed to others stays so.
+            shared = "umask" if _is_open(Path(lines[1])) else "0600"
             await git.demand(
-                "init", "--quiet", "--bare", "--template=", f"--object-format={lines[2]}", private
+                "init",
+                "--quiet",
+                "--bare",
+                "--template=",
+                f"--object-format={lines[2]}",
+                f"--shared={shared}",
+                private,
             )
             yield Repository(git, Path(lines[0]), Path(lines[1]), Path(private), lines[2])
 
@@ -294,6 +302,10 @@ class Repository:
 
     async def _own(self, *arguments: str) -> ProcessResult:
         return await self._git.run(f"--git-dir={self._folder}", *arguments)
+
+
+def _is_open(folder: Path) -> bool:
+    return bool(folder.stat().st_mode & 0o077)
 
 
 def _first_line(text: bytes) -> str:

@@ -17,7 +17,7 @@ from bailiwick.ports import ApprovalState, SandboxStatus, Views, WorkerPort, Wor
 from bailiwick.run import SYSTEM_CONTEXT
 from bailiwick.sandbox import BubblewrapSandbox, default_cache_dir
 from bailiwick.service import Catalogue, Platform, Sharing, Stores, keys_of
-from bailiwick.stores import Address, Store, Topic, is_postgres, open_postgres, open_store
+from bailiwick.stores import Address, Store, Topic, is_postgres, open_postgres, open_store, tighten
 from bailiwick.telemetry import MeasuredLedger, MeasuredPort, Metrics
 from bailiwick.wiring.compiler import run_policy_compiler
 from bailiwick.wiring.hosts import Hosts, build_hosts
@@ -32,6 +32,7 @@ WITNESS_SECONDS = 30.0
 DRAIN_SECONDS = 0.5
 RELEASE_SECONDS = 1.0
 _MOST_WORKERS = 64
+_TOLD = 10
 _MICROSECONDS = 1_000_000
 
 
@@ -184,6 +185,7 @@ def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox) -
         PolicyRefused: A policy of an app is not sound.
     """
     folder = settings.folder
+    _tighten(settings)
     keys = DeploymentKeys(settings.shared_folder / "keys")
     store = _opened(settings, keys.blob_key)
     try:
@@ -268,6 +270,13 @@ def _settled_memory() -> Iterator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
+
+
+def _tighten(settings: Settings) -> None:
+    """Close to others what an earlier version, a backup or another hand has left open to them."""
+    left = [path for folder in {settings.folder, settings.shared_folder} for path in tighten(folder)]
+    if left:
+        log.warning("files.open", paths=[str(path) for path in left[:_TOLD]], count=len(left))
 
 
 def _opened(settings: Settings, blob_key: bytes) -> Store:

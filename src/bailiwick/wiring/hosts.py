@@ -12,6 +12,7 @@ from bailiwick.budget import Price, PriceRow, PriceTable
 from bailiwick.models import OpenAIHost, ProviderConfig, StructuredOutput, catalogue_price
 from bailiwick.ports import Blobs, Sandbox, World
 from bailiwick.sandbox import HostProcesses
+from bailiwick.stores import make_folder
 from bailiwick.tools import (
     Checkouts,
     Credentials,
@@ -68,6 +69,7 @@ def build_hosts(
         world: The clock, for prices.
         folder: For caches and scratch space; may be emptied while nothing runs.
     """
+    make_folder(folder)
     redactor = Redactor()
     credentials = Credentials(os.environ, redactor)
     workspaces = Workspaces(blobs)

@@ -85,7 +85,7 @@ def rotate_signing_key(settings: Settings) -> Rotation:
     Raises:
         DataDirInUse: A server holds it.
     """
-    settings.shared_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(settings.shared_folder)
     lock = DirectoryLock(settings.shared_folder)
     try:
         return DeploymentKeys(settings.shared_folder / "keys").rotate(settings.deployment)

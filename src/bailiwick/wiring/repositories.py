@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from bailiwick.app import App, RepositorySource
 from bailiwick.base import Category, Refusal
+from bailiwick.stores import make_folder, write_private
 
 _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -49,10 +50,11 @@ def _seeded(source: RepositorySource, target: Path) -> Path:
     aside = target.with_name(f".{target.name}.{os.getpid()}")
     for path, text in source.seed.items():
         file = aside / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    aside.mkdir(parents=True, exist_ok=True)
-    _git(aside, "init", "-q", "-b", "main", "--template=")
+        make_folder(file.parent)
+        write_private(file, text.encode())
+    make_folder(aside)
+    # What lands there later is the owner's alone as well.
+    _git(aside, "init", "-q", "--shared=0600", "-b", "main", "--template=")
     _git(aside, "add", "--all")
     _git(aside, "commit", "-q", "--allow-empty", "--no-verify", "-m", "Begin")
     aside.rename(target)
@@ -63,7 +65,13 @@ def _git(folder: Path, *arguments: str) -> None:
     environment = {**_ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath)}
     try:
         subprocess.run(
-            ["git", *arguments], cwd=folder, env=environment, check=True, capture_output=True, text=True
+            ["git", *arguments],
+            cwd=folder,
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+            umask=0o077,
         )
     except FileNotFoundError as error:
         raise NoGit("it is not installed") from error

@@ -18,6 +18,7 @@ import uvloop
 from bailiwick.app import App
 from bailiwick.base import Category, Refusal, format_instant
 from bailiwick.http import Limits, close_streams, connection_class, create_app
+from bailiwick.stores import write_private
 from bailiwick.wiring.embedded import Embedded, embedded
 from bailiwick.wiring.settings import Settings
 from bailiwick.wiring.world import SystemWorld
@@ -54,18 +55,6 @@ class Announcement(msgspec.Struct, frozen=True):
     version: str
 
 
-def write_private(path: Path, body: bytes) -> None:
-    """Write a file that its owner alone can read, whole or not at all."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-
-
 @contextlib.asynccontextmanager
 async def serving(
     settings: Settings,
@@ -93,10 +82,11 @@ async def serving(
     """
     async with embedded(settings, apps, cache_dir=cache_dir, workers=workers) as system:
         bounds = limits if limits is not None else Limits()
+        if system.first_key:
+            # Before anything can be refused: it is made this once, and lies nowhere else.
+            write_private(settings.folder / KEY_FILE, f"{system.first_key}\n".encode())
         listener = _listen(settings.host, settings.port, bounds)
         door = _Door(system, listener, bounds)
-        if system.first_key:
-            write_private(settings.folder / KEY_FILE, f"{system.first_key}\n".encode())
         url = _url(listener)
         async with door:
             with _announced(settings.folder, url):

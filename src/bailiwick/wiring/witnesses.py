@@ -67,7 +67,7 @@ class FileWitness:
             WitnessUnavailable: The file cannot be read or written, or a note of this log in it does not open.
         """
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             with os.fdopen(descriptor, "r+b") as file:
                 # Two at once could each be shown another history, and both would be kept.
                 fcntl.flock(file, fcntl.LOCK_EX)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bailiwick.stores.blobs import DiskBlobs
+from bailiwick.stores.folders import make_folder
 from bailiwick.stores.lock import DirectoryLock
 from bailiwick.stores.postgres.address import Address
 from bailiwick.stores.postgres.auditlog import PostgresAuditLog
@@ -123,7 +124,7 @@ def open_postgres(
     Raises:
         DataDirInUse: Another process holds the directory.
     """
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(data_dir)
     lock = DirectoryLock(data_dir)
     try:
         root = data_dir if shared_dir is None else shared_dir

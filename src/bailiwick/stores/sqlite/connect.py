@@ -1,11 +1,13 @@
 """Connections: how the one writer and the readers of a database are opened, and with which library."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import apsw
 
+from bailiwick.stores.folders import FILE_MODE
 from bailiwick.stores.refusals import LibraryTooOld
 
 Clock = Callable[[], int]
@@ -33,6 +35,9 @@ def require_library(version: str) -> None:
 def open_writer(path: Path, clock: Clock) -> apsw.Connection:
     """Open the connection that alone writes and checkpoints; it makes the file when there is none."""
     require_library(apsw.sqlite_lib_version())
+    if not path.exists():
+        # SQLite gives its other files the mode of this one.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE))
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(BUSY_MS)
     # Only an empty database takes a page size, and only before it becomes a WAL database.
