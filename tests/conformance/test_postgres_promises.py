@@ -33,7 +33,7 @@ from bailiwick.stores import (
     open_postgres,
 )
 from bailiwick.stores.postgres.connect import LOST, Lines
-from bailiwick.stores.postgres.migrate import newest
+from bailiwick.stores.postgres.migrate import _LOCK, migrate, newest
 from bailiwick.stores.postgres.pump import MAX_BATCH
 from bailiwick.testing.postgres import PrivateCluster
 from figures import tell
@@ -292,6 +292,30 @@ async def test_two_migrators_wait_for_each_other_and_a_newer_schema_is_refused()
     private.sql("INSERT INTO schema_steps (number, name) VALUES (99, 'later')", "bare")
     with pytest.raises(SchemaTooNew):
         await migrate_schema(address)
+
+
+async def test_a_migrator_waits_longer_than_a_statement_of_the_service_may() -> None:
+    """What a service's statements are given in time says nothing of another program's migration."""
+    private = cluster()
+    private.sql("CREATE DATABASE awaited", "postgres")
+    lines = Lines(Address(private.url("awaited")))
+    holder, late, looker = [await lines.connect() for _ in range(3)]
+    for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+        await late.execute(f"SET {setting} = '100ms'")
+    migration = holder.transaction()
+    await migration.start()
+    await holder.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+    waiting = asyncio.create_task(migrate(late))
+    stands = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'advisory' AND now() - query_start > '300ms')"
+    while not waiting.done() and not await looker.fetchval(stands):
+        await asyncio.sleep(0)
+    await migration.rollback()
+    assert await waiting == newest()
+    await holder.execute("BEGIN")
+    await holder.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+    assert await migrate(late) == newest(), "there is nothing to do, so nobody is waited for"
+    for line in (holder, late, looker):
+        line.terminate()
 
 
 def test_no_password_is_ever_shown() -> None:

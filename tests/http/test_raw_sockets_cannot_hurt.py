@@ -10,6 +10,7 @@ import pytest
 from http_house import House, served
 
 from bailiwick.http import Limits
+from platform_kit import PATIENCE
 
 pytestmark = pytest.mark.postgres_when_long
 
@@ -143,7 +144,7 @@ async def test_idle_connections_are_counted_and_closed(house: House) -> None:
         assert answers.count(503) >= 15, answers
         for reader, writer in idle:
             with contextlib.suppress(ConnectionError):
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE):
                     assert await reader.read(-1) == b""
             writer.close()
         await lives(port)

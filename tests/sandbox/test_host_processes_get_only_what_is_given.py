@@ -7,6 +7,7 @@ import pytest
 
 from bailiwick.ports import CallFailed, Processes, ProcessResult
 from bailiwick.sandbox import HostProcesses
+from platform_kit import PATIENCE
 
 ENV = {"PATH": "/usr/bin"}
 
@@ -47,20 +48,20 @@ async def test_out_of_time_it_dies_with_its_children(tmp_path: Path, survivors) 
         await run("sh", "-c", script, cwd=tmp_path, timeout_seconds=0.2)
     assert failure.value.category == "timeout"
     assert failure.value.ambiguous
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while survivors("600.0731"):
             await asyncio.sleep(0)
 
 
 async def test_cancelled_it_dies_with_its_children(tmp_path: Path, survivors) -> None:
     task = asyncio.create_task(run("sh", "-c", "echo > up; sleep 600.0732 & sleep 600.0732", cwd=tmp_path))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not (tmp_path / "up").exists():
             await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while survivors("600.0732"):
             await asyncio.sleep(0)
 
@@ -68,7 +69,7 @@ async def test_cancelled_it_dies_with_its_children(tmp_path: Path, survivors) ->
 async def test_what_it_left_running_dies_when_it_ends(tmp_path: Path, survivors) -> None:
     result = await run("sh", "-c", "sleep 600.0733 & echo done", cwd=tmp_path)
     assert (result.exit_code, result.stdout) == (0, b"done\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while survivors("600.0733"):
             await asyncio.sleep(0)
 

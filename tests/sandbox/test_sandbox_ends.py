@@ -11,6 +11,7 @@ import pytest
 
 from bailiwick.ports import SandboxJob, Stop
 from bailiwick.sandbox import HostProcesses
+from platform_kit import PATIENCE
 
 DAEMON = (
     "import os, sys, time\n"
@@ -161,6 +162,6 @@ async def test_the_job_dies_with_a_killed_launcher(sandbox, survivors, tmp_path:
         output_bytes=10_000,
     )
     assert result.exit_code == -9, result.stderr
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while survivors("mark-launcher-9d4"):
             await asyncio.sleep(0)

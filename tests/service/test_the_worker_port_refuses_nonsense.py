@@ -14,7 +14,7 @@ import pytest
 from bailiwick.base import Refusal
 from bailiwick.ports import Frame, Hello, Outcome, Parked, Proposal, Report, read_wire
 from bailiwick.run import LeaseLost, StepStatus
-from platform_kit import ROOT, Hand, System
+from platform_kit import PATIENCE, ROOT, Hand, System
 
 pytestmark = pytest.mark.postgres_when_long
 
@@ -176,7 +176,7 @@ async def _open(system: System, hand: Hand, number: int) -> str:
 async def test_waits_and_limits_of_a_stranger_are_bounded(system: System) -> None:
     session = (await system.port.hello(Hello("w", system.capabilities))).id
     for wait, limit in itertools.product((-1.0, float("nan"), float("-inf")), (-1, 0, 2**63)):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await system.platform.heartbeat(session, wait) == ()
             assert await system.platform.claim(session, limit, wait) == ()
     for wait in (float("inf"), 1e300):

@@ -11,7 +11,14 @@ from bailiwick.stores.postgres.connect import LOST, Connection, Lines, pause_bef
 from bailiwick.stores.postgres.signals import Signals
 from bailiwick.stores.postgres.statements import SQL
 from bailiwick.stores.postgres.writer import InDoubtError, Outcome, Writer
-from bailiwick.stores.refusals import OutcomeUnknown, SchemaTooNew, StoreClosed, StoreFull, StoreUnreachable
+from bailiwick.stores.refusals import (
+    OutcomeUnknown,
+    SchemaTooNew,
+    StoreBusy,
+    StoreClosed,
+    StoreFull,
+    StoreUnreachable,
+)
 from bailiwick.stores.sealing import Job
 
 log = structlog.get_logger("bailiwick.store")
@@ -124,7 +131,7 @@ class Pump:
                 self.writer.drop()
                 if loop.time() > give_up:
                     return _all(jobs, refusal)
-            except (SchemaTooNew, StoreClosed) as refusal:
+            except (SchemaTooNew, StoreBusy, StoreClosed) as refusal:
                 self.writer.drop()
                 return _all(jobs, refusal)
             except (asyncpg.DiskFullError, asyncpg.PostgresError) as error:
