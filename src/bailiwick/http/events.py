@@ -14,12 +14,12 @@ from bailiwick.http.intake import caller_of, platform_of, secret_of
 from bailiwick.http.refusals import InvalidParameter
 from bailiwick.http.shapes import instant, money
 from bailiwick.http.sse import EventStream, Source
-from bailiwick.run import TERMINAL
+from bailiwick.run import TERMINAL, Event, instants_in
 
 PATH = "/v1/runs/{id}/events"
 MAX_LISTED = 500
 MAX_SEQ = 10**15
-_INSTANTS = ("at", "created_at", "deadline", "until")
+_INSTANTS = instants_in(Event)
 _MONEY = ("allotment", "amount", "reserved", "cost", "aside")
 
 

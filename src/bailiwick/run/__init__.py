@@ -39,6 +39,7 @@ from bailiwick.run.events import (
     RollbackRequested,
     StepsMoved,
     decode_event,
+    instants_in,
 )
 from bailiwick.run.evolve import evolve, fold
 from bailiwick.run.journal import held_step, recorded
@@ -154,6 +155,7 @@ __all__ = [
     "heartbeat_of",
     "held_step",
     "input_of",
+    "instants_in",
     "is_container",
     "is_undo",
     "node_id",

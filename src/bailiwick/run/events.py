@@ -1,5 +1,6 @@
 """The facts of a run's stream. A fact is what happened; its payload, erasable, lies beside it."""
 
+import typing
 from typing import Any
 
 import msgspec
@@ -198,3 +199,17 @@ _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 def decode_event(header: bytes) -> Event:
     """Read the fact out of a sealed header; what else the header holds (stream, seq, actor …) is ignored."""
     return _decoder.decode(header)
+
+
+def instants_in(kind: Any) -> tuple[str, ...]:
+    """Name the fields that hold an instant, in a struct and in all that it holds."""
+    found: dict[str, None] = {}
+    parts = [kind]
+    for part in parts:
+        if isinstance(part, type) and issubclass(part, msgspec.Struct):
+            for name, hint in typing.get_type_hints(part).items():
+                found |= {name: None} if hint is Instant else {}
+                parts += [] if hint in parts else [hint]
+        else:
+            parts += [inner for inner in typing.get_args(part) if inner not in parts]
+    return tuple(found)

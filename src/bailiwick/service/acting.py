@@ -1,7 +1,8 @@
 """Acting: who acts in a step, and which tools it was given."""
 
-from bailiwick.contract import Kind, parse_ref
+from bailiwick.contract import Contract, Kind, parse_ref
 from bailiwick.plan import Plan
+from bailiwick.ports import Proposal
 from bailiwick.run import CONTEXT, PLAN, Step, node_id
 from bailiwick.service.catalogue import Contracts
 
@@ -27,3 +28,16 @@ def declared(contracts: Contracts, plan: Plan, step: Step) -> tuple[str, ...]:
     if contract.kind is Kind.TOOL:
         return (contract.name,)
     return tuple(parse_ref(tool).name for tool in contract.tools)
+
+
+def is_declared(contracts: Contracts, plan: Plan, step: Step, contract: Contract | None) -> bool:
+    """Whether a step was given a capability; a model it may always name."""
+    if contract is None:
+        return False
+    return contract.kind is Kind.MODEL or contract.name in declared(contracts, plan, step)
+
+
+def unknown(contracts: Contracts, plan: Plan, step: Step, proposal: Proposal) -> str:
+    """Say that a step has no such tool; the same, whether there is none or it was given to others."""
+    known = ", ".join(sorted(declared(contracts, plan, step))) or "none"
+    return f"there is no capability {proposal.capability}; this step may use: {known}"

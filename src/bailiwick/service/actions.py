@@ -10,7 +10,7 @@ from bailiwick.contract import Contract, ErrorCategory, Kind, parse_ref, select_
 from bailiwick.plan import Plan
 from bailiwick.ports import CallFailed, Proposal, Recorded, ToolHost
 from bailiwick.run import Call, Run, Step, effect_key
-from bailiwick.service.acting import agent_of, declared
+from bailiwick.service.acting import agent_of, is_declared, unknown
 from bailiwick.service.catalogue import Catalogue, model_contract
 from bailiwick.service.refusals import NotFound
 from bailiwick.service.runs import Runs
@@ -23,6 +23,7 @@ class Action(msgspec.Struct, frozen=True):
     """One concrete thing to do. `estimate` in micro-USD; `body` is the canonical JSON that `digest` names.
 
     `pin` is the digest of the contract that serves it: an approval and a dispatch hold good for that text alone.
+    `strange` is what an agent is told that was not given this tool, if policy denies it: nothing about the tool.
     """
 
     contract: Contract
@@ -36,6 +37,7 @@ class Action(msgspec.Struct, frozen=True):
     estimate: int
     timeout_seconds: float
     generated_prompt: bool = False
+    strange: str = ""
 
     @property
     def subject(self) -> str:
@@ -62,15 +64,25 @@ class Actions:
         Raises:
             Refusal: What the proposal names cannot be read now.
         """
+        contracts = self._catalogue.contracts(run.app)
         try:
-            contract = self._contract(run, plan, step, proposal)
+            contract = self._named(run, plan, step, proposal)
+        except Refusal as refusal:
+            return _refused(ErrorCategory.INVALID_OUTPUT, f"{refusal.message}; {refusal.remedy}")
+        strange = (
+            "" if is_declared(contracts, plan, step, contract) else unknown(contracts, plan, step, proposal)
+        )
+        if contract is None:
+            return _refused(ErrorCategory.DENIED, strange)
+        try:
+            _check_arguments(contract, proposal.arguments)
             facts = await self._facts(run, contract, proposal.arguments)
         except Refusal as refusal:
             if refusal.category is Category.UNAVAILABLE:
                 raise  # not the agent's mistake, and not on its record
-            return _refused(ErrorCategory.INVALID_OUTPUT, f"{refusal.message}; {refusal.remedy}")
+            return _refused(ErrorCategory.INVALID_OUTPUT, f"{refusal.message}; {refusal.remedy}", strange)
         except _Unfit as unfit:
-            return _refused(unfit.category, str(unfit))
+            return _refused(ErrorCategory.INVALID_OUTPUT, str(unfit), strange)
         content: dict[str, Any] = {
             "capability": contract.ref,
             "arguments": proposal.arguments,
@@ -98,6 +110,7 @@ class Actions:
             self._model_estimate(model, proposal) if model else contract.price_micro_usd,
             contract.timeout_seconds,
             bool(model) and self._generated(run, plan, step, proposal.arguments),
+            strange,
         )
 
     def _generated(self, run: Run, plan: Plan, step: Step, arguments: dict[str, Any]) -> bool:
@@ -127,30 +140,17 @@ class Actions:
             call.reserved, contract.timeout_seconds,
         )  # fmt: skip
 
-    def _contract(self, run: Run, plan: Plan, step: Step, proposal: Proposal) -> Contract:
-        if proposal.capability.startswith(_MODEL):
-            contract = model_contract(proposal.capability.removeprefix(_MODEL))
-        else:
-            contract = self._tool(run, plan, step, proposal.capability)
-        errors = validator_for(contract.input).errors(proposal.arguments)
-        if errors:
-            detail = "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in errors[:_MAX_ERRORS])
-            raise _Unfit(ErrorCategory.INVALID_OUTPUT, f"the arguments do not fit {contract.ref}: {detail}")
-        return contract
-
-    def _tool(self, run: Run, plan: Plan, step: Step, name: str) -> Contract:
+    def _named(self, run: Run, plan: Plan, step: Step, proposal: Proposal) -> Contract | None:
         """Choose the version that the run has pinned; what it has not is looked up, to be judged undeclared."""
-        ref = parse_ref(name)
+        if proposal.capability.startswith(_MODEL):
+            return model_contract(proposal.capability.removeprefix(_MODEL))
+        ref = parse_ref(proposal.capability)
         contracts = self._catalogue.contracts(run.app)
         pinned = [pin.capability.rpartition("@") for pin in plan.pins]
         version = select_version((version for pin, _, version in pinned if pin == ref.name), ref)
         if version is None:
             version = select_version(contracts.versions.get(ref.name, {}), ref)
-        if version is None:
-            known = ", ".join(sorted(declared(contracts, plan, step))) or "none"
-            reason = f"there is no capability {name}; this step may use: {known}"
-            raise _Unfit(ErrorCategory.DENIED, reason)
-        return contracts[f"{ref.name}@{version}"]
+        return contracts[f"{ref.name}@{version}"] if version is not None else None
 
     async def _facts(self, run: Run, contract: Contract, arguments: dict[str, Any]) -> dict[str, Any]:
         need = self._tools.facts(contract, arguments) if contract.kind is Kind.TOOL else None
@@ -174,12 +174,18 @@ class Actions:
 
 
 class _Unfit(Exception):
-    """A proposal that cannot become an action; the agent is told why."""
-
-    def __init__(self, category: ErrorCategory, reason: str) -> None:
-        super().__init__(reason)
-        self.category = category
+    """Arguments that do not fit the contract; the agent is told why."""
 
 
-def _refused(category: ErrorCategory, reason: str) -> Recorded:
+def _check_arguments(contract: Contract, arguments: dict[str, Any]) -> None:
+    errors = validator_for(contract.input).errors(arguments)
+    if errors:
+        detail = "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in errors[:_MAX_ERRORS])
+        raise _Unfit(f"the arguments do not fit {contract.ref}: {detail}")
+
+
+def _refused(category: ErrorCategory, reason: str, strange: str = "") -> Recorded:
+    """Answer a proposal that becomes no action; about a tool that the step was not given, nothing is told."""
+    if strange:
+        category, reason = ErrorCategory.DENIED, strange
     return Recorded(key="", state="refused", category=category, reason=reason)

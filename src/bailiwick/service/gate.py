@@ -264,7 +264,7 @@ class Gate:
 
 
 def _denied(action: Action, call: Call, reasons: tuple[str, ...]) -> Turn:
-    reason = "; ".join(reasons) or "policy denies it"
+    reason = action.strange or "; ".join(reasons) or "policy denies it"
     refused = replace(call, state=CallState.REFUSED, category=ErrorCategory.DENIED, reason=reason)
     answer = Recorded(key=call.key, state="refused", category=ErrorCategory.DENIED, reason=reason)
     return Turn(answer, _change(Journal(refused), Extra(payload=action.payload())))

@@ -4,7 +4,7 @@ from bailiwick.contract import Kind
 from bailiwick.plan import Plan
 from bailiwick.policy import ActionKind, ActionRequest, Environment, Principal, PrincipalKind
 from bailiwick.run import Run, Step
-from bailiwick.service.acting import agent_of, declared
+from bailiwick.service.acting import agent_of, is_declared
 from bailiwick.service.actions import Action
 from bailiwick.service.catalogue import Contracts
 
@@ -32,7 +32,7 @@ def request_of(
         app=run.app,
         permissions=contract.permissions,
         allowed_apis=contract.allowed_apis,
-        declared=model or contract.name in declared(contracts, plan, step),
+        declared=is_declared(contracts, plan, step, contract),
         subject=action.subject,
         reviewed=run.reviewed,
         paths=tuple(action.facts.get("paths", ())),
