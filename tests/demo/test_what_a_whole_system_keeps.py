@@ -128,8 +128,8 @@ async def test_nothing_is_written_in_an_environment_that_is_called_production(
             await finished(system, "writing", "post", environment={"pool": "gpu"})
     assert (run.status == "completed", written) == (lands, ["hello"] if lands else [])
     if not lands:
-        (call,) = run.calls.values()
-        assert call.policies == ("standing.production-environment",)
+        assert run.calls == {}, "its step did not even start"
+        assert run.reason == "post: runs do not write in a production environment"
 
 
 @pytest.mark.parametrize(("instruction", "state"), [("You help.", "dispatch"), ("Obey the page.", "refused")])

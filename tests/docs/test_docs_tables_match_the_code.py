@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from docs_pages import ROOT, marked, prose, read, rows
+from docs_renew import renewed
 
 from bailiwick.cli.exits import ExitCode
 from bailiwick.cli.lazy import COMMANDS, load_command
@@ -100,11 +101,8 @@ def test_the_contract_table_has_every_field() -> None:
     assert code_in(listed) == [category.value for category in ErrorCategory]
 
 
-def test_what_policies_see_is_what_the_schema_says() -> None:
-    schema = default_files()["schema.cedarschema"].partition("type Facts = {")[2].partition("};")[0]
-    real = re.findall(r"^  (\w+):", schema, re.MULTILINE)
-    told = re.findall(r"`context\.(\w+)`", read("docs/concepts.md").partition("## What policies see")[2])
-    assert sorted(told) == sorted(real)
+def test_what_policies_see_is_the_table_of_the_code() -> None:
+    assert marked("docs/concepts.md", "attributes") == renewed("attributes")
 
 
 def test_roles_may_do_what_the_page_says() -> None:

@@ -1,5 +1,6 @@
 """Floor 2: who may do what. Identities and roles, action requests, and the policy bundles that decide them."""
 
+from bailiwick.policy.attributes import ATTRIBUTES, Attribute, attribute_table
 from bailiwick.policy.build import IsolatedCompiler, PolicyRefused, build_bundle, default_files, stacked
 from bailiwick.policy.bundle import Bundle, Verdict, VerdictKind
 from bailiwick.policy.compile import CompileReport, accept, compile_request, compile_text
@@ -22,10 +23,12 @@ from bailiwick.policy.rules import Hold, Rule, RuleEffect, duration_seconds
 from bailiwick.policy.text import Finding, precheck, version_of
 
 __all__ = [
+    "ATTRIBUTES",
     "PERMISSIONS",
     "ActionKind",
     "ActionRequest",
     "Asked",
+    "Attribute",
     "Bundle",
     "CompileReport",
     "Environment",
@@ -45,6 +48,7 @@ __all__ = [
     "Verdict",
     "VerdictKind",
     "accept",
+    "attribute_table",
     "build_bundle",
     "compile_request",
     "compile_text",

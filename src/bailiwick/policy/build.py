@@ -7,6 +7,7 @@ from typing import ClassVar
 import msgspec
 
 from bailiwick.base import Category, Refusal
+from bailiwick.policy.attributes import cedar_schema
 from bailiwick.policy.bundle import Bundle
 from bailiwick.policy.compile import accept, compile_request
 from bailiwick.policy.text import SCHEMA_FILE, Finding, precheck, version_of
@@ -36,13 +37,14 @@ class PolicyRefused(Refusal):
 
 
 def default_files() -> dict[str, str]:
-    """Read the default bundle that comes with the package: its schema, and one file per policy domain."""
+    """Read the default bundle: the schema that the table of attributes gives, and one file per policy domain."""
     folder = package_files("bailiwick.policy") / "default"
-    return {
+    files = {
         entry.name: entry.read_text(encoding="utf-8")
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
-        if entry.name == SCHEMA_FILE or entry.name.endswith(".cedar")
+        if entry.name.endswith(".cedar")
     }
+    return {**files, SCHEMA_FILE: cedar_schema()}
 
 
 def stacked(own: Mapping[str, str]) -> dict[str, str]:

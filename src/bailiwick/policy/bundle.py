@@ -10,10 +10,11 @@ import cedarpy
 import msgspec
 
 from bailiwick.base import Digest, canonical
+from bailiwick.policy.attributes import APPROVALS
 from bailiwick.policy.projection import Projection, Question
 from bailiwick.policy.request import ActionRequest
 from bailiwick.policy.rules import Hold, Rule, rules_of
-from bailiwick.policy.syntax import APPROVALS, reads_of
+from bailiwick.policy.syntax import reads_of
 from bailiwick.policy.text import SCHEMA_FILE, policy_files, version_of
 
 MEMO_ENTRIES = 4096

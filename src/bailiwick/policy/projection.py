@@ -10,37 +10,14 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from bailiwick.base import Json, canonical, parse_canonical
+from bailiwick.policy.attributes import absent_values
 from bailiwick.policy.paths import is_production, path_classes
 from bailiwick.policy.request import ActionRequest
-from bailiwick.policy.syntax import APPROVALS, Reads
+from bailiwick.policy.syntax import Reads
 
-_PRINCIPAL = {"tenant": "", "name": "", "role": "", "groups": []}
-_RESOURCE = {"name": "", "version": "", "kind": "", "effect": "", "permissions": [], "allowed_apis": []}
-_CONTEXT = {
-    "tenant": "",
-    "app": "",
-    "pool": "",
-    "sandbox": "",
-    "region": "",
-    "scope": "",
-    "production": False,
-    "declared": False,
-    "subject": "",
-    "reviewed": [],
-    "paths": [],
-    "path_classes": [],
-    "names_paths": False,
-    "branch": "",
-    "host": "",
-    "method": "",
-    "url_path": "",
-    "spent_micro_usd": 0,
-    "remaining_micro_usd": 0,
-    "estimate_micro_usd": 0,
-    "untrusted": False,
-    "generated_prompt": False,
-    APPROVALS: [],
-}
+_PRINCIPAL = absent_values("principal")
+_RESOURCE = absent_values("resource")
+_CONTEXT = absent_values("context")
 _TYPES = {"user": "User", "agent": "Agent"}
 _OTHER_TYPE = "Service"
 _FIELDS = {"name": "capability"}

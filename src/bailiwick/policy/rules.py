@@ -10,7 +10,8 @@ import msgspec
 from cedarpy import pst
 
 from bailiwick.base import Digest, canonical, digest_of
-from bailiwick.policy.syntax import approval_groups, approval_reads
+from bailiwick.policy.attributes import ATTRIBUTES, carried_by
+from bailiwick.policy.syntax import approval_groups, approval_reads, named_reads, scoped_actions
 from bailiwick.policy.text import Finding, Piece, split_policies
 
 DEFAULT_TTL_SECONDS = 24 * 3600
@@ -107,7 +108,11 @@ def lint(file: str, tree: pst.PolicySet, pieces: tuple[Piece, ...]) -> list[Find
         known_id = policy.annotations.get("id", "")
         findings.extend(
             Finding(file=file, problem=problem, policy=index, line=pieces[index].line, id=known_id)
-            for problem in (*_naming_problems(policy.annotations), *_hold_problems(policy))
+            for problem in (
+                *_naming_problems(policy.annotations),
+                *_hold_problems(policy),
+                *_read_problems(policy),
+            )
         )
     return findings
 
@@ -121,6 +126,26 @@ def _naming_problems(annotations: Mapping[str, str]) -> list[str]:
     # A misspelt annotation must not silently turn a hold into something else.
     problems.extend(f"unknown annotation @{name}" for name in sorted(set(annotations) - _KNOWN))
     return problems
+
+
+def _read_problems(policy: pst.Template) -> list[str]:
+    """Find reads that never bite and look as if they did: of no attribute at all, or of one that its actions never carry."""
+    named = named_reads(policy)
+    known = {(each.side, each.name) for each in ATTRIBUTES}
+    anywhere = {name for _, name in known}
+    # The engine's own check takes `context has regoin` for a plain "no".
+    problems = [
+        f"there is no attribute {side}.{name}" if side else f"there is no attribute {name}"
+        for side, name in sorted(named - known)
+        if side or name not in anywhere
+    ]
+    actions = scoped_actions(policy)
+    told = " or ".join(sorted(actions))
+    empty = sorted((named & known) - carried_by(actions)) if actions else []
+    return problems + [
+        f"{side}.{name} is always empty at {told}; docs/concepts.md says what carries it"
+        for side, name in empty
+    ]
 
 
 def _hold_problems(policy: pst.Template) -> list[str]:

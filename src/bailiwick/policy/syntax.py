@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 from cedarpy import pst
 
-APPROVALS = "approvals"
+from bailiwick.policy.attributes import APPROVALS
+
 _SIDES = ("principal", "resource", "context")
 
 
@@ -47,6 +48,28 @@ def reads_of(policies: pst.PolicySet) -> Reads:
         principal_id="principal" in bare,
         resource_id="resource" in bare,
     )
+
+
+def named_reads(policy: pst.Template) -> frozenset[tuple[str, str]]:
+    """Collect the attributes that a policy names, with the side (`principal`, `resource`, `context`; "" for another value)."""
+    found: set[tuple[str, str]] = set()
+    for node, _ in _walk(policy):
+        if isinstance(node, pst.GetAttr | pst.HasAttr):
+            names = (node.attr,) if isinstance(node, pst.GetAttr) else node.attrs
+            side = node.base.name if isinstance(node.base, pst.Var) else ""
+            found.update((side, name) for name in names)
+    return frozenset(found)
+
+
+def scoped_actions(policy: pst.Template) -> frozenset[str]:
+    """Name the actions that a policy's head restricts it to; empty when it holds for all."""
+    match policy.action:
+        case pst.ActionEq(entity=entity):
+            return frozenset({entity.id})
+        case pst.ActionIn(entities=entities):
+            return frozenset(entity.id for entity in entities)
+        case _:
+            return frozenset()
 
 
 def approval_groups(policy: pst.Template) -> tuple[str, ...]:

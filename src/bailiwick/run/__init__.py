@@ -24,7 +24,6 @@ from bailiwick.run.commands import (
 )
 from bailiwick.run.decide import Offer, capability_of, create, decide, queue_key
 from bailiwick.run.events import (
-    Admission,
     AllotmentRaised,
     CallMoved,
     CancelRequested,
@@ -55,7 +54,7 @@ from bailiwick.run.refusals import (
     PastPivot,
 )
 from bailiwick.run.sight import ContentNeeded, Sight, Start
-from bailiwick.run.state import CONTEXT, PLAN, Call, Fund, Run, Step, Wait
+from bailiwick.run.state import CONTEXT, EDITION, PLAN, Admission, Call, Fund, Run, Step, Wait
 from bailiwick.run.states import (
     ANSWERED,
     ENDED,
@@ -77,6 +76,7 @@ from bailiwick.run.walk import SYSTEM_CONTEXT, unsettled
 __all__ = [
     "ANSWERED",
     "CONTEXT",
+    "EDITION",
     "ENDED",
     "INTENT_SEQ",
     "LEASE_SECONDS",

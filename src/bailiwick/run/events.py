@@ -7,7 +7,7 @@ import msgspec
 
 from bailiwick.base import Digest, Instant
 from bailiwick.contract import ErrorCategory
-from bailiwick.run.state import Call, Fund, Wait
+from bailiwick.run.state import Admission, Call, Fund, Wait
 from bailiwick.run.states import Status, StepStatus
 
 
@@ -46,18 +46,10 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
     aside: int = 0
 
 
-class Admission(msgspec.Struct, frozen=True, omit_defaults=True):
-    """As whom policy knew the requester, and the policies that let the intent in."""
-
-    principal: str
-    role: str = ""
-    groups: tuple[str, ...] = ()
-    policies: tuple[str, ...] = ()
-
-
 class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.created"):
     """An intent was accepted. Pins (contracts, prompts, models) are written here once;
-    `catalogue` is the digest of all contracts of the app. Payload: {"intent"}.
+    `catalogue` is the digest of all contracts of the app; `edition` says by which facts policy decides (see `EDITION`).
+    Payload: {"intent"}.
     """
 
     run: str
@@ -81,6 +73,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind",
     moves: tuple[Move, ...] = ()
     funds: tuple[Fund, ...] = ()
     admission: Admission | None = None
+    edition: int = 0
 
 
 class StepsMoved(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="steps.moved"):

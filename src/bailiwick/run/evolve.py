@@ -73,6 +73,8 @@ def _open(event: Created) -> Run:
         allotment=Allotment(limit=event.allotment, reserved=0, spent=0),
         tree=event.tree,
         funds=event.funds,
+        admission=event.admission,
+        edition=event.edition,
     )
 
 

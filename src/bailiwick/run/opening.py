@@ -74,7 +74,7 @@ def judged(run: Run, name: str, ref: str, given: dict[str, Any], sight: Sight) -
     """Let policy judge a step's start: ready, or failed as denied."""
     contract = sight.contracts[ref]
     digest = digest_of(canonical(given))
-    verdict = sight.judge(Start(run.id, name, contract, digest))
+    verdict = sight.judge(Start(run, name, contract, digest))
     if verdict.effect != "allow":
         return Move(
             name,

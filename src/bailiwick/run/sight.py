@@ -7,6 +7,7 @@ import msgspec
 from bailiwick.base import Digest, Instant, Json
 from bailiwick.contract import Contract
 from bailiwick.policy import Verdict
+from bailiwick.run.state import Run
 
 
 class ContentNeeded(Exception):
@@ -18,9 +19,9 @@ class ContentNeeded(Exception):
 
 
 class Start(msgspec.Struct, frozen=True):
-    """A step that is about to become ready: itself an action, judged before it happens."""
+    """A step that is about to become ready: itself an action, judged before it happens; `run` is the state then."""
 
-    run: str
+    run: Run
     step: str
     contract: Contract
     input_digest: Digest

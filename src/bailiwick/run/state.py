@@ -9,6 +9,9 @@ from bailiwick.run.states import CallState, Phase, Status, StepStatus, WaitKind
 
 CONTEXT = "$context"
 PLAN = "$plan"
+EDITION = 1
+"""By which facts a run is decided, written when it begins. 0: policy saw less at submissions and starts, and no paths but
+those of a patch. A replay decides a run by the facts of its time; what goes on with an older one sees all facts."""
 
 
 class Wait(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -144,6 +147,15 @@ class Fund(msgspec.Struct, frozen=True, omit_defaults=True):
     returned: int = 0
 
 
+class Admission(msgspec.Struct, frozen=True, omit_defaults=True):
+    """As whom policy knew the requester, and the policies that let the intent in."""
+
+    principal: str
+    role: str = ""
+    groups: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+
+
 class Run(msgspec.Struct, frozen=True):
     """One execution of an intent. `version` counts its events; money in micro-USD.
 
@@ -186,6 +198,8 @@ class Run(msgspec.Struct, frozen=True):
     funds: tuple[Fund, ...] = ()
     phase: Phase = Phase.FORWARD
     rollback_requested: str = ""
+    admission: Admission | None = None
+    edition: int = 0
 
     @property
     def ending(self) -> bool:

@@ -150,7 +150,7 @@ class Assigning:
         fresh: dict[int, Json] = {}
         while True:
             try:
-                return look(self._runs.sight_of(run, ChainMap(fresh, entry.contents)))
+                return look(self._runs.sight_of(run, entry.plan, ChainMap(fresh, entry.contents)))
             except ContentNeeded as needed:
                 fresh.update(await self._runs.memory.read(entry, needed.seqs))
 

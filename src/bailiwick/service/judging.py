@@ -2,11 +2,12 @@
 
 from bailiwick.contract import Kind
 from bailiwick.plan import Plan
-from bailiwick.policy import ActionKind, ActionRequest, Environment, Principal, PrincipalKind
+from bailiwick.policy import ActionKind, ActionRequest, Principal, PrincipalKind
 from bailiwick.run import Run, Step
 from bailiwick.service.acting import agent_of, is_declared
 from bailiwick.service.actions import Action
 from bailiwick.service.catalogue import Contracts
+from bailiwick.service.starting import place_of
 
 
 def request_of(
@@ -43,7 +44,7 @@ def request_of(
         spent_micro_usd=run.allotment.spent,
         remaining_micro_usd=run.allotment.remaining,
         estimate_micro_usd=action.estimate,
-        environment=Environment(**run.environment),
+        environment=place_of(run.environment),
         untrusted=bool(plan.context),
         generated_prompt=action.generated_prompt,
         approvals=approvals,

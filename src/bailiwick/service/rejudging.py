@@ -9,6 +9,7 @@ from bailiwick.policy import Bundle, Principal, PrincipalKind, Role, Verdict, Ve
 from bailiwick.run import Call, CallState, Created, Run
 from bailiwick.service.actions import Action
 from bailiwick.service.catalogue import Contracts, model_contract
+from bailiwick.service.editions import first_edition
 from bailiwick.service.judging import request_of
 from bailiwick.service.starting import submission_of
 
@@ -19,8 +20,8 @@ class Unkept(Exception):
     """What a decision rested on is no longer there."""
 
 
-def admitted_again(opening: Created, bundle: Bundle) -> str | None:
-    """Give the verdict that let an intent in again.
+def admitted_again(opening: Created, plan: Plan, bundle: Bundle) -> str | None:
+    """Give the verdict that let an intent in again, by the facts of its edition.
 
     Returns:
         How the verdicts differ, "" if they do not; None when it was not recorded as whom policy knew the requester.
@@ -34,7 +35,9 @@ def admitted_again(opening: Created, bundle: Bundle) -> str | None:
         return f"there is no role {admission.role}"
     name, tenant = opening.requested_by, opening.tenant
     by = Principal(admission.principal, name, PrincipalKind.USER, tenant, role, admission.groups)
-    question = submission_of(by, app=opening.app, workflow=opening.workflow.partition("@")[0])
+    question = submission_of(by, opening, plan)
+    if not opening.edition:
+        question = first_edition(question)
     return _compared((VerdictKind.ALLOW,), admission.policies, bundle.decide(question))
 
 
@@ -84,8 +87,11 @@ def judged_again(
         0,
         after.generated_prompt,
     )
-    verdict = bundle.decide(request_of(seen, plan, seen.steps[after.step], action, contracts))
-    return _compared(wanted, after.policies, verdict)
+    question = request_of(seen, plan, seen.steps[after.step], action, contracts)
+    fault = _compared(wanted, after.policies, bundle.decide(question))
+    if fault and not seen.edition:
+        fault = _compared(wanted, after.policies, bundle.decide(first_edition(question, seen)))
+    return fault
 
 
 def _compared(wanted: tuple[VerdictKind, ...], by: tuple[str, ...], verdict: Verdict) -> str:

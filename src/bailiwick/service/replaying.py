@@ -9,6 +9,8 @@ from bailiwick.base import Digest, Instant, Json, canonical, digest_of, parse_ca
 from bailiwick.plan import Plan, parse_plan, plan_digest
 from bailiwick.policy import Bundle, Verdict
 from bailiwick.run import (
+    EDITION,
+    Again,
     ContentNeeded,
     Created,
     Event,
@@ -21,6 +23,7 @@ from bailiwick.run import (
     evolve,
 )
 from bailiwick.service.catalogue import Contracts, contracts_of
+from bailiwick.service.editions import first_edition
 from bailiwick.service.rejudging import Unkept, admitted_again, judged_again
 from bailiwick.service.rows import differences, head_row
 from bailiwick.service.starting import start_of
@@ -144,8 +147,7 @@ class _Replay:
         place = f"{self._transcript.head.id}.{len(self._states)}"
         try:
             contracts = self._contracts(unit[-1][1].get("law") or self._opening.get("catalogue", ""))
-            sight = Sight(Instant(0), self._contents, contracts, self._judge(events))
-            again = decided_again(before, plan, events, sight)
+            again = self._again(before, plan, events, contracts)
         except ContentNeeded as needed:
             self._unkept.append(f"{place}: the payload of event {needed.seqs[0]} was erased")
             return
@@ -158,13 +160,25 @@ class _Replay:
             return
         self._verdicts += sum(bool(move.policies) for event in events for move in event.moves)
         if isinstance(events[0], Created):
-            self._admission(events[0], place)
+            self._admission(events[0], plan, place)
         if before is not None and isinstance(again.command, Journal):
             self._action(before, plan, again.command, contracts, place)
 
-    def _admission(self, opening: Created, place: str) -> None:
+    def _again(
+        self, before: Run | None, plan: Plan, events: tuple[Event, ...], contracts: Contracts
+    ) -> Again:
+        """Decide a unit again. What an older run went on with was decided by the facts of one edition or the other."""
+        again = Again(agrees=False, command=None)
+        for edition in (0, EDITION) if not self._opening.get("edition") else (EDITION,):
+            judge = self._judge(plan, events, edition)
+            again = decided_again(before, plan, events, Sight(Instant(0), self._contents, contracts, judge))
+            if again.agrees:
+                break
+        return again
+
+    def _admission(self, opening: Created, plan: Plan, place: str) -> None:
         try:
-            fault = admitted_again(opening, self._bundle(opening.policy_version))
+            fault = admitted_again(opening, plan, self._bundle(opening.policy_version))
         except Unkept as unkept:
             self._unkept.append(f"{place}: {unkept}")
             return
@@ -195,15 +209,14 @@ class _Replay:
         if fault:
             self._differ(place, "verdict", fault)
 
-    def _judge(self, events: tuple[Event, ...]) -> Callable[[Start], Verdict]:
-        """Judge starts as the version did that the unit cites."""
+    def _judge(self, plan: Plan, events: tuple[Event, ...], edition: int) -> Callable[[Start], Verdict]:
+        """Judge starts as the version did that the unit cites, by the facts of an edition."""
         cited = [move.policy_version for event in events for move in event.moves if move.policy_version]
         version = cited[0] if cited else str(self._opening["policy_version"])
-        opening = self._opening
 
         def judge(start: Start) -> Verdict:
-            by, app, tenant = (str(opening[name]) for name in ("requested_by", "app", "tenant"))
-            return self._bundle(version).decide(start_of(start.contract, tenant=tenant, app=app, by=by))
+            question = start_of(start, plan)
+            return self._bundle(version).decide(question if edition else first_edition(question))
 
         return judge
 

@@ -72,7 +72,7 @@ class Runs:
         await self.memory.keep_plan(opening.tenant, plan)
         await self._keep_law(opening.tenant, opening.app)
         body, payload = _bytes_of(extra.payload)
-        events, run = create(opening, plan, self.sight_of(opening, {1: payload}), offer)
+        events, run = create(opening, plan, self.sight_of(opening, plan, {1: payload}), offer)
         decided = Decided(None, run, plan, events)
         async with self._alone(run.id):
             canceled = await self._commit(unit_of(decided, extra, record, body, self.world))
@@ -252,18 +252,17 @@ class Runs:
         if change.extra.payload is not None:
             fresh[entry.run.version + 1] = payload
         while True:
-            sight = self.sight_of(entry.run, ChainMap(fresh, entry.contents))
+            sight = self.sight_of(entry.run, entry.plan, ChainMap(fresh, entry.contents))
             try:
                 return decide(entry.run, entry.plan, change.command, sight, change.offer)
             except ContentNeeded as needed:
                 fresh.update(await self.memory.read(entry, needed.seqs))
 
-    def sight_of(self, run: Run | Created, contents: Mapping[int, Json]) -> Sight:
+    def sight_of(self, run: Run | Created, plan: Plan, contents: Mapping[int, Json]) -> Sight:
         """Make what decisions may see: the time, contents, contracts, and policy's judgement of starts."""
-        tenant, app, by = run.tenant, run.app, run.requested_by
 
         def judge(start: Start) -> Verdict:
-            return self.bundle.decide(start_of(start.contract, tenant=tenant, app=app, by=by))
+            return self.bundle.decide(start_of(start, plan))
 
         return Sight(self.world.now(), contents, self.catalogue.contracts(run.app), judge)
 

@@ -10,7 +10,7 @@ from bailiwick.contract import validator_for
 from bailiwick.plan import Plan, compile_workflow, plan_digest
 from bailiwick.policy import Permission, Principal, VerdictKind, require
 from bailiwick.ports import Draft, GuardFailed, Ledger, Submission, Unit, World
-from bailiwick.run import Admission, Created, Offer, Run, StepStatus
+from bailiwick.run import EDITION, Admission, Created, Offer, Run, StepStatus
 from bailiwick.service.budgets import Budgets, ScopeExhausted
 from bailiwick.service.catalogue import AppEntry, Catalogue
 from bailiwick.service.changes import Extra, Record
@@ -19,11 +19,12 @@ from bailiwick.service.intents import IntentRequest
 from bailiwick.service.refusals import DeadlineExpired, InvalidIntent, KeyReused, NotFound, PolicyDenied
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Held, Sessions
-from bailiwick.service.starting import submission_of
+from bailiwick.service.starting import ONLY, submission_of
 
 DEFAULT_DEADLINE_SECONDS = 3600
 MAX_DEADLINE_SECONDS = 90 * 86_400
 ENVIRONMENT = ("region", "scope")
+SINGLE = ("pool", "sandbox")
 MAX_ENVIRONMENT_LABEL = 64
 _MICROSECONDS = 1_000_000
 _MAX_TAKES = 4
@@ -73,7 +74,9 @@ class Submitting:
         check_environment(intent.environment)
         plan = self._compile(app, intent)
         opening = self._opening(principal, intent, plan, app, traceparent)
-        opening = msgspec.structs.replace(opening, admission=await self._admitted(principal, intent))
+        opening = msgspec.structs.replace(
+            opening, admission=await self._admitted(principal, intent, opening, plan)
+        )
         submission = Submission(principal.tenant, key, fingerprint, opening.run) if key else None
         extra = Extra(payload={"intent": self._recorded(intent)}, submission=submission)
         record = Record(f"user:{principal.name}", cause=f"key:{key}" if key else "")
@@ -171,6 +174,7 @@ class Submitting:
             pins=pins_of(plan, app),
             environment=intent.environment,
             catalogue=app.contracts.digest,
+            edition=EDITION,
         )
 
     def _deadline(self, intent: IntentRequest, now: Instant) -> Instant:
@@ -186,9 +190,11 @@ class Submitting:
             raise InvalidIntent("/deadline", "at most 90 days from now")
         return deadline
 
-    async def _admitted(self, principal: Principal, intent: IntentRequest) -> Admission:
+    async def _admitted(
+        self, principal: Principal, intent: IntentRequest, opening: Created, plan: Plan
+    ) -> Admission:
         """Ask policy, and say as whom it knew the principal: the verdict is given again by that."""
-        question = submission_of(principal, app=intent.app, workflow=intent.workflow)
+        question = submission_of(principal, opening, plan)
         verdict = self._runs.bundle.decide(question)
         if verdict.effect is not VerdictKind.ALLOW:
             why = {"policies": list(verdict.policies), "policy_version": verdict.version}
@@ -226,10 +232,12 @@ def check_environment(environment: dict[str, str]) -> None:
     """Take the parts of an environment that a single deployment can honour: labels that policy reads.
 
     Raises:
-        InvalidIntent: Another part is named; there is one pool and one sandbox profile so far.
+        InvalidIntent: Another part is named; of pools and sandbox profiles there is one each so far.
     """
     for name, value in environment.items():
-        if name not in ENVIRONMENT or len(value) > MAX_ENVIRONMENT_LABEL:
+        if name in SINGLE and value != ONLY:
+            raise InvalidIntent(f"/environment/{name}", f"this deployment has one, called {ONLY!r}")
+        if name not in (*ENVIRONMENT, *SINGLE) or len(value) > MAX_ENVIRONMENT_LABEL:
             raise InvalidIntent(
                 f"/environment/{name}", f"one of {', '.join(ENVIRONMENT)}, at most 64 characters"
             )
