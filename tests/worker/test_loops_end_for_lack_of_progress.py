@@ -226,7 +226,8 @@ async def test_red_tests_over_a_changed_tree_are_progress(shop: Shop, open_syste
 async def test_the_same_answers_over_ever_new_trees_are_progress(shop: Shop, open_system) -> None:
     hand = await hands(shop, open_system)
     for n in range(1, 12):
-        await hand.settle(await hand.dispatched("quote", "generate", n=n), tree=f"{n:02x}" * 32)
+        asked = {"capability": "files.write", "arguments": {"path": "made", "text": "generate"}, "n": n}
+        await hand.settle(await hand.dispatched("files.write", **asked), tree=f"{n:02x}" * 32)
         await hand.settle(await hand.dispatched("read", "tests", n=n))
 
 

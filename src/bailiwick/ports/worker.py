@@ -109,7 +109,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """What became of a dispatched action. Milliseconds.
 
     state: done, failed, canceled, unknown, or lost (a read or model call that was stopped and may be repeated).
-    `tries` 0 says that nothing was ever sent.
+    `tries` 0 says that nothing was ever sent. `base` is the workspace that the dispatch named: one that is not the
+    line's any more makes the outcome lost.
     """
 
     key: str
@@ -129,6 +130,7 @@ class Outcome(msgspec.Struct, frozen=True):
     tries: int = 1
     interruptions: tuple[str, ...] = ()
     retry_after: float | None = None
+    base: str | None = None
 
 
 class Assignment(msgspec.Struct, frozen=True):

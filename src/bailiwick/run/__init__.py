@@ -43,6 +43,7 @@ from bailiwick.run.events import (
 from bailiwick.run.evolve import evolve, fold
 from bailiwick.run.journal import held_step, recorded
 from bailiwick.run.lease import LEASE_SECONDS, MAX_CLAIMS, heartbeat_of
+from bailiwick.run.lines import line_of, outdated, tree_of
 from bailiwick.run.naming import is_undo, node_id, undone_by
 from bailiwick.run.progress import LIMIT, NO_PROGRESS, stalled
 from bailiwick.run.refusals import (
@@ -51,6 +52,7 @@ from bailiwick.run.refusals import (
     NoSuchAction,
     NotAllowed,
     OutcomeUnknown,
+    Outdated,
     PastPivot,
 )
 from bailiwick.run.sight import ContentNeeded, Sight, Start
@@ -116,6 +118,7 @@ __all__ = [
     "NotAllowed",
     "Offer",
     "OutcomeUnknown",
+    "Outdated",
     "Park",
     "PassDeadline",
     "PastPivot",
@@ -158,12 +161,15 @@ __all__ = [
     "instants_in",
     "is_container",
     "is_undo",
+    "line_of",
     "node_id",
+    "outdated",
     "output_of",
     "queue_key",
     "recorded",
     "stalled",
     "state_table",
+    "tree_of",
     "undone_by",
     "unsettled",
     "values_for",

@@ -12,8 +12,9 @@ from bailiwick.run.compensating import by_hand
 from bailiwick.run.events import CallMoved, Escalated, Event, Move, StepsMoved
 from bailiwick.run.failing import end_attempt
 from bailiwick.run.hanging import blocked_unknown, goes_on
+from bailiwick.run.lines import outdated, tree_of
 from bailiwick.run.naming import is_undo
-from bailiwick.run.refusals import InQuarantine, LeaseLost, NoSuchAction, NotAllowed
+from bailiwick.run.refusals import InQuarantine, LeaseLost, NoSuchAction, NotAllowed, Outdated
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Call, Run, Step
 from bailiwick.run.states import ANSWERED, CallState, StepStatus
@@ -42,6 +43,7 @@ def settle(run: Run, command: Settle, sight: Sight) -> tuple[Event, ...]:
         NoSuchAction: The journal has no such entry.
         LeaseLost: It is not on its way under the caller's epoch.
         NotAllowed: The state is no outcome.
+        Outdated: It names a workspace, and its line has come to another than the call began with.
         Misbooked: The cost is negative.
     """
     call = _found(run, command.key)
@@ -50,6 +52,8 @@ def settle(run: Run, command: Settle, sight: Sight) -> tuple[Event, ...]:
         raise LeaseLost(step=call.step, epoch=command.epoch, held=step.epoch)
     if command.state not in _OUTCOMES:
         raise NotAllowed(command=f"settling as {command.state}", state=call.state, run=run.id, of=call.key)
+    if command.tree and outdated(run, step, call):
+        raise Outdated(run=run.id, step=step.name, base=call.base or "", tree=tree_of(run, step))
     settled = replace(
         call,
         state=command.state,

@@ -7,7 +7,8 @@ from msgspec.structs import replace
 from bailiwick.contract import EffectClass
 from bailiwick.run.events import CallMoved, Event, Move
 from bailiwick.run.hanging import WRITES, blocked_unknown, goes_on, quarantined, repeatable
-from bailiwick.run.refusals import LeaseLost, NotAllowed
+from bailiwick.run.lines import outdated, tree_of
+from bailiwick.run.refusals import LeaseLost, NotAllowed, Outdated
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Call, Run, Step, Wait
 from bailiwick.run.states import ANSWERED, CallState, StepStatus, WaitKind
@@ -50,12 +51,15 @@ def journal(run: Run, call: Call, sight: Sight) -> tuple[Event, ...]:
         LeaseLost: The caller does not hold the step.
         NotAllowed: The action's entry does not allow it, or the run can only end and begins nothing more.
         BudgetExhausted: More than remains would have to be reserved.
+        Outdated: It was decided on a workspace that its line has left since.
     """
     step = held_step(run, call.step, call.epoch)
     before = run.calls.get(call.key)
     if not _fits(run, step, call, sight):
         state = before.state if before is not None else run.status
         raise NotAllowed(command=f"recording {call.state}", state=state, run=run.id, of=call.key)
+    if outdated(run, step, call) and call.state in (CallState.INTENDED, CallState.DONE):
+        raise Outdated(run=run.id, step=step.name, base=call.base or "", tree=tree_of(run, step))
     call = replace(call, attempt=step.attempt)
     if before is None:
         call = replace(call, cost=0, tries=0, action_seq=run.version + 1)

@@ -23,6 +23,23 @@ class NotAllowed(Refusal):
         )
 
 
+class Outdated(Refusal):
+    """A call's workspace would be stored over newer work of its line; nothing was changed."""
+
+    code: ClassVar[str] = "outdated_workspace"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, *, run: str, step: str, base: str, tree: str) -> None:
+        super().__init__(
+            f"the call built on workspace {base[:12] or 'without files'}, and {step} is at {tree[:12] or 'none'}",
+            remedy="do the call again on the newest workspace",
+            run=run,
+            step=step,
+            base=base,
+            tree=tree,
+        )
+
+
 class PastPivot(Refusal):
     """The run has done what its plan calls the point of no return; it can only go forward."""
 

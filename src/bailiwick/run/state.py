@@ -77,7 +77,8 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     `key` = H(tenant, run, step instance, digest, n); `n` counts the digest's occurrences in the step
     instance in call order. `action_seq` and `outcome_seq` are the events whose payloads hold the stored
     bytes. Money in micro-USD; `cost` is the sum over all tries and attempts. `tree` is the workspace after
-    the call, "" when it changed nothing; `dispatched_at` the instant of its last dispatch, `quarantine_until`
+    the call, "" when it changed nothing, and `base` the one that it was dispatched on (None for a call that
+    changes no workspace); `dispatched_at` the instant of its last dispatch, `quarantine_until`
     the one from which on a write that was not seen to arrive cannot arrive any more (0: it never was a write).
     `approval` is the request to people, "" for none; `terms` the digest of all that an answer to it would cover;
     `escalated` names the groups that it was escalated to.
@@ -117,6 +118,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     tokens: int = 0
     quarantine_until: Instant = Instant(0)
     escalated: tuple[str, ...] = ()
+    base: str | None = None
 
 
 class Tally(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from bailiwick.budget import BudgetExhausted
 from bailiwick.contract import Contract, EffectClass
 from bailiwick.ports import Dispatch
-from bailiwick.run import Call, CallState, LeaseLost, Run, Step, held_step
+from bailiwick.run import Call, CallState, LeaseLost, Run, Step, held_step, tree_of
 from bailiwick.service.actions import Action
 
 _MICROSECONDS = 1_000_000
@@ -25,7 +25,7 @@ def dispatch_of(run: Run, step: Step, action: Action, tries: int) -> Dispatch:
         contract=action.pin,
         body=action.body.decode(),
         timeout_seconds=action.timeout_seconds,
-        tree=run.tree,
+        tree=tree_of(run, step),
         spend_limit_micro_usd=action.estimate,
         attempt_of_effect=tries,
     )

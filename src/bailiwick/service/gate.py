@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from bailiwick.base import Json, canonical, parse_canonical
-from bailiwick.contract import EffectClass, ErrorCategory, Kind
+from bailiwick.contract import EffectClass, ErrorCategory, Kind, WorkspaceUse
 from bailiwick.plan import Plan
 from bailiwick.policy import Verdict, VerdictKind
 from bailiwick.ports import Dispatch, Parked, Proposal, Recorded
@@ -19,6 +19,7 @@ from bailiwick.service.dispatching import budget_fault, dispatch_of, held, in_fl
 from bailiwick.service.halts import Halts
 from bailiwick.service.holding import request_approval
 from bailiwick.service.judging import request_of
+from bailiwick.service.lines import Lines, Place, base_of
 from bailiwick.service.runs import Runs
 
 _NO_HOLD = "a policy holds this model call, and only tool calls can wait for people"
@@ -51,6 +52,7 @@ class Gate:
         self._free: dict[tuple[str, str], dict[str, Free]] = {}
         self._withheld: set[str] = set()
         self._asks: dict[tuple[str, str], dict[str, str]] = {}
+        self.lines = Lines()
 
     async def act(self, proposal: Proposal, session: str) -> Answer:
         """Bring a proposed action before the gate.
@@ -66,17 +68,18 @@ class Gate:
 
         async def consider(run: Run, plan: Plan) -> Change | None:
             nonlocal turn
-            turn = await self._consider(run, plan, proposal, session)
+            turn = await self._consider(run, plan, proposal, session, place)
             return turn.change
 
-        while True:
-            with self._halts.passing():
-                await self._halts.confirm()
-                await self._runs.change(proposal.tenant, proposal.run, consider)
-                if turn.answer is not None and await self._may_go(turn.answer):
-                    return turn.answer
-            if turn.wait is not None:
-                await turn.wait.wait()
+        with self.lines.place(proposal.run, proposal.step) as place:
+            while True:
+                with self._halts.passing():
+                    await self._halts.confirm()
+                    await self._runs.change(proposal.tenant, proposal.run, consider)
+                    if turn.answer is not None and await self._may_go(turn.answer):
+                        return turn.answer
+                if turn.wait is not None:
+                    await turn.wait.wait()
 
     async def _may_go(self, answer: Answer) -> bool:
         """Look at the halts of a shared store once more after the commit, however long that took.
@@ -94,7 +97,7 @@ class Gate:
         self._withheld.discard(answer.key)
         return True
 
-    async def _consider(self, run: Run, plan: Plan, proposal: Proposal, session: str) -> Turn:
+    async def _consider(self, run: Run, plan: Plan, proposal: Proposal, session: str, place: Place) -> Turn:
         step = held(run, proposal.step, proposal.epoch, session)
         if doomed(run):
             return Turn(Parked("the run is ending", canceled=True))
@@ -109,12 +112,27 @@ class Gate:
             if action.key in self._withheld:
                 return self._withheld_one(run, plan, step, action, before)
             return self._under_way(run, plan, step, action, proposal, before)
+        if self._must_wait(run, step, action, place):
+            return Turn(wait=place.called)
         turn = self._decide(run, plan, step, action)
         if isinstance(turn.answer, Dispatch) and proposal.ask:
             self._asks.setdefault((run.id, step.name), {})[action.key] = proposal.ask
         if turn.change is None:
             return turn
         return replace(turn, change=replace(turn.change, record=Record(f"worker:{session}")))
+
+    def _must_wait(self, run: Run, step: Step, action: Action, place: Place) -> bool:
+        """Whether another call that changes the same workspace is on its way, or was asked for earlier."""
+        if action.contract.workspace is not WorkspaceUse.WRITES:
+            return False
+        free = {
+            key: name
+            for (id, name), found in self._free.items()
+            if id == run.id
+            for key, each in found.items()
+            if each.call.base is not None
+        }
+        return self.lines.must_wait(place, run, step, action.key, free)
 
     def _under_way(
         self, run: Run, plan: Plan, step: Step, action: Action, proposal: Proposal, before: Call
@@ -192,6 +210,7 @@ class Gate:
     def _let(self, run: Run, step: Step, action: Action, call: Call) -> Turn:
         before = run.calls.get(action.key)
         dispatch = dispatch_of(run, step, action, (before.tries if before is not None else 0) + 1)
+        self.lines.sent(run.id, step.name, action.key)
         if action.contract.effect is EffectClass.READ_ONLY and action.estimate == 0:
             self._free.setdefault((run.id, step.name), {})[action.key] = Free(
                 replace(call, judged=run.version), action.body
@@ -216,11 +235,13 @@ class Gate:
     def settled(self, run: str, step: str, key: str) -> None:
         """Forget a free read: it has been recorded, or nobody waits for it."""
         self._free.get((run, step), {}).pop(key, None)
+        self.lines.freed(run)
 
     def left(self, run: str, step: str) -> None:
         """Forget the free reads of a step that has left its worker's hands."""
         self._free.pop((run, step), None)
         self._asks.pop((run, step), None)
+        self.lines.left(run, step)
 
     async def answer(self, run: Run, call: Call) -> Recorded:
         """Answer a call from the record."""
@@ -260,6 +281,7 @@ class Gate:
             reserved=action.estimate,
             epoch=step.epoch,
             generated_prompt=action.generated_prompt,
+            base=base_of(run, step, action.contract),
         )
 
 

@@ -14,6 +14,7 @@ from bailiwick.service.dispatching import budget_fault, dispatch_of, held, repea
 from bailiwick.service.halts import Halts
 from bailiwick.service.holding import answers, consumption, fault_of_grant, request_approval
 from bailiwick.service.judging import request_of
+from bailiwick.service.lines import base_of
 from bailiwick.service.refusals import NotFound
 from bailiwick.service.runs import Runs
 
@@ -116,6 +117,7 @@ class Granting:
             epoch=step.epoch,
             policies=verdict.policies,
             policy_version="" if verdict.version == run.policy_version else verdict.version,
+            base=base_of(run, step, action.contract),
         )
         used_up = repeat or call.state is CallState.LOST
         moved = () if used_up or approval is None else (consumption(approval),)

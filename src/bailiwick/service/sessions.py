@@ -272,6 +272,7 @@ class Sessions:
             session.tell(Notice(task, old.epoch, "halt", now.reason))
 
     def _tell_run(self, run: Run, reason: str) -> None:
+        self._gate.lines.stir(run.id)
         for session in self._open.values():
             for task, held in session.holds.items():
                 if held.run == run.id:

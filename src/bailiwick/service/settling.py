@@ -7,7 +7,7 @@ from bailiwick.budget import Allotment, PriceTable, cost_micro_usd
 from bailiwick.contract import EffectClass
 from bailiwick.plan import Plan
 from bailiwick.ports import Outcome, Recorded
-from bailiwick.run import ANSWERED, Call, CallState, Journal, LeaseLost, Run, Settle
+from bailiwick.run import ANSWERED, Call, CallState, Journal, LeaseLost, Run, Settle, outdated
 from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.dispatching import held
 from bailiwick.service.gate import Free, Gate
@@ -18,7 +18,9 @@ from bailiwick.service.sessions import Sessions
 
 _WRITES = (EffectClass.IDEMPOTENT_WRITE, EffectClass.EXTERNAL_ACTION)
 _REPORTED = (CallState.DONE, CallState.FAILED, CallState.CANCELED, CallState.UNKNOWN, CallState.LOST)
+_RESTS_ON_BASE = (CallState.DONE, CallState.FAILED)
 _LATE = "landed after the request to end the run"
+_OUTDATED = "its line has come to another workspace than the one that it began with"
 
 
 class Settling:
@@ -33,17 +35,27 @@ class Settling:
     async def settle(self, outcome: Outcome, session: str) -> Recorded:
         """Record an outcome and answer what is on record now; a report that comes twice is recorded once.
 
+        What was done on a workspace that is not its line's any more is answered as lost: it is asked for again.
+
         Raises:
             LeaseLost: The session holds the step no longer; the outcome is thrown away.
             InvalidOutcome: The state is none that a worker reports.
         """
         if outcome.state not in _REPORTED:
             raise InvalidOutcome(outcome.state)
+        try:
+            return await self._settle(outcome, session)
+        except BaseException:
+            # Whether it is recorded is not known; whoever waits for the workspace need not wait for that.
+            self._gate.lines.doubt(outcome.run, outcome.step, outcome.key)
+            raise
+
+    async def _settle(self, outcome: Outcome, session: str) -> Recorded:
         free = self._gate.pending(outcome.run, outcome.step, outcome.key, outcome.epoch)
-        if free is not None and outcome.state == CallState.LOST:
-            return Recorded(key=outcome.key, state=outcome.state, reason=outcome.reason)
+        lost = ""
 
         async def consider(run: Run, plan: Plan) -> Change | None:
+            nonlocal lost
             call = run.calls.get(outcome.key)
             if (
                 call is not None
@@ -53,12 +65,18 @@ class Settling:
                 return None
             if free is not None:
                 held(run, outcome.step, outcome.epoch, session)
-                return self._record_free(run, free, outcome, session)
+                lost = _lost_read(run, free, outcome)
+                return None if lost else self._record_free(run, free, outcome, session)
             if call is None or call.step != outcome.step:
                 raise LeaseLost(step=outcome.step, epoch=outcome.epoch, held=0)
-            return self._record(run, plan, call, outcome, session)
+            lost = _OUTDATED if _of_another_try(call, outcome) else ""
+            return None if lost else self._record(run, plan, call, outcome, session)
 
         _, after = await self._runs.change(outcome.tenant, outcome.run, consider)
+        if lost:
+            if free is not None and not _of_another_try(free.call, outcome):
+                self._gate.lines.doubt(outcome.run, outcome.step, outcome.key)
+            return Recorded(key=outcome.key, state=CallState.LOST, reason=lost)
         self._gate.settled(outcome.run, outcome.step, outcome.key)
         return await self._gate.answer(after, after.calls[outcome.key])
 
@@ -78,6 +96,7 @@ class Settling:
     def _record(self, run: Run, plan: Plan, call: Call, outcome: Outcome, session: str) -> Change:
         if not self._sessions.may_report(session, run.id, run.steps[call.step]):
             raise LeaseLost(step=outcome.step, epoch=outcome.epoch, held=call.epoch)
+        outcome = _on_the_line(run, call, outcome)
         cost, estimated = self._cost(call, outcome)
         late = _LATE if run.ending and call.effect in _WRITES and outcome.state == CallState.DONE else ""
         command = Settle(
@@ -115,6 +134,36 @@ class Settling:
         if unsent:
             return 0, False
         return call.reserved, bool(call.model) or outcome.state != CallState.DONE
+
+
+def _lost_read(run: Run, free: Free, outcome: Outcome) -> str:
+    """Say why a call that stands in no journal is lost; empty for one that can be recorded."""
+    if outcome.state == CallState.LOST:
+        return outcome.reason or "it was stopped"
+    if outcome.tree and free.call.base is None:
+        raise InvalidOutcome(f"a workspace of {free.call.capability}")
+    rests = outcome.state in _RESTS_ON_BASE and outdated(run, run.steps[outcome.step], free.call)
+    return _OUTDATED if rests or _of_another_try(free.call, outcome) else ""
+
+
+def _of_another_try(call: Call, outcome: Outcome) -> bool:
+    """Whether a report belongs to an earlier dispatch of the call, which began with another workspace."""
+    return call.base is not None and outcome.base not in (None, call.base)
+
+
+def _on_the_line(run: Run, call: Call, outcome: Outcome) -> Outcome:
+    """Turn an outcome on a workspace that the line has left into a lost one; of what cannot be repeated nobody knows.
+
+    Raises:
+        InvalidOutcome: It brings a workspace, and its contract says that it changes none.
+    """
+    if outcome.tree and call.base is None:
+        raise InvalidOutcome(f"a workspace of {call.capability}")
+    if outcome.state not in _RESTS_ON_BASE or not outdated(run, run.steps[call.step], call):
+        return outcome
+    once = call.effect is EffectClass.EXTERNAL_ACTION
+    state = CallState.UNKNOWN if once else CallState.LOST
+    return replace(outcome, state=state, outcome=None, tree="", reason=_OUTDATED)
 
 
 def _payload(allotment: Allotment, outcome: Outcome, cost: int) -> dict[str, Json]:

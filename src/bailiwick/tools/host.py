@@ -12,6 +12,7 @@ from bailiwick.contract import (
     Contract,
     EffectClass,
     ErrorCategory,
+    WorkspaceUse,
     contract_digest,
     select_version,
     validator_for,
@@ -223,6 +224,9 @@ class Tools:
         errors = validator.errors(output)
         if errors:
             detail = f"the output does not fit the contract: {errors[0].pointer} {errors[0].detail}"
+            raise self._failed(ErrorCategory.INVALID_OUTPUT, detail, ambiguous=writes)
+        if result.tree is not None and tool.contract.workspace is not WorkspaceUse.WRITES:
+            detail = "it changed the workspace, and its contract does not say so"
             raise self._failed(ErrorCategory.INVALID_OUTPUT, detail, ambiguous=writes)
         return ToolResult(output, result.tree)
 

@@ -164,6 +164,7 @@ def _blank(dispatch: Dispatch, state: str, begun: float, tries: int) -> Outcome:
         state=state,
         duration_ms=_since(begun),
         tries=tries,
+        base=dispatch.tree,
     )
 
 
