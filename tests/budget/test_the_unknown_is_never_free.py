@@ -45,7 +45,12 @@ def test_an_unknown_model_costs_the_default_and_says_that_it_is_estimated():
 def test_own_rows_stand_over_the_catalogue_from_their_date_on():
     table = PriceTable([PriceRow("openai:known", Instant(100), input=7, output=8)], DEFAULT, catalogue)
     assert table.price("openai:known", Instant(99)).source is PriceSource.CATALOGUE
-    assert table.price("openai:known", Instant(100)) == Price(input=7, output=8, cached_input=7)
+    assert table.price("openai:known", Instant(100)) == Price(
+        input=7,
+        output=8,
+        cached_input=7,
+        version="table openai:known since 1970-01-01T00:00:00.000100Z #38dd6d13",
+    )
 
 
 def test_the_price_that_held_at_the_instant_is_used_however_the_rows_are_ordered():

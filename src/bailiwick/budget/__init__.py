@@ -15,9 +15,10 @@ from bailiwick.budget.prices import (
     estimate_call,
     estimate_micro_usd,
 )
-from bailiwick.budget.tokens import input_token_bound, token_bound
+from bailiwick.budget.tokens import HIDDEN, input_token_bound, token_bound
 
 __all__ = [
+    "HIDDEN",
     "Allotment",
     "BudgetExhausted",
     "Estimate",
@@ -35,7 +36,6 @@ __all__ = [
     "estimate_micro_usd",
     "format_usd",
     "input_token_bound",
-    "input_token_estimate",
     "parse_usd",
     "token_bound",
 ]

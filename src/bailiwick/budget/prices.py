@@ -1,5 +1,6 @@
 """Prices of models: dated rows of our own over a catalogue that is handed in, and never zero for the unknown."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -7,7 +8,7 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
-from bailiwick.base import Category, Instant, Refusal
+from bailiwick.base import Category, Instant, Refusal, format_instant
 
 _PER_MILLION = 1_000_000
 
@@ -36,12 +37,16 @@ class InvalidPrice(Refusal):
 
 
 class Price(msgspec.Struct, frozen=True):
-    """What tokens cost, in micro-USD per million tokens (2_500_000 is $2.50 per million)."""
+    """What tokens cost, in micro-USD per million tokens (2_500_000 is $2.50 per million).
+
+    `version` names the row, and by a digest its amounts, so that a charge can be followed back to its price.
+    """
 
     input: int
     output: int
     cached_input: int
     source: PriceSource = PriceSource.TABLE
+    version: str = ""
 
     @property
     def estimated(self) -> bool:
@@ -99,18 +104,30 @@ class PriceTable:
         if min(default.input, default.output, default.cached_input) <= 0:
             raise InvalidPrice("*", "the default price must be above zero")
         ranked = sorted(rows, key=lambda row: (len(row.pattern.replace("*", "")), row.since), reverse=True)
-        self._rows = tuple(ranked)
-        self._default = msgspec.structs.replace(default, source=PriceSource.DEFAULT)
+        self._rows = tuple((row.pattern, row.since, _price_of(row)) for row in ranked)
+        guessed = msgspec.structs.replace(default, source=PriceSource.DEFAULT)
+        self._default = msgspec.structs.replace(guessed, version=_version("default", guessed))
         self._lookup = lookup
 
     def price(self, model: str, at: Instant, input_tokens: int = 0) -> Price:
         """Find the price of a model at an instant; `input_tokens` chooses the tier where a catalogue has tiers."""
-        for row in self._rows:
-            if row.since <= at and fnmatchcase(model, row.pattern):
-                cached = row.input if row.cached_input is None else row.cached_input
-                return Price(input=row.input, output=row.output, cached_input=cached)
+        for pattern, since, price in self._rows:
+            if since <= at and fnmatchcase(model, pattern):
+                return price
         found = self._lookup(model, at, input_tokens) if self._lookup is not None else None
         return self._default if found is None else found
+
+
+def _price_of(row: PriceRow) -> Price:
+    cached = row.input if row.cached_input is None else row.cached_input
+    price = Price(input=row.input, output=row.output, cached_input=cached)
+    name = f"table {row.pattern} since {format_instant(row.since)}"
+    return msgspec.structs.replace(price, version=_version(name, price))
+
+
+def _version(name: str, price: Price) -> str:
+    amounts = f"{price.input}/{price.output}/{price.cached_input}"
+    return f"{name} #{hashlib.sha256(amounts.encode()).hexdigest()[:8]}"
 
 
 class Estimate(msgspec.Struct, frozen=True):

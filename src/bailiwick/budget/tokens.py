@@ -19,6 +19,10 @@ PER_REQUEST = 16
 """Tokens of framing around a request: the opening of the answer, and the preamble of tools."""
 
 
+HIDDEN = 4096
+"""What a provider may add to a request out of our sight and count as input: its own preamble, how it words tools and schemas."""
+
+
 def token_bound(text: str) -> int:
     """Tell the most tokens that a text can be, >= 0."""
     return len(text.encode("utf-8", "surrogatepass"))

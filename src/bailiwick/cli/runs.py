@@ -289,6 +289,11 @@ def show_cost(cost: dict[str, Any]) -> None:
     """Print the lines of a run's cost, and the sums by role."""
     columns = ("STEP", "ROLE", "CAPABILITY", "USD", "IN", "OUT", "TOKENS ARE", "ENDED", "TOOK")
     show_table(columns, [_line(line) for line in cost["lines"]])
+    for told in dict.fromkeys(_claimed(line) for line in cost["lines"] if line["usage_source"] == "capped"):
+        say(told, "yellow")
+    prices = dict.fromkeys(line["price"] for line in cost["lines"] if line["price"])
+    if prices:
+        say(f"prices: {'; '.join(prices)}")
     say("")
     by_role = [
         (role["role"], role["calls"], role["cost"]["usd"], role["input_tokens"], role["output_tokens"])
@@ -297,6 +302,11 @@ def show_cost(cost: dict[str, Any]) -> None:
     show_table(("ROLE", "CALLS", "USD", "IN", "OUT"), by_role)
     left = cost["budget"]["remaining"]["usd"]
     say(f"total {cost['total']['usd']} of {cost['budget']['limit']['usd']} USD, {left} left", "bold")
+
+
+def _claimed(line: dict[str, Any]) -> str:
+    claimed = f"{line['claimed_input_tokens']} tokens in and {line['claimed_output_tokens']} out"
+    return f"{line['step']}: the provider claims {claimed}; charged is the most that can have been used"
 
 
 def _line(line: dict[str, Any]) -> tuple[object, ...]:

@@ -165,7 +165,11 @@ class ErasedView(msgspec.Struct, frozen=True):
 
 
 class CostLine(msgspec.Struct, frozen=True):
-    """One settled call. `usage_source` is reported, estimated or none; milliseconds."""
+    """One settled call; milliseconds.
+
+    `usage_source` is reported, estimated, capped or none. Capped: the provider claimed the `claimed_` tokens, which
+    cannot have been used; the most that can have been is charged. `price` names the version of the price.
+    """
 
     id: str
     step: str
@@ -182,6 +186,9 @@ class CostLine(msgspec.Struct, frozen=True):
     first_token_ms: int
     tries: int
     interruptions: int
+    price: str
+    claimed_input_tokens: int
+    claimed_output_tokens: int
 
 
 class RoleCost(msgspec.Struct, frozen=True):
@@ -392,4 +399,7 @@ def _line(line: Posting) -> CostLine:
         first_token_ms=line.first_token_ms,
         tries=line.tries,
         interruptions=line.interruptions,
+        price=line.price,
+        claimed_input_tokens=line.claimed_input_tokens,
+        claimed_output_tokens=line.claimed_output_tokens,
     )

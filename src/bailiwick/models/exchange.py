@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 from importlib import import_module
 from ipaddress import ip_address
@@ -34,10 +35,12 @@ from bailiwick.contract import ErrorCategory
 from bailiwick.models.config import ProviderConfig, StructuredOutput
 from bailiwick.models.dialect import ToolNames, answer, clean, history, parameters
 from bailiwick.models.failures import failure_of
+from bailiwick.models.inflow import bound
 from bailiwick.models.monitor import Interrupted, Interruption, ResponseMonitor
 from bailiwick.ports import CallFailed, FrameSink, ModelReply, ModelRequest, Usage
 
 _CONNECT_SECONDS = 10.0
+_MAX_NAME = 200
 _LIBRARY_ERRORS = (
     AgentRunError,
     UserError,
@@ -56,7 +59,12 @@ class Connection:
         self.key = ""
         host = urlsplit(config.base_url).hostname or ""
         # A proxy from the environment is for the way out, never for a server on this machine.
-        self._http = httpx2.AsyncClient(trust_env=not _is_loopback(host), timeout=_CONNECT_SECONDS)
+        self._http = httpx2.AsyncClient(
+            trust_env=not _is_loopback(host),
+            timeout=_CONNECT_SECONDS,
+            headers={"accept-encoding": "identity"},
+            event_hooks={"response": [bound]},
+        )
         self._client = AsyncOpenAI(
             base_url=config.base_url, api_key=self._current_key, max_retries=0, http_client=self._http
         )
@@ -218,6 +226,8 @@ class Exchange:
     def _take_tool(self, index: int, name: str | None, args: object, call: str | None) -> None:
         piece = args if isinstance(args, str) else ""
         self._watch(f"tool {index}", (name or "") + piece)
+        if call is not None:
+            self._monitor.weigh(call)
         frame = {"type": "tool", "index": index, "arguments": clean(piece)}
         if call is not None and name is not None:
             frame |= {"id": call, "name": self._names.ours(name)}
@@ -243,25 +253,34 @@ class Exchange:
         return ModelReply(
             message=message,
             usage=usage,
-            served_model=f"{self._connection.config.name}:{served}",
+            served_model=f"{self._connection.config.name}:{clean(served)[:_MAX_NAME]}",
             finish="length" if response.finish_reason == "length" else whole,
             first_token_ms=self._first_token_ms,
             total_ms=self._elapsed_ms(),
         )
 
     def _reported(self, response: ModelResponse) -> Usage | None:
-        """Take the provider's figures, if it gave any that can be true of what came."""
+        """Take the provider's figures, if it gave any, held to what can be true of what was asked and what came."""
         usage = response.usage
-        if not usage.input_tokens or (self._monitor.began and not usage.output_tokens):
+        given, made = whole(usage.input_tokens), whole(usage.output_tokens)
+        if not given or made is None or (self._monitor.began and not made):
             return None
-        return Usage(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_input_tokens=min(usage.cache_read_tokens, usage.input_tokens),
-        )
+        cached = min(whole(usage.cache_read_tokens) or 0, given)
+        return Usage(given, made, cached_input_tokens=cached).within(*self._monitor.most_tokens)
 
     def _elapsed_ms(self) -> int:
         return round((time.perf_counter() - self._began) * 1000)
+
+
+def whole(count: object) -> int | None:
+    """Read a count of tokens: a fraction, of a server that estimates, counts as the next whole one.
+
+    Returns:
+        The count, >= 0; None where the provider's figure is none.
+    """
+    if isinstance(count, bool) or not isinstance(count, int | float) or not math.isfinite(count):
+        return None
+    return math.ceil(count) if count >= 0 else None
 
 
 def preload() -> None:

@@ -6,12 +6,13 @@ from enum import StrEnum
 import msgspec
 import re2  # type: ignore[import-untyped]
 
-from bailiwick.budget import Price, cost_micro_usd, token_bound
+from bailiwick.budget import HIDDEN, Price, cost_micro_usd, token_bound
 from bailiwick.contract import ErrorCategory
 from bailiwick.models.prefix import Misfit, SchemaPrefix
 from bailiwick.ports import ModelRequest, Usage
 
 MAX_ANSWER_BYTES = 8 * 1_048_576
+MAX_PIECES = 1_000_000
 _OVERLAP = 256
 _BYTES_PER_TOKEN = 4
 
@@ -118,16 +119,26 @@ class ResponseMonitor:
             Interrupted: The answer must not go on.
         """
         self._deltas += 1
-        self._bytes += token_bound(delta)
         self._channels.setdefault(channel, []).append(delta)
-        if self._bytes > MAX_ANSWER_BYTES:
-            raise Interrupted(Interruption.SIZE, f"it is longer than {MAX_ANSWER_BYTES} bytes")
+        self.weigh(delta)
         window = self._tails.get(channel, "") + delta
         self._refuse_forbidden(window)
         self._tails[channel] = window[-self._forbidden.overlap :]
         if channel == "text":
             self._refuse_drift(delta)
         self._refuse_overspending()
+
+    def weigh(self, text: str) -> None:
+        """Count what is kept of an answer, read or not.
+
+        Raises:
+            Interrupted: It is too long, or comes in too many pieces.
+        """
+        self._bytes += token_bound(text)
+        if self._bytes > MAX_ANSWER_BYTES:
+            raise Interrupted(Interruption.SIZE, f"it is longer than {MAX_ANSWER_BYTES} bytes")
+        if self._deltas > MAX_PIECES:
+            raise Interrupted(Interruption.SIZE, f"it comes in more than {MAX_PIECES} pieces")
 
     def finish(self) -> None:
         """Look at the whole answer once more, for what is longer than the window of the running search.
@@ -142,6 +153,11 @@ class ResponseMonitor:
     def began(self) -> bool:
         """Whether anything of the answer has come."""
         return self._deltas > 0
+
+    @property
+    def most_tokens(self) -> tuple[int, int]:
+        """The most input and output tokens that the provider can have used for this answer."""
+        return self._input_tokens + HIDDEN, max(self._output_limit, self._bytes)
 
     def usage(self) -> Usage:
         """Estimate what was used so far, on the safe side: for a call whose provider never told.

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 from bailiwick.base import Instant
@@ -37,7 +39,14 @@ def catalogue_price(model: str, at: Instant, input_tokens: int) -> Price | None:
         output=output,
         cached_input=base if cached is None else cached,
         source=PriceSource.CATALOGUE,
+        version=_catalogue(),
     )
+
+
+@cache
+def _catalogue() -> str:
+    """Name the catalogue: its prices change with its releases alone."""
+    return f"genai-prices {version('genai-prices')}"
 
 
 def _per_million(price: Any, input_tokens: int) -> int | None:

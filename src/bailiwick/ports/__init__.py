@@ -2,7 +2,9 @@
 
 from bailiwick.ports.blobs import Blobs, Trees
 from bailiwick.ports.calls import (
+    MOST_TOKENS,
     CallFailed,
+    Claim,
     FactsNeed,
     FrameSink,
     Message,
@@ -66,6 +68,7 @@ from bailiwick.ports.worker import (
 from bailiwick.ports.world import World
 
 __all__ = [
+    "MOST_TOKENS",
     "ApiKey",
     "Approval",
     "ApprovalState",
@@ -75,6 +78,7 @@ __all__ = [
     "Budget",
     "CallFailed",
     "Checked",
+    "Claim",
     "Dispatch",
     "Draft",
     "FactsNeed",

@@ -9,6 +9,9 @@ import msgspec
 from bailiwick.base import Digest, Json, canonical
 from bailiwick.contract import Contract, ErrorCategory
 
+MOST_TOKENS = 2**53 - 1
+"""The largest count of tokens that is written down: the largest whole number of JSON that every reader reads alike."""
+
 
 class CallFailed(Exception):
     """A dispatched call ended without a result.
@@ -188,13 +191,33 @@ class ModelRequest(msgspec.Struct, frozen=True):
             yield canonical(self.output_schema).decode()
 
 
+class Claim(msgspec.Struct, frozen=True):
+    """What a provider says was used where that cannot be; a figure over `MOST_TOKENS` is written as that."""
+
+    input_tokens: int
+    output_tokens: int
+
+
 class Usage(msgspec.Struct, frozen=True):
-    """Tokens of one model call. `source`: reported (by the provider) or estimated (by us)."""
+    """Tokens of one model call.
+
+    `source`: reported (by the provider), estimated (by us), or capped: the provider claims more than can have
+    been used, so the most that can have been used stands here, and what was claimed in `claimed`.
+    """
 
     input_tokens: int
     output_tokens: int
     source: str = "reported"
     cached_input_tokens: int = 0
+    claimed: Claim | None = None
+
+    def within(self, most_input: int, most_output: int) -> "Usage":
+        """Hold a provider's figures to what can have been used: the bound of the request's input, and the output's."""
+        if self.input_tokens <= most_input and self.output_tokens <= most_output:
+            return self
+        given, made = min(self.input_tokens, most_input), min(self.output_tokens, most_output)
+        claim = Claim(min(self.input_tokens, MOST_TOKENS), min(self.output_tokens, MOST_TOKENS))
+        return Usage(given, made, "capped", min(self.cached_input_tokens, given), claim)
 
 
 class ModelReply(msgspec.Struct, frozen=True):

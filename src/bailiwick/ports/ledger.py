@@ -159,7 +159,8 @@ class MoveApproval(msgspec.Struct, frozen=True):
 class Posting(msgspec.Struct, frozen=True):
     """One line of the cost ledger: one call, settled. Money in micro-USD, durations in milliseconds.
 
-    `usage_source`: reported, estimated, or none (not a model). `ended`: completed, canceled or failed.
+    `usage_source`: reported, estimated, capped (the provider claimed `claimed_…` tokens, more than can have been
+    used), or none (not a model). `ended`: completed, canceled or failed. `price` names the version of the price.
     """
 
     id: str
@@ -182,6 +183,9 @@ class Posting(msgspec.Struct, frozen=True):
     interruptions: int
     feature: str
     team: str
+    price: str = ""
+    claimed_input_tokens: int = 0
+    claimed_output_tokens: int = 0
 
 
 class RunHead(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bailiwick.plan import Plan
 from bailiwick.ports import Outcome, Posting, World
 from bailiwick.run import Call, CallMoved, CallState, Event, Run, node_id
+from bailiwick.service.charging import Charge
 
 _ENDED = {
     CallState.DONE: "completed",
@@ -23,9 +24,10 @@ def role_of(plan: Plan, step: str) -> str:
     return plan.node(node_id(step)).uses.partition("@")[0]
 
 
-def posting_of(world: World, run: Run, plan: Plan, call: Call, outcome: Outcome, cost: int) -> Posting:
-    """Write the line of a call whose outcome was reported, at a cost in micro-USD."""
-    usage = outcome.usage
+def posting_of(world: World, run: Run, plan: Plan, call: Call, outcome: Outcome, charge: Charge) -> Posting:
+    """Write the line of a call whose outcome was reported, at what it is charged."""
+    usage = charge.usage
+    claim = usage.claimed if usage is not None else None
     return Posting(
         id=world.new_id("pst"),
         tenant=run.tenant,
@@ -36,7 +38,7 @@ def posting_of(world: World, run: Run, plan: Plan, call: Call, outcome: Outcome,
         call=call.key,
         capability=call.capability,
         at=world.now(),
-        cost_micro_usd=cost,
+        cost_micro_usd=charge.cost,
         input_tokens=usage.input_tokens if usage else 0,
         output_tokens=usage.output_tokens if usage else 0,
         usage_source=usage.source if usage else "none",
@@ -47,6 +49,9 @@ def posting_of(world: World, run: Run, plan: Plan, call: Call, outcome: Outcome,
         interruptions=len(outcome.interruptions),
         feature=run.feature,
         team=run.team,
+        price=charge.price,
+        claimed_input_tokens=claim.input_tokens if claim else 0,
+        claimed_output_tokens=claim.output_tokens if claim else 0,
     )
 
 
@@ -67,5 +72,5 @@ def unreported(
         booked[call.key] = call.cost - before
         if cost > 0:
             outcome = Outcome(call.key, run.tenant, run.id, call.step, call.epoch, call.state.value)
-            lines.append(posting_of(world, run, plan, call, outcome, cost))
+            lines.append(posting_of(world, run, plan, call, outcome, Charge(cost, True, "reservation")))
     return tuple(lines)

@@ -141,6 +141,21 @@ class InvalidOutcome(Refusal):
         )
 
 
+class InvalidUsage(Refusal):
+    """A worker reports tokens that cannot be counted."""
+
+    code: ClassVar[str] = "invalid_usage"
+    category: ClassVar[Category] = Category.INVALID
+
+    def __init__(self, counts: tuple[int, ...]) -> None:
+        shown = [f"{float(count):.3g}" for count in counts]
+        super().__init__(
+            f"a usage of {', '.join(shown)} tokens (in, out, cached) cannot be counted",
+            remedy="report whole numbers from 0 to 2^53 - 1, or no usage: then the reservation is charged",
+            counts=shown,
+        )
+
+
 class ReasonMissing(Refusal):
     """An act that somebody will ask about comes without a reason."""
 

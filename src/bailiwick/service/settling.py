@@ -3,12 +3,13 @@
 from msgspec.structs import replace
 
 from bailiwick.base import Json, canonical, digest_of, parse_canonical
-from bailiwick.budget import Allotment, PriceTable, cost_micro_usd
+from bailiwick.budget import Allotment, PriceTable
 from bailiwick.contract import EffectClass
 from bailiwick.plan import Plan
 from bailiwick.ports import Outcome, Recorded
 from bailiwick.run import ANSWERED, Call, CallState, Journal, LeaseLost, Run, Settle, outdated
 from bailiwick.service.changes import Change, Extra, Record
+from bailiwick.service.charging import Charge, charge_of
 from bailiwick.service.dispatching import held
 from bailiwick.service.gate import Free, Gate
 from bailiwick.service.postings import posting_of
@@ -90,50 +91,30 @@ class Settling:
             outcome_digest=_digest(outcome),
             judged=0 if free.call.judged == run.version else free.call.judged,
         )
-        payload = {"action": parse_canonical(free.body), **_payload(run.allotment, outcome, 0)}
+        payload = {"action": parse_canonical(free.body), **_payload(run.allotment, outcome, Charge(0))}
         return Change(Journal(settled), Record(f"worker:{session}"), Extra(payload=payload))
 
     def _record(self, run: Run, plan: Plan, call: Call, outcome: Outcome, session: str) -> Change:
         if not self._sessions.may_report(session, run.id, run.steps[call.step]):
             raise LeaseLost(step=outcome.step, epoch=outcome.epoch, held=call.epoch)
         outcome = _on_the_line(run, call, outcome)
-        cost, estimated = self._cost(call, outcome)
+        charge = charge_of(self._prices, call, outcome)
         late = _LATE if run.ending and call.effect in _WRITES and outcome.state == CallState.DONE else ""
         command = Settle(
             key=outcome.key,
             epoch=outcome.epoch,
             state=CallState(outcome.state),
             outcome_digest=_digest(outcome),
-            cost=cost,
-            estimated=estimated,
+            cost=charge.cost,
+            estimated=charge.estimated,
             tree=outcome.tree,
             category=outcome.category,
             reason=outcome.reason or late,
-            tokens=usage.input_tokens + usage.output_tokens if (usage := outcome.usage) else 0,
+            tokens=usage.input_tokens + usage.output_tokens if (usage := charge.usage) else 0,
         )
-        posting = posting_of(self._runs.world, run, plan, call, outcome, cost)
-        payload = _payload(run.allotment, outcome, cost)
+        posting = posting_of(self._runs.world, run, plan, call, outcome, charge)
+        payload = _payload(run.allotment, outcome, charge)
         return Change(command, Record(f"worker:{session}"), Extra(payload=payload, postings=(posting,)))
-
-    def _cost(self, call: Call, outcome: Outcome) -> tuple[int, bool]:
-        """Price what was used; what nobody knows is charged at its reservation and marked.
-
-        An unknown outcome keeps its reservation until somebody resolves it.
-        """
-        if outcome.state == CallState.UNKNOWN:
-            return 0, False
-        unsent = outcome.state != CallState.DONE and outcome.tries == 0
-        used = outcome.usage
-        silent = used is not None and outcome.tries > 0 and used.input_tokens + used.output_tokens <= 0
-        if call.model and silent and outcome.state != CallState.FAILED:
-            return call.reserved, True  # it was answered or cut off: no provider did that for nothing
-        if call.model and outcome.usage is not None:
-            price = self._prices.price(call.model, self._runs.world.now(), outcome.usage.input_tokens)
-            guessed = outcome.usage.source != "reported" or price.estimated
-            return cost_micro_usd(price, outcome.usage), guessed
-        if unsent:
-            return 0, False
-        return call.reserved, bool(call.model) or outcome.state != CallState.DONE
 
 
 def _lost_read(run: Run, free: Free, outcome: Outcome) -> str:
@@ -166,10 +147,10 @@ def _on_the_line(run: Run, call: Call, outcome: Outcome) -> Outcome:
     return replace(outcome, state=state, outcome=None, tree="", reason=_OUTDATED)
 
 
-def _payload(allotment: Allotment, outcome: Outcome, cost: int) -> dict[str, Json]:
+def _payload(allotment: Allotment, outcome: Outcome, charge: Charge) -> dict[str, Json]:
     """Write an outcome, with the mark that the soft limit is reached: recorded, so that a replay sees the same."""
-    payload: dict[str, Json] = {"outcome": outcome.outcome}
-    if replace(allotment, spent=allotment.spent + cost).soft_limit_reached:
+    payload: dict[str, Json] = {"outcome": outcome.outcome, **charge.told()}
+    if replace(allotment, spent=allotment.spent + charge.cost).soft_limit_reached:
         payload["soft_limit"] = True
     return payload
 

@@ -114,6 +114,9 @@ class Metrics:
         self._interruptions = self._counter(
             "drift_interruptions", "Answers that the monitor cut off.", "model"
         )
+        self._capped = self._counter(
+            "usage_claims_capped", "Providers' claims of more tokens than can have been used.", "model"
+        )
         self._cost = self._counter("cost_micro_usd", "What settled calls cost.", "app", "feature")
         self._cost_by_model = self._counter("model_cost_micro_usd", "What model calls cost.", "model")
 
@@ -206,6 +209,8 @@ class Metrics:
         source = posting.usage_source
         self._tokens.labels(model, "in", source).inc(posting.input_tokens)
         self._tokens.labels(model, "out", source).inc(posting.output_tokens)
+        if source == "capped":
+            self._capped.labels(model).inc()
         self._calls.labels(model, posting.ended).inc()
         self._cost_by_model.labels(model).inc(posting.cost_micro_usd)
         self._call_seconds.labels(model).observe(posting.duration_ms / 1000)

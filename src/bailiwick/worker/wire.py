@@ -32,11 +32,14 @@ class Chain:
 
 def reply_value(reply: ModelReply) -> dict[str, Any]:
     """Write a model's answer as it is recorded."""
+    usage = msgspec.to_builtins(reply.usage)
+    if reply.usage.claimed is None:
+        del usage["claimed"]
     return {
         "message": msgspec.to_builtins(reply.message),
         "finish": reply.finish,
         "served_model": reply.served_model,
-        "usage": msgspec.to_builtins(reply.usage),
+        "usage": usage,
     }
 
 

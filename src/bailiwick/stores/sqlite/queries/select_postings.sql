@@ -1,9 +1,10 @@
 -- List the cost ledger of a run, oldest first.
--- in: tenant, run    out: id, tenant, app, run, step, role, call, capability, at, cost_micro_usd, input_tokens, output_tokens, usage_source, ended, duration_ms, first_token_ms, tries, interruptions, feature, team
+-- in: tenant, run    out: id, tenant, app, run, step, role, call, capability, at, cost_micro_usd, input_tokens, output_tokens, usage_source, ended, duration_ms, first_token_ms, tries, interruptions, feature, team, price, claimed_input_tokens, claimed_output_tokens
 -- locks: nothing
 SELECT
     id, tenant, app, run, step, role, call, capability, at, cost_micro_usd, input_tokens, output_tokens, usage_source,
-    ended, duration_ms, first_token_ms, tries, interruptions, feature, team
+    ended, duration_ms, first_token_ms, tries, interruptions, feature, team, price, claimed_input_tokens,
+    claimed_output_tokens
 FROM postings
 WHERE tenant = :tenant AND run = :run
 ORDER BY at, id;
