@@ -1,6 +1,7 @@
 """Floor 5: one module per use case: load, fold, decide, commit; and the gate."""
 
 from bailiwick.service.approving import ApprovalView, Approving
+from bailiwick.service.bounds import InputTooLarge, TextTooLong, TooMany
 from bailiwick.service.budgets import Budgets, InvalidScope, ScopeExhausted, taken_on
 from bailiwick.service.catalogue import Catalogue, model_contract
 from bailiwick.service.claiming import keys_of
@@ -52,6 +53,7 @@ __all__ = [
     "GrantMismatch",
     "Halts",
     "HaltsUnconfirmed",
+    "InputTooLarge",
     "Inspecting",
     "IntentRequest",
     "InvalidIntent",
@@ -77,6 +79,8 @@ __all__ = [
     "Shown",
     "Signer",
     "Stores",
+    "TextTooLong",
+    "TooMany",
     "Transcript",
     "Unauthenticated",
     "Watcher",

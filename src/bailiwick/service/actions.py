@@ -11,6 +11,7 @@ from bailiwick.plan import Plan
 from bailiwick.ports import CallFailed, Proposal, Recorded, ToolHost
 from bailiwick.run import Call, Run, Step, effect_key
 from bailiwick.service.acting import agent_of, is_declared, unknown
+from bailiwick.service.bounds import MAX_BYTES
 from bailiwick.service.catalogue import Catalogue, model_contract
 from bailiwick.service.refusals import NotFound
 from bailiwick.service.runs import Runs
@@ -93,6 +94,9 @@ class Actions:
         if facts:
             content["facts"] = facts
         body = canonical(content)
+        if len(body) > MAX_BYTES:
+            reason = f"the arguments have {len(body)} bytes, at most {MAX_BYTES} are taken; store them and hand over a name"
+            return _refused(ErrorCategory.INVALID_OUTPUT, reason)
         digest = digest_of(body)
         # An author's own key stands in the place of the occurrence, so it names the same effect each time.
         named = Digest(f"{digest}\0{proposal.key}") if proposal.key else digest

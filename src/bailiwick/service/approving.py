@@ -10,6 +10,7 @@ from bailiwick.plan import Plan
 from bailiwick.policy import NotAnApprover, Permission, Principal, may_decide, require
 from bailiwick.ports import Approval, ApprovalState, GuardFailed, MoveApproval, Views, World
 from bailiwick.run import CallState, Escalate, Grant, NotAllowed, Reject, Run
+from bailiwick.service.bounds import MAX_REASON, within
 from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.holding import asked_of, escalated_to, terms_of
 from bailiwick.service.refusals import AlreadyDecided, ApprovalAltered, GrantMismatch, NotFound
@@ -106,7 +107,7 @@ class Approving:
             principal: Who decides; never the requester.
             id: The approval.
             approve: Whether the action may run.
-            reason: For the record.
+            reason: For the record, at most 2,000 characters.
             digest: The action that the person looked at; refused when another one waits.
 
         Raises:
@@ -117,6 +118,7 @@ class Approving:
             NotFound: The tenant has no such approval.
         """
         require(principal, Permission.APPROVALS_DECIDE)
+        within(MAX_REASON, reason=reason)
         approval = await self._find(principal.tenant, id)
         pending = approval.state is ApprovalState.PENDING
         if pending:

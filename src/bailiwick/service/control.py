@@ -5,6 +5,7 @@ from bailiwick.plan import Plan
 from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import GuardFailed
 from bailiwick.run import CallState, Cancel, Resolve, Resume, Rollback, Run
+from bailiwick.service.bounds import MAX_NAME, MAX_REASON, within
 from bailiwick.service.budgets import Budgets
 from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.refusals import ContentsErased, ReasonMissing
@@ -28,6 +29,7 @@ class Control:
             NotAllowed: The run has ended already.
         """
         require(principal, Permission.RUNS_CANCEL)
+        within(MAX_REASON, reason=reason)
         return await self._act(principal, run, Cancel(principal.name, reason))
 
     async def resume(self, principal: Principal, run: str, *, step: str = "", add_micro_usd: int = 0) -> Run:
@@ -39,6 +41,7 @@ class Control:
             ScopeExhausted: A shared budget holds less than is to be added.
         """
         require(principal, Permission.RUNS_RESUME)
+        within(MAX_NAME, step=step)
         if add_micro_usd <= 0:
             return await self._act(principal, run, Resume(principal.name, step, add_micro_usd))
         for attempt in range(_MAX_TAKES):
@@ -76,6 +79,7 @@ class Control:
             ReasonMissing: The quarantine is set aside without a word why.
         """
         require(principal, Permission.RUNS_RESOLVE)
+        within(MAX_REASON, reason=reason)
         if despite_quarantine and not reason.strip():
             raise ReasonMissing("setting a quarantine aside")
         state = CallState.DONE if done else CallState.FAILED
@@ -103,6 +107,7 @@ class Control:
             ContentsErased: What it recorded was erased, all or in part.
         """
         require(principal, Permission.RUNS_ROLLBACK)
+        within(MAX_REASON, reason=reason)
         await self._refuse_erased(principal.tenant, run)
         return await self._act(principal, run, Rollback(principal.name, reason))
 

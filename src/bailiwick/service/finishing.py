@@ -20,6 +20,7 @@ from bailiwick.run import (
     capability_of,
 )
 from bailiwick.service.assigning import Assigning
+from bailiwick.service.bounds import MAX_BYTES, MAX_FINDINGS, told
 from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.dispatching import held
 from bailiwick.service.halts import Halts
@@ -116,7 +117,10 @@ class Finishing:
             raise NotAllowed(command="succeed", state="a granted action", run=run.id, of=step.name)
         if report.output is None:
             return Change(self._failed(step, report, report.reason), record, offer=offer)
-        wrong = self._wrong(run, plan, step, report.output)
+        body = canonical(report.output)
+        wrong = (
+            self._wrong(run, plan, step, report.output) if len(body) <= MAX_BYTES else _too_large(len(body))
+        )
         if wrong:
             return Change(self._failed(step, report, wrong, invalid=True), record, offer=offer)
         attests = ""
@@ -126,7 +130,7 @@ class Finishing:
         done = Succeed(
             step.name,
             report.epoch,
-            digest_of(canonical(report.output)),
+            digest_of(body),
             attests=attests,
             rules=report.rules,
         )
@@ -138,11 +142,11 @@ class Finishing:
             step.name,
             report.epoch,
             category if category is not None else ErrorCategory.INTERNAL,
-            reason,
+            told(reason),
             spread=self._world.spread(),
             retry_after=report.retry_after,
             rules=report.rules,
-            findings=report.findings,
+            findings=tuple(told(finding) for finding in report.findings[:MAX_FINDINGS]),
         )
 
     def _wrong(self, run: Run, plan: Plan, step: Step, output: dict[str, object]) -> str:
@@ -156,3 +160,7 @@ class Finishing:
         contract = self._runs.catalogue.contracts(run.app)[capability_of(run, plan, step)]
         errors = validator_for(contract.output).errors(output)
         return "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in errors)
+
+
+def _too_large(size: int) -> str:
+    return f"the output has {size} bytes, at most {MAX_BYTES} are kept; store it and answer with its name"

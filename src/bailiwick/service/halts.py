@@ -14,6 +14,7 @@ from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import Draft, GuardFailed, Halt, Ledger, Unit, Views, World
 from bailiwick.run import Run
 from bailiwick.service.barrier import Barrier
+from bailiwick.service.bounds import MAX_NAME, MAX_REASON, within
 from bailiwick.service.refusals import NotFound
 
 log = structlog.get_logger("bailiwick.halts")
@@ -229,6 +230,8 @@ class Halts:
         require(principal, Permission.HALTS_SET)
         if scope not in SCOPES or (not target and scope not in ("platform", "tenant")):
             raise InvalidHalt(scope, target)
+        within(MAX_NAME, target=target)
+        within(MAX_REASON, reason=reason)
         if scope == "platform":
             require(principal, Permission.HALTS_LIFT)
             self.operating(principal)

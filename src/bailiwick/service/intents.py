@@ -4,7 +4,17 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.base import Json
+from bailiwick.base import Json, canonical
+from bailiwick.service.bounds import (
+    MAX_BYTES,
+    MAX_CONSTRAINTS,
+    MAX_NAME,
+    MAX_TITLE,
+    InputTooLarge,
+    TooMany,
+    labels_within,
+    within,
+)
 from bailiwick.service.refusals import InvalidIntent
 
 
@@ -39,3 +49,29 @@ def parse_intent(value: Json) -> IntentRequest:
         detail, _, place = str(error).partition(" - at `$")
         pointer = place.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "")
         raise InvalidIntent(pointer, detail) from error
+
+
+def bounded(intent: IntentRequest) -> bytes:
+    """Hold an intent to the lengths that a record keeps, whoever made it; answer its canonical bytes.
+
+    Raises:
+        TextTooLong, TooMany, InputTooLarge: It is larger; nothing was written.
+    """
+    within(
+        MAX_NAME,
+        app=intent.app,
+        workflow=intent.workflow,
+        budget_usd=intent.budget_usd,
+        deadline=intent.deadline,
+    )
+    within(MAX_TITLE, title=intent.title)
+    labels_within("labels", intent.labels)
+    labels_within("environment", intent.environment)
+    if len(intent.constraints) > MAX_CONSTRAINTS:
+        raise TooMany("/constraints", len(intent.constraints), MAX_CONSTRAINTS)
+    for index, constraint in enumerate(intent.constraints):
+        within(MAX_TITLE, **{f"constraints/{index}": constraint})
+    body = canonical(msgspec.to_builtins(intent))
+    if len(body) > MAX_BYTES:
+        raise InputTooLarge(len(body), MAX_BYTES)
+    return body

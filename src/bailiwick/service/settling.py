@@ -8,6 +8,7 @@ from bailiwick.contract import EffectClass
 from bailiwick.plan import Plan
 from bailiwick.ports import Outcome, Recorded
 from bailiwick.run import ANSWERED, Call, CallState, Journal, LeaseLost, Run, Settle, outdated
+from bailiwick.service.bounds import told
 from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.charging import Charge, charge_of
 from bailiwick.service.dispatching import held
@@ -86,7 +87,7 @@ class Settling:
             free.call,
             state=CallState(outcome.state),
             category=outcome.category,
-            reason=outcome.reason,
+            reason=told(outcome.reason),
             tree=outcome.tree,
             outcome_digest=_digest(outcome),
             judged=0 if free.call.judged == run.version else free.call.judged,
@@ -109,7 +110,7 @@ class Settling:
             estimated=charge.estimated,
             tree=outcome.tree,
             category=outcome.category,
-            reason=outcome.reason or late,
+            reason=told(outcome.reason) or late,
             tokens=usage.input_tokens + usage.output_tokens if (usage := charge.usage) else 0,
         )
         posting = posting_of(self._runs.world, run, plan, call, outcome, charge)

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.base import Digest, Instant, canonical, digest_of, format_instant, parse_instant
+from bailiwick.base import Digest, Instant, digest_of, format_instant, parse_instant
 from bailiwick.budget import parse_usd
 from bailiwick.contract import validator_for
 from bailiwick.plan import Plan, compile_workflow, plan_digest
@@ -15,7 +15,7 @@ from bailiwick.service.budgets import Budgets, ScopeExhausted
 from bailiwick.service.catalogue import AppEntry, Catalogue
 from bailiwick.service.changes import Extra, Record
 from bailiwick.service.halts import Halts
-from bailiwick.service.intents import IntentRequest
+from bailiwick.service.intents import IntentRequest, bounded
 from bailiwick.service.refusals import DeadlineExpired, InvalidIntent, KeyReused, NotFound, PolicyDenied
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Held, Sessions
@@ -59,13 +59,13 @@ class Submitting:
 
         Raises:
             Forbidden: The role does not include submitting.
-            InvalidIntent, InvalidBudget, DeadlineExpired, PlanRefused, UnknownConstraint, NotFound,
+            TextTooLong, TooMany, InputTooLarge, InvalidIntent, InvalidBudget, DeadlineExpired, PlanRefused, UnknownConstraint, NotFound,
             PolicyDenied: The intent is refused; nothing but the refusal was written.
             KeyReused: The key came with another request before.
             ScopeExhausted: A shared budget holds less than the intent asks for.
         """
         require(principal, Permission.RUNS_SUBMIT)
-        fingerprint = digest_of(canonical(msgspec.to_builtins(intent)))
+        fingerprint = digest_of(bounded(intent))
         if key:
             earlier = await self._earlier(principal.tenant, key, fingerprint)
             if earlier is not None:

@@ -1,6 +1,7 @@
 """Labels with a bound: names that come from outside cannot make more series than a scrape can bear."""
 
 OTHER = "(other)"
+MAX_LENGTH = 128
 
 
 class Bounded:
@@ -15,10 +16,10 @@ class Bounded:
         self._known: set[str] = set()
 
     def __call__(self, name: str) -> str:
-        """Answer the name, or `(other)` when there are too many."""
+        """Answer the name, or `(other)` when there are too many, or it is too long to be a name."""
         if name in self._known:
             return name
-        if len(self._known) >= self._limit:
+        if len(self._known) >= self._limit or len(name) > MAX_LENGTH:
             return OTHER
         self._known.add(name)
         return name
