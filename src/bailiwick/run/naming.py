@@ -1,13 +1,13 @@
-"""Names of step instances: `build[2].test` is the step `test` in the second turn of the repeat `build`."""
+"""Names of step instances: which node they come from, what they stand in, and which of them a reference means."""
 
 from bailiwick.plan import UNDO, Node, Plan
+from bailiwick.run.path import Level, Path, path_of
 from bailiwick.run.state import Run
 
 
 def node_id(instance: str) -> str:
     """Name the plan's node that an instance came from; `poll~undo` is that of `poll[2]~undo`."""
-    forward = undone_by(instance)
-    return forward.rpartition(".")[2].partition("[")[0] + instance[len(forward) :]
+    return path_of(instance).node
 
 
 def is_undo(instance: str) -> bool:
@@ -20,37 +20,35 @@ def undone_by(instance: str) -> str:
     return instance.removesuffix(UNDO)
 
 
-def scope_of(instance: str) -> str:
-    """Name the prefix that an instance shares with its siblings: `build[2].` for `build[2].test`."""
-    head, dot, _ = instance.rpartition(".")
-    return head + dot
-
-
 def is_turn(instance: str) -> bool:
     """Whether the instance is one turn of a repeated single step (`poll[3]`)."""
-    return instance.endswith("]")
+    path = path_of(instance)
+    return path.last.numbered and not path.undo
 
 
 def is_top(instance: str) -> bool:
     """Whether the instance stands on the plan's top level, where a failure is the run's failure."""
-    return "." not in instance and "[" not in instance
+    path = path_of(instance)
+    return len(path.levels) == 1 and not path.last.numbered
 
 
 def parent_of(instance: str) -> str:
     """Name the block or repeat that an instance stands directly in; "" on the top level."""
-    head = instance if is_turn(instance) else instance.rpartition(".")[0]
-    return head.rpartition("[")[0] if is_turn(head) else head
+    around = path_of(instance).around
+    return around.name if around is not None else ""
 
 
 def current_instance(run: Run, plan: Plan, target: str, seen_from: str) -> str:
     """Name the instance of a node that a reference means: in the turn of the reader, else in the last turn."""
-    path = ""
+    reader = path_of(seen_from).levels
+    levels: tuple[Level, ...] = ()
     for block in reversed(plan.ancestors(target)):
-        path = _enter(run, path, block, seen_from) + "."
+        levels = (*levels, _entered(run, levels, block, reader))
     node = plan.node(target)
-    if seen_from.startswith(f"{path}{node.id}["):
-        return _enter(run, path, node, seen_from) if node.uses else path + node.id
-    return last_turn(run, node, path + node.id)
+    own = _turn_of(reader, levels, node.id)
+    if own is not None:
+        return Path((*levels, own if node.uses else Level(node.id))).name
+    return last_turn(run, node, Path((*levels, Level(node.id))).name)
 
 
 def last_turn(run: Run, node: Node, name: str) -> str:
@@ -58,24 +56,34 @@ def last_turn(run: Run, node: Node, name: str) -> str:
     step = run.steps.get(name)
     if node.repeat is None or not node.uses or step is None or not step.iteration:
         return name
-    return f"{name}[{step.iteration}]"
+    return path_of(name).at(step.iteration).name
 
 
-def _enter(run: Run, path: str, node: Node, seen_from: str) -> str:
-    name = path + node.id
+def _entered(run: Run, outer: tuple[Level, ...], node: Node, reader: tuple[Level, ...]) -> Level:
+    """Say in which turn of a block a node is meant: in the reader's own, else in the last one."""
     if node.repeat is None:
-        return name
-    if seen_from.startswith(name + "["):
-        turn = seen_from[len(name) + 1 :].partition("]")[0]
-        return f"{name}[{turn}]"
-    step = run.steps.get(name)
-    return f"{name}[{step.iteration if step else 0}]"
+        return Level(node.id)
+    own = _turn_of(reader, outer, node.id)
+    if own is not None:
+        return own
+    step = run.steps.get(Path((*outer, Level(node.id))).name)
+    return Level(node.id, step.iteration if step else 0)
 
 
-def previous_turn(instance: str) -> str | None:
-    """Name the scope of the turn before the reader's innermost one; None in the first turn or outside loops."""
-    head, bracket, _ = instance.rpartition("[")
-    if not bracket:
+def _turn_of(reader: tuple[Level, ...], outer: tuple[Level, ...], node: str) -> Level | None:
+    """Find the turn of a node that the reader stands in; None when it stands in none."""
+    at = len(outer)
+    if len(reader) <= at or reader[:at] != outer:
         return None
-    turn = int(instance[len(head) + 1 :].partition("]")[0])
-    return f"{head}[{turn - 1}]" if turn > 1 else None
+    level = reader[at]
+    return level if level.node == node and level.turn is not None else None
+
+
+def previous_turn(instance: str) -> Path | None:
+    """Name the turn before the reader's innermost one, of all blocks around it; None in the first, or in no loop."""
+    around = path_of(instance).levels[:-1]
+    while around and around[-1].turn is None:
+        around = around[:-1]
+    if not around or around[-1].turn is None or around[-1].turn <= 1:
+        return None
+    return Path(around).at(around[-1].turn - 1)

@@ -18,7 +18,6 @@ from bailiwick.run.naming import (
     node_id,
     parent_of,
     previous_turn,
-    scope_of,
     undone_by,
 )
 from bailiwick.run.sight import Sight
@@ -65,9 +64,9 @@ def values_for(
         values["steps"][id] = _seen(run, current_instance(run, plan, id, reader), sight)
         if id in undone:
             values["steps"][id]["input"] = _given(run, plan, undone_by(reader), sight)
-    turn = previous_turn(scope_of(reader))
+    turn = previous_turn(reader)
     for id in previous:
-        name = last_turn(run, plan.node(id), f"{turn}.{id}") if turn else ""
+        name = last_turn(run, plan.node(id), turn.child(id).name) if turn is not None else ""
         values["previous"][id] = _seen(run, name, sight)
     return values
 

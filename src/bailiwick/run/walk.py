@@ -9,6 +9,7 @@ from bailiwick.run.compensating import unwind
 from bailiwick.run.events import Closed, Move
 from bailiwick.run.evolve import apply_move
 from bailiwick.run.opening import asked, judged, opened
+from bailiwick.run.path import Path, path_of
 from bailiwick.run.reserving import set_aside
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import CONTEXT, PLAN, Run, Step
@@ -42,7 +43,7 @@ def advance(run: Run, plan: Plan, sight: Sight) -> tuple[tuple[Move, ...], Close
 
 def _next(run: Run, plan: Plan, sight: Sight) -> Move | None:
     if doomed(run):
-        return _wind_down(run, "")
+        return _wind_down(run, None)
     if run.quarantine:
         return None
     if run.phase is Phase.COMPENSATING:
@@ -57,7 +58,7 @@ def _next(run: Run, plan: Plan, sight: Sight) -> Move | None:
         return _open_plan(run, plan, sight)
     if brief.status is not StepStatus.SUCCEEDED:
         return None
-    return _scope(run, plan, "", plan.children(""), sight)
+    return _scope(run, plan, None, plan.children(""), sight)
 
 
 def unsettled(run: Run, step: str) -> bool:
@@ -66,10 +67,12 @@ def unsettled(run: Run, step: str) -> bool:
     return any(call.step == step and call.state in UNSETTLED for call in calls)
 
 
-def _wind_down(run: Run, under: str) -> Move | None:
+def _wind_down(run: Run, outer: Path | None) -> Move | None:
     """Cancel what nobody holds and no action hangs on; what is held ends when its holder reports."""
     for step in run.steps.values():
-        if step.status in ENDED or not step.name.startswith(under) or unsettled(run, step.name):
+        if step.status in ENDED or unsettled(run, step.name):
+            continue
+        if outer is not None and not path_of(step.name).inside(outer):
             continue
         if step.status is StepStatus.RUNNING and not is_container(step):
             continue
@@ -80,10 +83,8 @@ def _wind_down(run: Run, under: str) -> Move | None:
 
 
 def _busy_below(run: Run, name: str) -> bool:
-    return any(
-        step.status not in ENDED and step.name.startswith((f"{name}.", f"{name}["))
-        for step in run.steps.values()
-    )
+    outer = path_of(name)
+    return any(step.status not in ENDED and path_of(step.name).inside(outer) for step in run.steps.values())
 
 
 def _closing(run: Run, plan: Plan, sight: Sight) -> Closed | None:
@@ -125,8 +126,9 @@ def _open_plan(run: Run, plan: Plan, sight: Sight) -> Move:
     return judged(run, PLAN, sight.contracts[plan.planner].ref, {"planner": plan.planner}, sight)
 
 
-def _scope(run: Run, plan: Plan, prefix: str, nodes: tuple[Node, ...], sight: Sight) -> Move | None:
+def _scope(run: Run, plan: Plan, outer: Path | None, nodes: tuple[Node, ...], sight: Sight) -> Move | None:
     """Find the next move among sibling nodes: first what goes on inside them, then what may open."""
+    prefix = f"{outer.name}." if outer is not None else ""
     absent: list[Node] = []
     lost = False
     steps = run.steps
@@ -172,18 +174,19 @@ def has_inside(node: Node) -> bool:
 
 def _container(run: Run, plan: Plan, node: Node, step: Step, sight: Sight) -> Move | None:
     """Find the next move inside a block or loop: what goes on in this turn, its failure, or its end."""
-    turn = f"{step.name}[{step.iteration}]" if node.repeat is not None else step.name
+    path = path_of(step.name)
+    turn = path.at(step.iteration) if node.repeat is not None else path
     children = plan.children(node.id) if node.kind is NodeKind.BLOCK else ()
-    names = [f"{turn}.{child.id}" for child in children] if children else [turn]
+    names = [turn.child(child.id).name for child in children] if children else [turn.name]
     states = [_status(run, name) for name in names]
     lost = any(state in _LOST for state in states)
     move: Move | None = None
     if lost and node.on_error is not OnError.HUMAN:
-        move = _wind_down(run, f"{turn}.")
+        move = _wind_down(run, turn)
     elif children:
-        move = _scope(run, plan, f"{turn}.", children, sight)
-    elif turn not in run.steps:
-        move = opened(run, plan, node, turn, sight)
+        move = _scope(run, plan, turn, children, sight)
+    elif turn.name not in run.steps:
+        move = opened(run, plan, node, turn.name, sight)
     if move is not None:
         return move
     if lost:
@@ -204,7 +207,7 @@ def _container_failed(run: Run, node: Node, step: Step, names: list[str]) -> Mov
 def _turn_passed(run: Run, plan: Plan, node: Node, step: Step, last: str, sight: Sight) -> Move:
     if node.repeat is None:
         return Move(step.name, StepStatus.SUCCEEDED)
-    reader = f"{step.name}[{step.iteration}].{node.id}"
+    reader = path_of(step.name).at(step.iteration).child(node.id).name
     failed = Move(step.name, StepStatus.FAILED)
     try:
         done = holds(node.repeat.until, values_for(run, plan, reader, (node.repeat.until,), None, sight))

@@ -18,6 +18,7 @@ from bailiwick.run import CallState, StepStatus, compensating, hanging, is_undo,
 from bailiwick.run import calls as run_calls
 from bailiwick.run.events import Move
 from bailiwick.run.evolve import _given_back
+from bailiwick.run.path import Path, path_of
 from bailiwick.run.states import ENDED
 from bailiwick.run.status import is_container
 from bailiwick.service import dispatching, holding, postings
@@ -207,11 +208,12 @@ def _external() -> AbstractContextManager[None]:
     )
 
 
-def _wind_down_at_once(run: Any, under: str) -> Move | None:
+def _wind_down_at_once(run: Any, outer: Path | None) -> Move | None:
     for step in run.steps.values():
-        if step.status not in ENDED and step.name.startswith(under) and not is_container(step):
+        within = outer is None or path_of(step.name).inside(outer)
+        if step.status not in ENDED and within and not is_container(step):
             return Move(step.name, StepStatus.CANCELED, attempt=step.attempt, category=ErrorCategory.CANCELED)
-    return original_wind_down(run, under)
+    return original_wind_down(run, outer)
 
 
 original_wind_down = walk._wind_down
