@@ -113,7 +113,7 @@ async def test_an_answer_that_proves_no_work_may_be_repeated(
     async with web({"/a": page_of(status, "", Retry_After="7")}) as site:
         host = f"http://api.test:{site.port}"
         hand = declared(host, methods=["POST"])
-        failed = await failure(hand, "http.request", url=f"{host}/a", method="POST", body="{}")
+        failed = await failure(hand, "http.get", url=f"{host}/a")
     assert (failed.category, failed.unsent, failed.ambiguous, failed.retry_after) == (
         category,
         True,
@@ -122,6 +122,38 @@ async def test_an_answer_that_proves_no_work_may_be_repeated(
     )
     gone = await failure(hand, "http.request", url=f"{host}/a", method="POST", body="{}")
     assert (gone.unsent, gone.ambiguous) == (True, False)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+async def test_a_write_that_is_answered_by_a_broken_server_is_unknown_and_never_resent(
+    declared: Callable[..., Hand], status: int
+) -> None:
+    """A gateway says 503 or 504 also after the host behind it did the work."""
+    async with web({"/a": page_of(status, "gone wrong", Retry_After="7")}) as site:
+        host = f"http://api.test:{site.port}"
+        failed = await failure(
+            declared(host, methods=["POST"]), "http.request", url=f"{host}/a", method="POST", body="{}"
+        )
+    assert (failed.ambiguous, failed.unsent, failed.retry_after) == (True, False, 7.0)
+    assert failed.partial["answered"]["status"] == status
+    assert failed.partial["answered"]["text"] == "gone wrong"
+    assert len(site.asked) == 1
+
+
+@pytest.mark.parametrize("status", [429, 501, 404, 200])
+async def test_a_write_that_is_answered_otherwise_has_its_outcome(
+    declared: Callable[..., Hand], status: int
+) -> None:
+    async with web({"/a": page_of(status, "so be it")}) as site:
+        host = f"http://api.test:{site.port}"
+        hand = declared(host, methods=["POST"])
+        if status == 429:
+            failed = await failure(hand, "http.request", url=f"{host}/a", method="POST", body="{}")
+            assert (failed.unsent, failed.ambiguous) == (True, False)
+        else:
+            answer = await hand("http.request", url=f"{host}/a", method="POST", body="{}")
+            assert answer["status"] == status
+    assert len(site.asked) == 1
 
 
 async def test_a_write_that_was_cut_off_is_unknown_and_a_read_is_not(declared: Callable[..., Hand]) -> None:

@@ -164,7 +164,10 @@ class Timeline:
         state, key = call["state"], call["key"]
         cost = self._costs[key] = _micro(call.get("cost"))
         self._reserved[key] = _micro(call.get("reserved")) if state in _RESERVES else 0
-        words = [f"{call['step']}: {call['capability']} {_CALL_WORDS.get(state, state)}"]
+        told = _CALL_WORDS.get(state, state)
+        if call.get("again_at"):
+            told = f"had no answer to try {call['tries']} and is sent again with its key"
+        words = [f"{call['step']}: {call['capability']} {told}"]
         if state == "held" and call.get("approval"):
             self.approvals[call["approval"]] = call["capability"]
             words.append(f"approval {call['approval']}, action {call['digest'][:_SHORT]}")

@@ -1,6 +1,7 @@
 """Floor 1: the contract of a capability, the versions it comes in, and the schemas it holds data to."""
 
 from bailiwick.contract.capability import (
+    MAX_TRIES,
     Contract,
     EffectClass,
     ErrorCategory,
@@ -14,6 +15,7 @@ from bailiwick.contract.schema import InvalidSchema, SchemaError, Validator, val
 from bailiwick.contract.version import CapabilityRef, InvalidReference, parse_ref, satisfies, select_version
 
 __all__ = [
+    "MAX_TRIES",
     "CapabilityRef",
     "Contract",
     "EffectClass",

@@ -55,6 +55,12 @@ DEFAULT_IN_FLIGHT_SECONDS: Final = 120
 """Longer than the systems that we run on resend for a process that is gone; a tool behind queues must say more."""
 
 
+MAX_TRIES: Final = 3
+"""How often an idempotent write goes out before nobody but a person, or a probe, can say what became of it."""
+
+_PAUSE_SECONDS = 5
+
+
 class Contract(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One version of one capability.
 
@@ -87,6 +93,13 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     in_flight_seconds: int = DEFAULT_IN_FLIGHT_SECONDS
     price_micro_usd: int = 0
     code: str = ""
+
+    @property
+    def attempt_seconds(self) -> int:
+        """How long an attempt of a step that is this call may take; of an idempotent write, with all of its tries."""
+        if self.effect is not EffectClass.IDEMPOTENT_WRITE:
+            return self.timeout_seconds
+        return (self.timeout_seconds + _PAUSE_SECONDS) * MAX_TRIES
 
     @property
     def quarantine_seconds(self) -> int:

@@ -142,7 +142,7 @@ def _compensation(at: int, written: CompensationSource, order: Order, resolution
         contract=resolution.digest(written.uses),
         input=written.input,
         retry=written.retry,
-        timeout_seconds=written.timeout or contract.timeout_seconds,
+        timeout_seconds=written.timeout or contract.attempt_seconds,
         on_error=OnError.HUMAN,
     )
 
@@ -162,7 +162,7 @@ def _node(at: int, order: Order, resolution: Resolution) -> Node:
         input=step.input,
         when=step.when,
         retry=step.retry,
-        timeout_seconds=(step.timeout or contract.timeout_seconds) if contract else 0,
+        timeout_seconds=(step.timeout or contract.attempt_seconds) if contract else 0,
         on_error=step.on_error,
         fallback=resolution.ref(step.fallback),
         fallback_contract=resolution.digest(step.fallback),

@@ -63,6 +63,7 @@ class Dispatch(msgspec.Struct, frozen=True, tag="dispatch"):
 class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     """The action was answered before, or the gate answers it: done, failed, canceled, refused or lost.
 
+    `intended` says that its last try is in doubt: whoever holds it asks again in `pause_seconds`.
     `soft_limit` says that by then so much of the run's allotment was spent that the agent should finish.
     """
 
@@ -73,6 +74,7 @@ class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     reason: str = ""
     tree: str = ""
     soft_limit: bool = False
+    pause_seconds: float = 0.0
 
 
 class Parked(msgspec.Struct, frozen=True, tag="parked"):
@@ -109,8 +111,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """What became of a dispatched action. Milliseconds.
 
     state: done, failed, canceled, unknown, or lost (a read or model call that was stopped and may be repeated).
-    `tries` 0 says that nothing was ever sent. `base` is the workspace that the dispatch named: one that is not the
-    line's any more makes the outcome lost.
+    `tries` 0 says that nothing was ever sent; `attempt_of_effect` is the dispatch's (0: not told). `base` is the
+    workspace that the dispatch named: one that is not the line's any more makes the outcome lost.
     """
 
     key: str
@@ -131,6 +133,7 @@ class Outcome(msgspec.Struct, frozen=True):
     interruptions: tuple[str, ...] = ()
     retry_after: float | None = None
     base: str | None = None
+    attempt_of_effect: int = 0
 
 
 class Assignment(msgspec.Struct, frozen=True):

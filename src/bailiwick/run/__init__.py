@@ -41,8 +41,9 @@ from bailiwick.run.events import (
     instants_in,
 )
 from bailiwick.run.evolve import evolve, fold
+from bailiwick.run.hanging import in_doubt, repeatable
 from bailiwick.run.journal import held_step, recorded
-from bailiwick.run.lease import LEASE_SECONDS, MAX_CLAIMS, heartbeat_of
+from bailiwick.run.lease import LEASE_SECONDS, MAX_CLAIMS, doubt_delay, heartbeat_of
 from bailiwick.run.lines import line_of, outdated, tree_of
 from bailiwick.run.naming import is_undo, node_id, undone_by
 from bailiwick.run.progress import LIMIT, NO_PROGRESS, stalled
@@ -152,11 +153,13 @@ __all__ = [
     "decided_again",
     "decode_event",
     "doomed",
+    "doubt_delay",
     "effect_key",
     "evolve",
     "fold",
     "heartbeat_of",
     "held_step",
+    "in_doubt",
     "input_of",
     "instants_in",
     "is_container",
@@ -167,6 +170,7 @@ __all__ = [
     "output_of",
     "queue_key",
     "recorded",
+    "repeatable",
     "stalled",
     "state_table",
     "tree_of",

@@ -213,7 +213,7 @@ def _of_call(before: Run, event: CallMoved) -> Iterator[Command]:
     yield Settle(
         key=call.key,
         epoch=call.epoch,
-        state=call.state,
+        state=CallState.UNKNOWN if call.again_at else call.state,
         outcome_digest=call.outcome_digest,
         cost=call.cost - known.cost,
         estimated=call.estimated,
@@ -221,6 +221,7 @@ def _of_call(before: Run, event: CallMoved) -> Iterator[Command]:
         category=call.category,
         reason=call.reason,
         tokens=call.tokens,
+        again_at=call.again_at,
     )
     yield Reconsider(call)
     yield Grant(call.key, by)

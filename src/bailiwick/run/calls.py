@@ -11,13 +11,14 @@ from bailiwick.run.commands import Escalate, Fail, Grant, Reconsider, Reject, Re
 from bailiwick.run.compensating import by_hand
 from bailiwick.run.events import CallMoved, Escalated, Event, Move, StepsMoved
 from bailiwick.run.failing import end_attempt
-from bailiwick.run.hanging import blocked_unknown, goes_on
+from bailiwick.run.hanging import blocked_unknown, goes_on, repeatable
 from bailiwick.run.lines import outdated, tree_of
 from bailiwick.run.naming import is_undo
 from bailiwick.run.refusals import InQuarantine, LeaseLost, NoSuchAction, NotAllowed, Outdated
 from bailiwick.run.sight import Sight
-from bailiwick.run.state import Call, Run, Step
-from bailiwick.run.states import ANSWERED, CallState, StepStatus
+from bailiwick.run.state import Call, Run, Step, Wait
+from bailiwick.run.states import ANSWERED, CallState, StepStatus, WaitKind
+from bailiwick.run.status import doomed
 
 _OUTCOMES = (CallState.DONE, CallState.FAILED, CallState.CANCELED, CallState.LOST, CallState.UNKNOWN)
 
@@ -39,6 +40,8 @@ def effect_key(*, tenant: str, run: str, step: str, digest: Digest, n: int) -> s
 def settle(run: Run, command: Settle, sight: Sight) -> tuple[Event, ...]:
     """Record an outcome. A granted action that was executed for a parked step lets the step go on.
 
+    Of an effect with a try in doubt nothing but "done" is proof: what failed now may still arrive from before.
+
     Raises:
         NoSuchAction: The journal has no such entry.
         LeaseLost: It is not on its way under the caller's epoch.
@@ -48,15 +51,19 @@ def settle(run: Run, command: Settle, sight: Sight) -> tuple[Event, ...]:
     """
     call = _found(run, command.key)
     step = run.steps[call.step]
-    if call.state is not CallState.INTENDED or call.epoch != command.epoch or step.epoch != command.epoch:
+    gone = call.state is not CallState.INTENDED or call.again_at > 0
+    if gone or call.epoch != command.epoch or step.epoch != command.epoch:
         raise LeaseLost(step=call.step, epoch=command.epoch, held=step.epoch)
     if command.state not in _OUTCOMES:
         raise NotAllowed(command=f"settling as {command.state}", state=call.state, run=run.id, of=call.key)
     if command.tree and outdated(run, step, call):
         raise Outdated(run=run.id, step=step.name, base=call.base or "", tree=tree_of(run, step))
+    in_doubt = command.state is CallState.UNKNOWN or (call.doubts > 0 and command.state is not CallState.DONE)
+    if in_doubt and _goes_again(run, call, command, sight):
+        return (_again(step, call, command, sight),)
     settled = replace(
         call,
-        state=command.state,
+        state=CallState.UNKNOWN if in_doubt else command.state,
         outcome_seq=run.version + 1,
         outcome_digest=command.outcome_digest,
         tree=command.tree if command.state in ANSWERED else "",
@@ -64,8 +71,8 @@ def settle(run: Run, command: Settle, sight: Sight) -> tuple[Event, ...]:
         reason=command.reason,
         tokens=command.tokens,
     )
-    if command.state is CallState.UNKNOWN:
-        return (CallMoved(sight.at, settled, (blocked_unknown(step),)),)
+    if in_doubt:
+        return (CallMoved(sight.at, replace(settled, tree=""), (blocked_unknown(step),)),)
     run.allotment.settle(call.reserved, command.cost)
     estimated = call.estimated or command.estimated
     settled = replace(settled, cost=call.cost + command.cost, estimated=estimated)
@@ -73,6 +80,28 @@ def settle(run: Run, command: Settle, sight: Sight) -> tuple[Event, ...]:
     if step.call == call.key and step.status in (StepStatus.RUNNING, StepStatus.READY):
         moves = (goes_on(run, step, f"the held action is {settled.state}", newer=settled),)
     return (CallMoved(sight.at, settled, moves),)
+
+
+def _goes_again(run: Run, call: Call, command: Settle, sight: Sight) -> bool:
+    contract = sight.contracts.get(call.capability)
+    return command.again_at > 0 and not doomed(run) and repeatable(call, contract, command.again_at)
+
+
+def _again(step: Step, call: Call, command: Settle, sight: Sight) -> CallMoved:
+    """Keep an effect on its way for one more try with its key: by its holder, or by whoever takes the granted action."""
+    doubted = replace(
+        call,
+        doubts=call.doubts + 1,
+        doubted_since=call.doubted_since or call.dispatched_at,
+        again_at=command.again_at,
+        category=command.category,
+        reason=command.reason,
+    )
+    if step.call != call.key or step.status is not StepStatus.RUNNING:
+        return CallMoved(sight.at, doubted)
+    wait = Wait(WaitKind.RETRY, until=command.again_at)
+    move = Move(step.name, StepStatus.WAITING, attempt=step.attempt, wait=wait, call=step.call)
+    return CallMoved(sight.at, doubted, (move,))
 
 
 def grant(run: Run, command: Grant, sight: Sight) -> tuple[Event, ...]:

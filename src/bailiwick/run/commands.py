@@ -2,6 +2,7 @@
 
 import msgspec
 
+from bailiwick.base import Instant
 from bailiwick.contract import ErrorCategory
 from bailiwick.run.state import Call, Fund
 from bailiwick.run.states import CallState
@@ -68,7 +69,10 @@ class Journal(msgspec.Struct, frozen=True):
 
 
 class Settle(msgspec.Struct, frozen=True):
-    """The holder reports the outcome of a dispatched action. Money in micro-USD; `tokens` of a model, all in all."""
+    """The holder reports the outcome of a dispatched action. Money in micro-USD; `tokens` of a model, all in all.
+
+    `again_at` is when an effect of unknown outcome would be sent again with its key; 0: it is not to be.
+    """
 
     key: str
     epoch: int
@@ -80,6 +84,7 @@ class Settle(msgspec.Struct, frozen=True):
     category: ErrorCategory | None = None
     reason: str = ""
     tokens: int = 0
+    again_at: Instant = Instant(0)
 
 
 class Grant(msgspec.Struct, frozen=True):

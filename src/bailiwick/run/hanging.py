@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from bailiwick.base import Instant
-from bailiwick.contract import EffectClass
+from bailiwick.contract import MAX_TRIES, Contract, EffectClass
 from bailiwick.run.events import CallMoved, Event, Move
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Call, Run, Step, Wait
@@ -76,20 +76,29 @@ def lose_calls(run: Run, step: Step, sight: Sight, *, over: bool = False) -> tup
         if call.effect not in WRITES:
             spent = replace(call, state=CallState.LOST, cost=call.cost + call.reserved, estimated=True)
             facts.append(CallMoved(sight.at, spent))
-        elif over or not repeatable(call, sight):
+        elif over or not repeatable(call, sight.contracts.get(call.capability), sight.at):
             facts.append(CallMoved(sight.at, replace(call, state=CallState.UNKNOWN)))
             unknown = True
     return tuple(facts), unknown
 
 
-def repeatable(call: Call, sight: Sight) -> bool:
-    """Whether the tool still knows the key of a write that was dispatched, so that a repeat does it once."""
-    if call.effect is not EffectClass.IDEMPOTENT_WRITE:
+def repeatable(call: Call, contract: Contract | None, at: Instant) -> bool:
+    """Whether a write whose outcome nobody knows may be sent again at an instant, under the same key.
+
+    The class decides, not the way in which the answer was lost: an idempotent write, at most three times, for as long
+    as its tool surely knows the key that the first of these tries brought.
+    """
+    if call.effect is not EffectClass.IDEMPOTENT_WRITE or in_doubt(call) >= MAX_TRIES:
         return False
-    contract = sight.contracts.get(call.capability)
     if contract is None or contract.key_kept_seconds is None:
         return True
-    return sight.at - call.dispatched_at <= contract.key_kept_seconds * _MICROSECONDS
+    first = call.doubted_since or call.dispatched_at
+    return at - first <= contract.key_kept_seconds * _MICROSECONDS
+
+
+def in_doubt(call: Call) -> int:
+    """Count the tries of a dispatched effect that would be in doubt if nothing more were heard of it."""
+    return call.doubts + (0 if call.again_at else 1)
 
 
 def quarantined(call: Call, sight: Sight) -> Instant:

@@ -4,9 +4,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from bailiwick.base import Instant
 from bailiwick.contract import EffectClass
 from bailiwick.run.events import CallMoved, Event, Move
-from bailiwick.run.hanging import WRITES, blocked_unknown, goes_on, quarantined, repeatable
+from bailiwick.run.hanging import WRITES, blocked_unknown, goes_on, in_doubt, quarantined, repeatable
 from bailiwick.run.lines import outdated, tree_of
 from bailiwick.run.refusals import LeaseLost, NotAllowed, Outdated
 from bailiwick.run.sight import Sight
@@ -77,13 +78,15 @@ def _fits(run: Run, step: Step, call: Call, sight: Sight) -> bool:
         return False
     begins = not doomed(run)
     granted = before is not None and before.state is CallState.GRANTED and step.call == call.key
-    under_way = before is not None and before.state is CallState.INTENDED and before.epoch < call.epoch
+    under_way = before is not None and before.state is CallState.INTENDED
+    under_way = under_way and before is not None and (before.epoch < call.epoch or before.again_at > 0)
     match call.state:
         case CallState.INTENDED if under_way:
             assert before is not None, "it is under way"
-            return begins and repeatable(before, sight)
+            counted = call.doubts in (0, in_doubt(before))  # 0: written before doubts were counted
+            return begins and counted and repeatable(before, sight.contracts.get(before.capability), sight.at)
         case CallState.INTENDED:
-            return begins and (granted or _is_free(before, step))
+            return begins and not call.doubts and (granted or _is_free(before, step))
         case CallState.HELD:
             return begins and bool(call.approval) and (granted or _is_free(before, step))
         case CallState.REFUSED:
@@ -119,6 +122,7 @@ def _written(run: Run, step: Step, before: Call | None, call: Call, sight: Sight
                 call,
                 tries=call.tries + 1,
                 dispatched_at=sight.at,
+                again_at=Instant(0),
                 quarantine_until=quarantined(call, sight),
                 **fresh,
             )
@@ -129,7 +133,9 @@ def _written(run: Run, step: Step, before: Call | None, call: Call, sight: Sight
             return (CallMoved(sight.at, replace(call, escalated=(), **fresh), (move,)),)
         case CallState.UNKNOWN:
             assert before is not None, "an unknown action was on its way"
-            unknown = replace(before, state=CallState.UNKNOWN, epoch=call.epoch, reason=call.reason)
+            unknown = replace(
+                before, state=CallState.UNKNOWN, epoch=call.epoch, reason=call.reason, again_at=Instant(0)
+            )
             return (CallMoved(sight.at, unknown, (blocked_unknown(step),)),)
         case CallState.REFUSED if step.call == call.key:
             void = replace(call, outcome_seq=seq)

@@ -13,6 +13,8 @@ _BEATS = 3
 
 DEFAULT_RETRY = Retry(on=(ErrorCategory.TRANSIENT, ErrorCategory.RATE_LIMITED), attempts=3)
 
+_DOUBTED = Retry(on=(), backoff_seconds=0.5)
+
 
 def heartbeat_of(lease_seconds: float) -> float:
     """Tell how often a lease is renewed, in seconds: so that two lost beats do not lose it."""
@@ -34,6 +36,17 @@ def retry_delay(retry: Retry, attempt: int, spread: float, asked: float | None =
     full = min(retry.max_seconds, retry.backoff_seconds * retry.factor ** (attempt - 1))
     delay = full * (0.5 + spread / 2)
     return max(delay, min(asked, MAX_ASKED_SECONDS)) if asked is not None else delay
+
+
+def doubt_delay(doubts: int, spread: float, asked: float | None = None) -> float:
+    """Tell how many seconds to wait before an effect whose answer was lost is sent again; see `retry_delay`.
+
+    Args:
+        doubts: How many of its tries are in doubt, >= 1.
+        spread: A random number in [0, 1).
+        asked: Seconds that the other side asked to wait, or None.
+    """
+    return retry_delay(_DOUBTED, doubts, spread, asked)
 
 
 def may_retry(retry: Retry, attempt: int, category: ErrorCategory) -> bool:

@@ -78,7 +78,8 @@ def stalled(run: Run, plan: Plan, step: Step, call: Call, at: Instant, *, unjour
             f"{NO_PROGRESS}{call.capability} (action {call.digest[:12]}) came {repeats} times again in the same "
             f"state and nothing new was learned; look at what the step asks for, then {allow}"
         )
-    going = unjournaled + sum(1 for key in run.tally.open_calls if run.calls[key].step == step.name)
+    others = (key for key in run.tally.open_calls if key != call.key)  # its own next try is no further call
+    going = unjournaled + sum(1 for key in others if run.calls[key].step == step.name)
     checks = (
         ("model turns", trail.turns, limits.model_turns, bool(call.model)),
         ("tokens", trail.tokens, limits.tokens, bool(call.model)),

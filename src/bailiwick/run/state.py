@@ -84,6 +84,9 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     `escalated` names the groups that it was escalated to.
     `judged` is the version of the run that policy saw (0: the one before the event); `generated_prompt` what it
     was told of a model call's instructions; `tokens` what a model used in its last try.
+    `doubts` counts the tries of an effect before the present one whose outcome nobody knows, the first of them
+    dispatched at `doubted_since`; `again_at` is set when the last one is over as well: the instant from which the
+    same key may be sent again.
     """
 
     key: str
@@ -119,6 +122,9 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     quarantine_until: Instant = Instant(0)
     escalated: tuple[str, ...] = ()
     base: str | None = None
+    doubts: int = 0
+    doubted_since: Instant = Instant(0)
+    again_at: Instant = Instant(0)
 
 
 class Tally(msgspec.Struct, frozen=True):

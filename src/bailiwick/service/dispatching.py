@@ -3,12 +3,9 @@
 from msgspec.structs import replace
 
 from bailiwick.budget import BudgetExhausted
-from bailiwick.contract import Contract, EffectClass
 from bailiwick.ports import Dispatch
-from bailiwick.run import Call, CallState, LeaseLost, Run, Step, held_step, tree_of
+from bailiwick.run import Call, CallState, LeaseLost, Run, Step, held_step, in_doubt, tree_of
 from bailiwick.service.actions import Action
-
-_MICROSECONDS = 1_000_000
 
 
 def dispatch_of(run: Run, step: Step, action: Action, tries: int) -> Dispatch:
@@ -31,14 +28,10 @@ def dispatch_of(run: Run, step: Step, action: Action, tries: int) -> Dispatch:
     )
 
 
-def repeatable(call: Call, contract: Contract, now: int) -> bool:
-    """Whether a dispatched action whose outcome is not known may be dispatched again with its key."""
-    if call.effect is EffectClass.EXTERNAL_ACTION:
-        return False
-    kept = contract.key_kept_seconds
-    if call.effect is not EffectClass.IDEMPOTENT_WRITE or kept is None:
-        return True
-    return now <= call.dispatched_at + kept * _MICROSECONDS
+def repeated(call: Call, before: Call) -> Call:
+    """Write the entry of an effect that is sent again: how many of its tries are in doubt, and since when."""
+    since = before.doubted_since or before.dispatched_at
+    return replace(call, doubts=in_doubt(before), doubted_since=since)
 
 
 def budget_fault(run: Run, before: Call | None, estimate: int) -> str:

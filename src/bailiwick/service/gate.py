@@ -11,17 +11,30 @@ from bailiwick.contract import EffectClass, ErrorCategory, Kind, WorkspaceUse
 from bailiwick.plan import Plan
 from bailiwick.policy import Verdict, VerdictKind
 from bailiwick.ports import Dispatch, Parked, Proposal, Recorded
-from bailiwick.run import Call, CallState, Journal, Park, Run, Settle, Step, doomed, recorded, stalled
+from bailiwick.run import (
+    Call,
+    CallState,
+    Journal,
+    Park,
+    Run,
+    Settle,
+    Step,
+    doomed,
+    recorded,
+    repeatable,
+    stalled,
+)
 from bailiwick.service.acting import agent_of
 from bailiwick.service.actions import Action, Actions
 from bailiwick.service.changes import Change, Extra, Record
-from bailiwick.service.dispatching import budget_fault, dispatch_of, held, in_flight, repeatable
+from bailiwick.service.dispatching import budget_fault, dispatch_of, held, in_flight, repeated
 from bailiwick.service.halts import Halts
 from bailiwick.service.holding import request_approval
 from bailiwick.service.judging import request_of
 from bailiwick.service.lines import Lines, Place, base_of
 from bailiwick.service.runs import Runs
 
+_LOST = "it was on its way when its worker was lost"
 _NO_HOLD = "a policy holds this model call, and only tool calls can wait for people"
 
 Answer = Dispatch | Recorded | Parked
@@ -109,10 +122,14 @@ class Gate:
             return Turn(await self.answer(run, known))
         before = run.calls.get(action.key)
         if before is not None and before.state is CallState.INTENDED and before.epoch == step.epoch:
+            if before.again_at > self._runs.world.now():
+                return Turn(await self.answer(run, before))
             if action.key in self._withheld:
                 return self._withheld_one(run, plan, step, action, before)
-            return self._under_way(run, plan, step, action, proposal, before)
-        if self._must_wait(run, step, action, place):
+            if not before.again_at:
+                return self._under_way(run, plan, step, action, proposal, before)
+        doubted = before is not None and before.again_at > 0  # whose turn it is already
+        if not doubted and self._must_wait(run, step, action, place):
             return Turn(wait=place.called)
         turn = self._decide(run, plan, step, action)
         if isinstance(turn.answer, Dispatch) and proposal.ask:
@@ -144,18 +161,19 @@ class Gate:
         asked = self._asks.get((run.id, step.name), {}).get(action.key)
         if not proposal.ask or proposal.ask != asked:
             return Turn(wait=self._runs.stirring(run.id))
-        halt = self._halts.stopping(run, agent_of(plan, step), action.contract.ref)
+        halt = self.halted(run, plan, step, action.contract.ref)
         if halt is not None:
             return _parked(step, halt)
         return Turn(dispatch_of(run, step, action, before.tries))
 
     def _decide(self, run: Run, plan: Plan, step: Step, action: Action) -> Turn:
-        halt = self._halts.stopping(run, agent_of(plan, step), action.contract.ref)
+        before = run.calls.get(action.key)
+        doubted = before is not None and before.again_at > 0
+        halt = self.halted(run, plan, step, action.contract.ref)
         if halt is not None:
-            return _parked(step, halt)
+            return _unknown(step, before, halt) if before is not None and doubted else _parked(step, halt)
         contracts = self._runs.catalogue.contracts(run.app)
         verdict = self._runs.bundle.decide(request_of(run, plan, step, action, contracts))
-        before = run.calls.get(action.key)
         call = self._call(run, step, action, verdict)
         reads = len(self.reading(run.id, step.name))
         stuck = stalled(run, plan, step, call, self._runs.world.now(), unjournaled=reads)
@@ -187,7 +205,7 @@ class Gate:
 
     def _withheld_one(self, run: Run, plan: Plan, step: Step, action: Action, before: Call) -> Turn:
         """A dispatch that nobody has seen goes out now, or is closed as lost, at no cost: it was never sent."""
-        halt = self._halts.stopping(run, agent_of(plan, step), action.contract.ref)
+        halt = self.halted(run, plan, step, action.contract.ref)
         if halt is None:
             return Turn(dispatch_of(run, step, action, before.tries))
         self._withheld.discard(action.key)
@@ -199,13 +217,11 @@ class Gate:
     ) -> Turn:
         """An effect whose outcome nobody reported comes again: with its key if that is safe, else it is unknown."""
         covered = verdict.effect is VerdictKind.HOLD and bool(before.approval)
-        if (verdict.effect is VerdictKind.ALLOW or covered) and repeatable(
-            before, action.contract, self._runs.world.now()
-        ):
-            return self._let(run, step, action, call)
-        reason = "it was on its way when its worker was lost, and may not be repeated by itself"
-        unknown = replace(before, state=CallState.UNKNOWN, epoch=step.epoch, reason=reason)
-        return Turn(Parked("outcome unknown"), _change(Journal(unknown)))
+        if verdict.effect is not VerdictKind.ALLOW and not covered:
+            return _unknown(step, before, "; ".join(verdict.reasons) or "policy no longer allows it")
+        if not repeatable(before, action.contract, self._runs.world.now()):
+            return _unknown(step, before, "")
+        return self._let(run, step, action, repeated(call, before))
 
     def _let(self, run: Run, step: Step, action: Action, call: Call) -> Turn:
         before = run.calls.get(action.key)
@@ -222,6 +238,10 @@ class Gate:
         fresh = before is None or before.attempt != step.attempt
         extra = Extra(payload=action.payload()) if fresh else Extra()
         return Turn(dispatch, _change(Journal(replace(call, state=CallState.INTENDED)), extra))
+
+    def halted(self, run: Run, plan: Plan, step: Step, capability: str) -> str | None:
+        """Say which halt stops a capability in a step, or None."""
+        return self._halts.stopping(run, agent_of(plan, step), capability)
 
     def pending(self, run: str, step: str, key: str, epoch: int) -> Free | None:
         """Find the free read that was dispatched without an intent; its verdict is committed with its outcome."""
@@ -261,6 +281,7 @@ class Gate:
             reason=call.reason,
             tree=call.tree,
             soft_limit=soft,
+            pause_seconds=max(call.again_at - self._runs.world.now(), 0) / 1e6 if call.again_at else 0.0,
         )
 
     def _call(self, run: Run, step: Step, action: Action, verdict: Verdict) -> Call:
@@ -283,6 +304,13 @@ class Gate:
             generated_prompt=action.generated_prompt,
             base=base_of(run, step, action.contract),
         )
+
+
+def _unknown(step: Step, before: Call, why: str) -> Turn:
+    """An effect that is in doubt may not be sent again: no denial, for it may have happened."""
+    reason = f"{before.reason or _LOST}, and may not be repeated by itself{why and ': '}{why}"
+    unknown = replace(before, state=CallState.UNKNOWN, epoch=step.epoch, reason=reason)
+    return Turn(Parked("outcome unknown"), _change(Journal(unknown)))
 
 
 def _denied(action: Action, call: Call, reasons: tuple[str, ...]) -> Turn:

@@ -6,11 +6,11 @@ from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
 from bailiwick.policy import Verdict, VerdictKind
 from bailiwick.ports import Approval, ApprovalState, Dispatch, GuardFailed, MoveApproval
-from bailiwick.run import Call, CallState, Journal, Park, Release, Run, Settle, Step, doomed
+from bailiwick.run import Call, CallState, Journal, Park, Release, Run, Settle, Step, doomed, repeatable
 from bailiwick.service.acting import agent_of
 from bailiwick.service.actions import Action, Actions
 from bailiwick.service.changes import Change, Extra, Record
-from bailiwick.service.dispatching import budget_fault, dispatch_of, held, repeatable
+from bailiwick.service.dispatching import budget_fault, dispatch_of, held, repeated
 from bailiwick.service.halts import Halts
 from bailiwick.service.holding import answers, consumption, fault_of_grant, request_approval
 from bailiwick.service.judging import request_of
@@ -19,6 +19,7 @@ from bailiwick.service.refusals import NotFound
 from bailiwick.service.runs import Runs
 
 _RECORD = Record("platform:gate")
+_LOST = "it was on its way when its worker was lost"
 
 
 class Granting:
@@ -106,7 +107,7 @@ class Granting:
                 return void(step, call, "other rules hold it now than those that were answered")
             return self._asked_again(run, step, call, action, approval, verdict)
         if repeat and not repeatable(call, action.contract, self._runs.world.now()):
-            return void(step, call, "it was on its way when its worker was lost")
+            return void(step, call, f"{call.reason or _LOST}, and it may not be sent again")
         short = budget_fault(run, call, action.estimate)
         if short:
             return Change(Park(step.name, step.epoch, short), _RECORD)
@@ -120,6 +121,7 @@ class Granting:
             base=base_of(run, step, action.contract),
         )
         used_up = repeat or call.state is CallState.LOST
+        intended = repeated(intended, call) if repeat else intended
         moved = () if used_up or approval is None else (consumption(approval),)
         return Change(Journal(intended), _RECORD, Extra(moved_approvals=moved))
 

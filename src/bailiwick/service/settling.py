@@ -15,6 +15,7 @@ from bailiwick.service.dispatching import held
 from bailiwick.service.gate import Free, Gate
 from bailiwick.service.postings import posting_of
 from bailiwick.service.refusals import InvalidOutcome
+from bailiwick.service.repeating import again_at, given_up, is_over, of_all_tries
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Sessions
 
@@ -65,6 +66,8 @@ class Settling:
                 and call.epoch == outcome.epoch
             ):
                 return None
+            if call is not None and is_over(call, outcome):
+                return None
             if free is not None:
                 held(run, outcome.step, outcome.epoch, session)
                 lost = _lost_read(run, free, outcome)
@@ -99,6 +102,10 @@ class Settling:
         if not self._sessions.may_report(session, run.id, run.steps[call.step]):
             raise LeaseLost(step=outcome.step, epoch=outcome.epoch, held=call.epoch)
         outcome = _on_the_line(run, call, outcome)
+        outcome = of_all_tries(call, outcome)
+        again = again_at(self._runs, self._gate, run, plan, call, outcome)
+        if outcome.state == CallState.UNKNOWN and not again:
+            outcome = replace(outcome, reason=given_up(call, outcome.reason))
         charge = charge_of(self._prices, call, outcome)
         late = _LATE if run.ending and call.effect in _WRITES and outcome.state == CallState.DONE else ""
         command = Settle(
@@ -112,6 +119,7 @@ class Settling:
             category=outcome.category,
             reason=told(outcome.reason) or late,
             tokens=usage.input_tokens + usage.output_tokens if (usage := charge.usage) else 0,
+            again_at=again,
         )
         posting = posting_of(self._runs.world, run, plan, call, outcome, charge)
         payload = _payload(run.allotment, outcome, charge)

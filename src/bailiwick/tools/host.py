@@ -212,7 +212,7 @@ class Tools:
             ) from None
         validator = validator_for(tool.contract.output)
         if len(body) > MAX_OUTPUT_BYTES:
-            kept = {"artifact": await self._blobs.put(call.tenant, body), "bytes": len(body)}
+            kept = await self._kept(call.tenant, body, writes=writes)
             if not validator.fits(kept):
                 raise CallFailed(
                     ErrorCategory.INVALID_OUTPUT,
@@ -229,6 +229,17 @@ class Tools:
             detail = "it changed the workspace, and its contract does not say so"
             raise self._failed(ErrorCategory.INVALID_OUTPUT, detail, ambiguous=writes)
         return ToolResult(output, result.tree)
+
+    async def _kept(self, tenant: str, body: bytes, *, writes: bool) -> dict[str, Any]:
+        """Store an output that is too large for an event; of a write that is done, a full disk is no failure."""
+        try:
+            return {"artifact": await self._blobs.put(tenant, body), "bytes": len(body)}
+        except Refusal as refusal:
+            raise self._failed(
+                _SAID.get(refusal.category, ErrorCategory.TOOL_FAILED),
+                f"the output could not be kept: {refusal.message}",
+                ambiguous=writes,
+            ) from None
 
     def _told(self, error: BaseException, *, ambiguous: bool = False) -> CallFailed:
         """Turn an implementation's exception into a CallFailed that carries nothing but its redacted text."""

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from bailiwick.app import HttpAccess
+from bailiwick.base import Refusal
 from bailiwick.contract import Contract, EffectClass, ErrorCategory
 from bailiwick.ports import Blobs, CallFailed, FactsNeed, FrameSink, Stop, ToolCall, ToolResult
 from bailiwick.tools.addresses import parse_address, parse_site
@@ -14,6 +15,11 @@ from bailiwick.tools.http_contracts import MAX_INLINE, SHOWN_HEADERS, get_contra
 
 MAX_BODY = 1_048_576
 _NO_WORK = {429: ErrorCategory.RATE_LIMITED, 503: ErrorCategory.TRANSIENT}
+_NO_WORK_OF_A_WRITE = (429,)
+"""A 503 may come from a gateway after the host behind it did the work."""
+
+_BROKEN = 500
+_NEVER_BEGAN = (501, 505)
 _SECONDS = re.compile(r"[0-9]{1,4}")
 _MARGIN = 0.5
 
@@ -63,14 +69,23 @@ class HttpTools:
             raise CallFailed(ErrorCategory.TRANSIENT, str(error), unsent=True) from None
         except Cut as error:
             raise CallFailed(ErrorCategory.TIMEOUT, str(error), ambiguous=writes) from None
-        if answer.status in _NO_WORK:
+        asked = _wait(answer.headers.get("retry-after", ""))
+        if answer.status in (_NO_WORK_OF_A_WRITE if writes else _NO_WORK):
+            told = f"the host answered {answer.status}"
+            raise CallFailed(_NO_WORK[answer.status], told, unsent=True, retry_after=asked)
+        try:
+            shown = await self._shown(call.tenant, answer)
+        except Refusal as refusal:
+            if not writes:
+                raise
+            told = f"the host answered {answer.status}, and its answer could not be kept: {refusal.message}"
+            raise CallFailed(ErrorCategory.TRANSIENT, told, ambiguous=True) from refusal
+        if writes and answer.status >= _BROKEN and answer.status not in _NEVER_BEGAN:
+            told = f"the host answered {answer.status}: what it did before is not known"
             raise CallFailed(
-                _NO_WORK[answer.status],
-                f"the host answered {answer.status}",
-                unsent=True,
-                retry_after=_wait(answer.headers.get("retry-after", "")),
+                ErrorCategory.TRANSIENT, told, ambiguous=True, retry_after=asked, partial={"answered": shown}
             )
-        return ToolResult(await self._shown(call.tenant, answer))
+        return ToolResult(shown)
 
     def _outgoing(self, call: ToolCall) -> Outgoing:
         given = call.arguments

@@ -165,6 +165,7 @@ def _blank(dispatch: Dispatch, state: str, begun: float, tries: int) -> Outcome:
         duration_ms=_since(begun),
         tries=tries,
         base=dispatch.tree,
+        attempt_of_effect=dispatch.attempt_of_effect,
     )
 
 

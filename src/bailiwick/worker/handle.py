@@ -207,12 +207,25 @@ class Handle:
             recorded = await self._answer(proposal, request)
             if recorded.state == "lost":
                 continue
+            if recorded.state == "intended":
+                await self._pause(recorded.pause_seconds)
+                continue
             self.soft_limit = self.soft_limit or recorded.soft_limit
             if recorded.state == "unknown":
                 raise self._park("outcome unknown", gone=True)
             if recorded.state == "canceled" and self.leash.ended:
                 raise self._park(self.leash.reason, gone=False)
             return recorded
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait until an effect in doubt may be sent again; a stop of calls that came meanwhile is the gate's to repeat."""
+        stop = self.leash.stop
+        try:
+            async with asyncio.timeout(seconds):
+                await self.leash.wait()
+        except TimeoutError:
+            if stop.requested:
+                self.leash.renew(stop)
 
     async def _answer(self, proposal: Proposal, request: ModelRequest | None) -> Recorded:
         # One name for one asking, however often it must be said: a lost answer is given again.

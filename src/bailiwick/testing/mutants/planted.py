@@ -202,10 +202,7 @@ def _resume() -> AbstractContextManager[None]:
 
 def _external() -> AbstractContextManager[None]:
     """An action without a key is sent again when nobody knows what became of it."""
-    return _all(
-        function(hanging.repeatable, lambda *_: True),
-        function(dispatching.repeatable, lambda *_: True),
-    )
+    return function(hanging.repeatable, lambda *_: True)
 
 
 def _wind_down_at_once(run: Any, outer: Path | None) -> Move | None:
