@@ -57,6 +57,7 @@ DENIED = {
     "base.tenant-boundary": request(tenant="other"),
     "standing.suspicious-path": request(paths=("../x",)),
     "standing.pipelines": request(paths=(".github/workflows/x.yml",)),
+    "standing.unnamed-change": request(classes=("unnamed",)),
     "standing.policies": request(paths=("mine.cedar",)),
     "egress.declared-host": request(
         permissions=("network.egress",), allowed_apis=("api.acme.example",), host="evil.example"

@@ -21,6 +21,7 @@ from bailiwick.policy.paths import is_production, path_classes
 from bailiwick.policy.request import ActionKind, ActionRequest, Environment
 from bailiwick.policy.rules import Hold, Rule, RuleEffect, duration_seconds
 from bailiwick.policy.text import Finding, precheck, version_of
+from bailiwick.policy.written import written_by
 
 __all__ = [
     "ATTRIBUTES",
@@ -61,4 +62,5 @@ __all__ = [
     "require",
     "stacked",
     "version_of",
+    "written_by",
 ]

@@ -35,7 +35,9 @@ def _production(request: ActionRequest) -> Json:
 
 
 def _classes(request: ActionRequest) -> Json:
-    return path_classes(request.paths) if request.paths else ()
+    if not request.paths and not request.classes:
+        return ()
+    return sorted({*path_classes(request.paths), *request.classes})
 
 
 def _names_paths(request: ActionRequest) -> Json:

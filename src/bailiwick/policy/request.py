@@ -37,7 +37,8 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True):
         declared: The plan, or the acting agent's contract, names this capability.
         subject: Digest of the artifact that the action is about (of the diff, for `git.apply`), or "".
         reviewed: Digests for which a review passed in this run.
-        paths: Files that the action would change, relative to the working tree, from the contract's facts.
+        paths: Files that the action would change, relative to the tree they lie in (see `written_by`).
+        classes: Path classes that it meets beyond those of its paths.
         host: Where a call over the network goes, as its contract lists it in `allowed_apis`; else "".
         method: Its HTTP method, or "".
         url_path: The path of its address as it is sent, or "".
@@ -65,6 +66,7 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True):
     subject: str = ""
     reviewed: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     branch: str = ""
     host: str = ""
     method: str = ""

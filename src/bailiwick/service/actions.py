@@ -13,11 +13,13 @@ from bailiwick.run import Call, Run, Step, effect_key
 from bailiwick.service.acting import agent_of, is_declared, unknown
 from bailiwick.service.bounds import MAX_BYTES
 from bailiwick.service.catalogue import Catalogue, model_contract
+from bailiwick.service.instructions import Instructions
 from bailiwick.service.refusals import NotFound
 from bailiwick.service.runs import Runs
 
 _MODEL = "model:"
 _MAX_ERRORS = 5
+_SAID = ("user", "assistant", "tool")
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -39,6 +41,7 @@ class Action(msgspec.Struct, frozen=True):
     timeout_seconds: float
     generated_prompt: bool = False
     strange: str = ""
+    arguments: dict[str, Any] = {}
 
     @property
     def subject(self) -> str:
@@ -58,6 +61,7 @@ class Actions:
         self._catalogue = catalogue
         self._tools = tools
         self._prices = prices
+        self._instructions = Instructions(runs)
 
     async def propose(self, run: Run, plan: Plan, step: Step, proposal: Proposal) -> Action | Recorded:
         """Hold a proposal to its contract; what does not fit gets a typed answer that names the fault.
@@ -113,18 +117,25 @@ class Actions:
             model,
             self._model_estimate(model, proposal) if model else contract.price_micro_usd,
             contract.timeout_seconds,
-            bool(model) and self._generated(run, plan, step, proposal.arguments),
+            bool(model) and await self._generated(run, plan, step, proposal.arguments),
             strange,
+            proposal.arguments,
         )
 
-    def _generated(self, run: Run, plan: Plan, step: Step, arguments: dict[str, Any]) -> bool:
-        """Say whether a platform-run agent would be instructed by anything but the prompt that its author wrote."""
+    async def _generated(self, run: Run, plan: Plan, step: Step, arguments: dict[str, Any]) -> bool:
+        """Say whether a model would be instructed by what a model wrote.
+
+        A platform-run agent's instructions begin with the prompt that its author wrote; whatever else it, or a code
+        agent, tells a model must not be what a model of this run has answered.
+        """
+        told = [message["text"] for message in arguments["messages"] if message["role"] not in _SAID]
         agent = self._catalogue.app(run.app).agents.get(agent_of(plan, step))
-        if agent is None or agent.run is not None:
-            return False
-        told = [message for message in arguments["messages"] if message["role"] == "system"]
-        missing = not arguments["previous"] and not told
-        return missing or any(not message["text"].startswith(agent.prompt) for message in told)
+        if agent is not None and agent.run is None:
+            missing = not arguments["previous"] and not told
+            if missing or any(not text.startswith(agent.prompt) for text in told):
+                return True
+            told = [text.removeprefix(agent.prompt) for text in told]
+        return await self._instructions.generated(run, told)
 
     async def stored(self, run: Run, call: Call) -> Action:
         """Find the action whose bytes were stored when it was held.
@@ -141,7 +152,7 @@ class Actions:
         pin = self._catalogue.digest(run.app, contract)
         return Action(
             contract, pin, body, digest_of(body), call.key, call.n, content.get("facts", {}), call.model,
-            call.reserved, contract.timeout_seconds,
+            call.reserved, contract.timeout_seconds, arguments=content["arguments"],
         )  # fmt: skip
 
     def _named(self, run: Run, plan: Plan, step: Step, proposal: Proposal) -> Contract | None:

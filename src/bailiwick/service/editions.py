@@ -4,10 +4,13 @@ from msgspec.structs import replace
 
 from bailiwick.policy import ActionKind, ActionRequest, Environment, Principal
 from bailiwick.run import Run
+from bailiwick.service.actions import Action
 
 
-def first_edition(asked: ActionRequest, run: Run | None = None) -> ActionRequest:
-    """Take away from a question what edition 0 did not tell policy (see `run.EDITION`); `run` is that of an action."""
+def first_edition(
+    asked: ActionRequest, run: Run | None = None, action: Action | None = None
+) -> ActionRequest:
+    """Take away from a question what edition 0 did not tell policy (see `run.EDITION`); an action comes with its run."""
     match asked.action:
         case ActionKind.RUN_SUBMIT:
             return replace(
@@ -35,4 +38,5 @@ def first_edition(asked: ActionRequest, run: Run | None = None) -> ActionRequest
             )
         case ActionKind.TOOL_CALL | ActionKind.MODEL_CALL:
             environment = run.environment if run is not None else {}
-            return replace(asked, environment=Environment(**environment))
+            paths = action.facts.get("paths", ()) if action is not None else ()
+            return replace(asked, environment=Environment(**environment), paths=tuple(paths), classes=())

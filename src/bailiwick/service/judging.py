@@ -2,7 +2,7 @@
 
 from bailiwick.contract import Kind
 from bailiwick.plan import Plan
-from bailiwick.policy import ActionKind, ActionRequest, Principal, PrincipalKind
+from bailiwick.policy import ActionKind, ActionRequest, Principal, PrincipalKind, written_by
 from bailiwick.run import Run, Step
 from bailiwick.service.acting import agent_of, is_declared
 from bailiwick.service.actions import Action
@@ -22,6 +22,7 @@ def request_of(
     contract = action.contract
     agent = agent_of(plan, step)
     model = contract.kind is Kind.MODEL
+    written = written_by(contract, action.arguments, action.facts)
     return ActionRequest(
         principal=Principal(agent, agent, PrincipalKind.AGENT, run.tenant),
         action=ActionKind.MODEL_CALL if model else ActionKind.TOOL_CALL,
@@ -36,7 +37,8 @@ def request_of(
         declared=is_declared(contracts, plan, step, contract),
         subject=action.subject,
         reviewed=run.reviewed,
-        paths=tuple(action.facts.get("paths", ())),
+        paths=written.paths,
+        classes=written.classes,
         branch=str(action.facts.get("branch", "")),
         host=str(action.facts.get("host", "")),
         method=str(action.facts.get("method", "")),

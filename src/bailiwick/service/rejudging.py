@@ -86,11 +86,12 @@ def judged_again(
         after.reserved,
         0,
         after.generated_prompt,
+        arguments=content["arguments"],
     )
     question = request_of(seen, plan, seen.steps[after.step], action, contracts)
     fault = _compared(wanted, after.policies, bundle.decide(question))
     if fault and not seen.edition:
-        fault = _compared(wanted, after.policies, bundle.decide(first_edition(question, seen)))
+        fault = _compared(wanted, after.policies, bundle.decide(first_edition(question, seen, action)))
     return fault
 
 
