@@ -66,6 +66,8 @@ def task(
     due_at: int = 1,
     timeout_at: int = 0,
     priority: int = 0,
+    app: str = "shop",
+    since: int = 1,
 ) -> Task:
     return Task(
         id=id,
@@ -81,6 +83,8 @@ def task(
         session=session,
         due_at=Instant(due_at),
         timeout_at=Instant(timeout_at),
+        app=app,
+        since=Instant(since),
     )
 
 

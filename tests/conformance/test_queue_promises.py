@@ -24,8 +24,9 @@ async def claimable(store: Store, limit: int = 100) -> list[str]:
 
 
 async def test_a_task_comes_back_as_it_was_queued(store: Store) -> None:
-    await put(store, task("tsk_1", timeout_at=77, priority=3))
-    assert await store.queue.claimable(["write@1"], 10) == [task("tsk_1", timeout_at=77, priority=3)]
+    queued = task("tsk_1", timeout_at=77, priority=3, app="shop", since=5)
+    await put(store, queued)
+    assert await store.queue.claimable(["write@1"], 10) == [queued]
     assert await store.queue.claimable(["other@1"], 10) == []
     assert await store.queue.claimable([], 10) == []
 
@@ -153,7 +154,7 @@ async def test_a_task_is_offered_when_it_is_due_by_the_databases_clock(
     assert await store.queue.next_due() == 0
 
 
-async def test_offers_go_by_priority_then_tenants_in_turn_then_due_time(store: Store) -> None:
+async def test_offers_go_turn_by_turn_over_the_lanes_then_by_due_time(store: Store) -> None:
     await put(store, *[task(f"a{n}", due_at=10 + n) for n in range(5)], task("a-late", due_at=1, priority=-1))
     await put(store, *[task(f"b{n}", tenant="b", due_at=100 + n) for n in range(2)], tenant="b")
     await put(
@@ -162,14 +163,23 @@ async def test_offers_go_by_priority_then_tenants_in_turn_then_due_time(store: S
         task("c-first", tenant="c", due_at=999, priority=1),
         tenant="c",
     )
-    assert await claimable(store) == ["c-first", "a0", "c0", "b0", "a1", "b1", "a2", "a3", "a4", "a-late"]
-    assert await claimable(store, 4) == ["c-first", "a0", "c0", "b0"]
+    heads = ["a-late", "a0", "c0", "b0", "c-first"]
+    assert await claimable(store) == [*heads, "a1", "b1", "a2", "a3", "a4"]
+    assert await claimable(store, 2) == [*heads, "a1", "b1"]
+    assert await claimable(store, 1) == heads
+
+
+async def test_an_app_and_a_priority_are_lanes_of_their_own(store: Store) -> None:
+    await put(store, *[task(f"a{n}", app="flood") for n in range(50)])
+    await put(store, task("b0", app="other"), task("b1", app="other", priority=2))
+    assert await claimable(store, 1) == ["a0", "b0", "b1"]
+    assert await claimable(store, 2) == ["a0", "b0", "b1", "a1"]
 
 
 async def test_a_flood_of_one_tenant_does_not_hide_the_only_task_of_another(store: Store) -> None:
     await put(store, *[task(f"a{n:04d}") for n in range(2000)])
     await put(store, task("b0", tenant="b", due_at=999), tenant="b")
-    assert await claimable(store, 2) == ["a0000", "b0"]
+    assert await claimable(store, 2) == ["a0000", "b0", "a0001"]
 
 
 async def test_tasks_that_wait_for_their_time_do_not_hide_those_that_are_due(
@@ -211,13 +221,12 @@ async def test_only_queued_tasks_of_what_is_asked_are_offered_whatever_lies_betw
         foreign = [task(f"{tenant}{n}", tenant=tenant, priority=n, capability="other@1") for n in range(2)]
         await put(store, *foreign, task(f"{tenant}-held", tenant=tenant), tenant=tenant)
         await move(store, claim(task(f"{tenant}-held", tenant=tenant)), tenant=tenant)
-    order = [f"mine{n}" for n in (2, 5, 8, 1, 4, 7, 0, 3, 6)]
-    assert await claimable(store) == order
-    for limit in (1, 2, 4, 8):
-        assert await claimable(store, limit) == order[:limit]
+    assert await claimable(store) == [f"mine{n}" for n in range(9)]
+    for limit, found in ((1, 3), (2, 6)):
+        assert await claimable(store, limit) == [f"mine{n}" for n in range(found)]
 
 
-async def test_tenants_take_turns_within_a_priority_and_a_capability_is_a_lane(store: Store) -> None:
+async def test_tenants_and_priorities_take_turns_and_a_capability_is_a_lane(store: Store) -> None:
     for tenant in ("a", "b"):
         lanes = [
             task(
@@ -227,10 +236,10 @@ async def test_tenants_take_turns_within_a_priority_and_a_capability_is_a_lane(s
             for kind in ("write", "read")
         ]
         await put(store, *lanes, tenant=tenant)
-    turns = [f"{tenant}-{kind}{n}" for n in range(4) for tenant in "ab" for kind in ("read", "write")]
+    turns = [f"{tenant}-{kind}{n}" for n in (0, 2, 1, 3) for tenant in "ab" for kind in ("read", "write")]
     assert await claimable(store) == turns
-    reads = [found.id for found in await store.queue.claimable(["read@1"], 3)]
-    assert reads == ["a-read0", "b-read0", "a-read1"]
+    reads = [found.id for found in await store.queue.claimable(["read@1"], 1)]
+    assert reads == ["a-read0", "b-read0", "a-read2", "b-read2"]
 
 
 async def test_a_workers_new_session_ends_its_old_one(store: Store) -> None:

@@ -48,6 +48,9 @@ BODIES = {
     "deadline-ago": (but(deadline_seconds=-5), 422, "deadline_expired"),
     "deadline-long-ago": (but(deadline_seconds=-(2**53) + 1), 422, "deadline_expired"),
     "deadline-in-ages": (but(deadline_seconds=2**53 - 1), 422, "invalid_intent"),
+    "priority-far": (but(priority=4), 422, "invalid_intent"),
+    "priority-huge": (but(priority=2**53 - 1), 422, "invalid_intent"),
+    "priority-words": (but(priority="high"), 422, "invalid_intent"),
     "workflow": (but(workflow="none"), 404, "not_found"),
     "app": (but(app="none"), 404, "not_found"),
     "constraint": (but(constraints=["Make it nice"]), 422, "plan_refused"),
@@ -198,7 +201,7 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 FIELDS = ["app", "workflow", "title", "input", "constraints", "budget_usd", "deadline", "deadline_seconds",
-          "labels", "scope", "target", "reason", "digest", "key", "done", "output", "step", "add_usd", "name",
+          "labels", "priority", "scope", "target", "reason", "digest", "key", "done", "output", "step", "add_usd", "name",
           "role", "groups", "limit_usd", "period"]  # fmt: skip
 LIKELY = st.sampled_from(
     ["shop", "note", "1.00", "app", "run", "viewer", "ship", {"text": "x"}, ["x"], True, -1]

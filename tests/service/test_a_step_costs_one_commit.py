@@ -4,6 +4,7 @@ import asyncio
 
 from bailiwick.ports import Assignment, Hello
 from bailiwick.run import Status
+from bailiwick.service.turns import Lane
 from platform_kit import ALICE, Hand, System, soon
 from shop_kit import Shop
 
@@ -52,7 +53,7 @@ async def test_an_idle_worker_takes_the_first_step_in_the_submitting_unit(system
 async def test_a_step_taken_for_an_idle_worker_that_is_gone_is_released(system: System) -> None:
     hand = await system.hand()
     claiming = await waiting(hand)
-    session = system.platform.sessions.reserve()
+    session = system.platform.sessions.reserve(Lane("acme", "x", 100))
     assert session is not None
     claiming.cancel()
     await asyncio.gather(claiming, return_exceptions=True)

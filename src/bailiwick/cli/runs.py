@@ -41,6 +41,7 @@ def submit(
     constraint: Annotated[list[str] | None, typer.Option(help="A constraint; may be repeated.")] = None,
     budget_usd: Annotated[str, typer.Option(help="The most it may spend, for example 0.50.")] = "",
     deadline_seconds: Annotated[int, typer.Option(help="When it fails, from now.")] = 0,
+    priority: Annotated[int, typer.Option(help="Which of your runs go first: -3 to 3.")] = 0,
     label: Annotated[list[str] | None, typer.Option(help="NAME=VALUE; may be repeated.")] = None,
     idempotency_key: Annotated[str, typer.Option(help="Submitting again with it finds the same run.")] = "",
     watch_it: Annotated[bool, typer.Option("--watch", help="Watch it at once.")] = False,
@@ -56,6 +57,7 @@ def submit(
         "constraints": constraint if constraint is not None else "",
         "budget_usd": budget_usd,
         "deadline_seconds": deadline_seconds,
+        "priority": priority,
         "labels": pairs("--label", label) if label is not None else "",
     }
     intent |= {name: value for name, value in given.items() if value not in ("", 0)}

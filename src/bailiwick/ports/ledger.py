@@ -78,7 +78,9 @@ class TaskState(StrEnum):
 class Task(msgspec.Struct, frozen=True):
     """The queue entry of one step's attempt, or of one granted action (`call` is then its effect key).
 
-    `due_at` and `timeout_at` are instants; `timeout_at` 0 means none. `epoch` is raised by each claim.
+    `due_at`, `timeout_at` and `since` are instants; `timeout_at` 0 means none. `epoch` is raised by each claim.
+    Of one tenant, app and priority what is due first goes first: a retry is due when it may begin, all else a while
+    before its run began. `since` is when it became ready, or may begin.
     """
 
     id: str
@@ -94,6 +96,8 @@ class Task(msgspec.Struct, frozen=True):
     session: str
     due_at: Instant
     timeout_at: Instant
+    app: str = ""
+    since: Instant = Instant(0)
 
 
 class MoveTask(msgspec.Struct, frozen=True):
@@ -372,7 +376,10 @@ class Queue(Protocol):
         ...
 
     async def claimable(self, capabilities: Sequence[str], limit: int) -> Sequence[Task]:
-        """List queued tasks that are due, by priority, fair across tenants, then by due time and id."""
+        """List queued tasks that are due: the first of every lane (capability, tenant, app, priority), then the second
+        of each, and so on; up to `limit` of a lane, and in all as many as there are lanes and `limit` more. In a
+        lane the earlier `due_at` goes first, then the lesser id.
+        """
         ...
 
     async def orphans(self, limit: int) -> Sequence[Task]:

@@ -49,7 +49,7 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
 class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.created"):
     """An intent was accepted. Pins (contracts, prompts, models) are written here once;
     `catalogue` is the digest of all contracts of the app; `edition` says by which facts policy decides (see `EDITION`).
-    Payload: {"intent"}.
+    `priority` 0 is the usual one. Payload: {"intent"}.
     """
 
     run: str
@@ -74,6 +74,7 @@ class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind",
     funds: tuple[Fund, ...] = ()
     admission: Admission | None = None
     edition: int = 0
+    priority: int = 0
 
 
 class StepsMoved(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="steps.moved"):

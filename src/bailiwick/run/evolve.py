@@ -75,6 +75,7 @@ def _open(event: Created) -> Run:
         funds=event.funds,
         admission=event.admission,
         edition=event.edition,
+        priority=event.priority,
     )
 
 

@@ -208,6 +208,7 @@ class Run(msgspec.Struct, frozen=True):
     rollback_requested: str = ""
     admission: Admission | None = None
     edition: int = 0
+    priority: int = 0
 
     @property
     def ending(self) -> bool:

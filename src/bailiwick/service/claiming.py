@@ -58,7 +58,8 @@ class Claiming:
                 taken = await asyncio.gather(*(self._handed(known, held) for held in given))
                 return tuple(each for each in taken if isinstance(each, Assignment))
             room = limit - known.reserved
-            tasks = await self._queue.claimable(known.sorted_keys, room) if room > 0 else ()
+            due = await self._queue.claimable(known.sorted_keys, room) if room > 0 else ()
+            tasks = self._sessions.turns.draw(due, room, known.keys, self._world.now()) if due else ()
             taken = await asyncio.gather(*(self._claim(known, task) for task in tasks))
             assignments = tuple(each for each in taken if isinstance(each, Assignment))
             left = deadline - asyncio.get_running_loop().time()

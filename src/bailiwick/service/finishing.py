@@ -27,10 +27,15 @@ from bailiwick.service.halts import Halts
 from bailiwick.service.planned import check_planned
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Sessions, WorkerSession, actor_of
+from bailiwick.service.turns import lane_of
 
 log = structlog.get_logger("bailiwick.finishing")
 MAX_CHAIN = 32
 CHAIN_MICROSECONDS = 250_000
+TURN_STEPS = 4
+TURN_MICROSECONDS = 20_000
+"""How far a run goes on while others wait whose turn is before its own: to hand over at each step would cost all of
+them most of what they are handed."""
 
 
 class Finishing:
@@ -89,6 +94,7 @@ class Finishing:
                     continue
                 if step.session == session.id and step.status is StepStatus.RUNNING:
                     session.extend(after.id)
+                    self._sessions.turns.serve(lane_of(after))
                     return await self._next(session, after, step)
         return None
 
@@ -105,10 +111,11 @@ class Finishing:
             return None
 
     def _offer(self, session: WorkerSession, run: Run) -> Offer:
-        """Offer the session's hands for the run's next step, unless other runs should have their turn."""
+        """Offer the session's hands for the run's next step, unless others should have their turn."""
         now = self._world.now()
-        going = session.may_go_on(run.id, now, MAX_CHAIN, CHAIN_MICROSECONDS)
-        free = going and not self._halts.any_active()
+        waited_for = self._sessions.turns.yields(lane_of(run), session.keys, now)
+        bounds = (TURN_STEPS, TURN_MICROSECONDS) if waited_for else (MAX_CHAIN, CHAIN_MICROSECONDS)
+        free = session.may_go_on(run.id, now, *bounds) and not self._halts.any_active()
         return Offer(session.id, session.keys if free else frozenset())
 
     async def _ending(self, run: Run, plan: Plan, step: Step, report: Report, offer: Offer) -> Change:

@@ -22,7 +22,8 @@ class IntentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a client asks for. Money as decimal text in USD; the deadline as RFC 3339, or in seconds from now.
 
     `environment` says where it executes, apart from what is asked: `region` and `scope` (of credentials),
-    labels that policies read; in one that is called production nothing is written.
+    labels that policies read; in one that is called production nothing is written. `priority`, from -3 to 3, says
+    which of a tenant's runs of one app go first.
     """
 
     app: str
@@ -35,6 +36,7 @@ class IntentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deadline_seconds: int = 0
     labels: dict[str, str] = {}
     environment: dict[str, str] = {}
+    priority: int = 0
 
 
 def parse_intent(value: Json) -> IntentRequest:
@@ -71,7 +73,12 @@ def bounded(intent: IntentRequest) -> bytes:
         raise TooMany("/constraints", len(intent.constraints), MAX_CONSTRAINTS)
     for index, constraint in enumerate(intent.constraints):
         within(MAX_TITLE, **{f"constraints/{index}": constraint})
-    body = canonical(msgspec.to_builtins(intent))
+    said = msgspec.to_builtins(intent)
+    if not intent.priority:
+        del said[
+            "priority"
+        ]  # a repeat is known by these bytes: a field that came later counts where it is used
+    body = canonical(said)
     if len(body) > MAX_BYTES:
         raise InputTooLarge(len(body), MAX_BYTES)
     return body

@@ -16,10 +16,12 @@ from bailiwick.run import (
     node_id,
     queue_key,
 )
+from bailiwick.service.turns import NORMAL
 
 DEFAULT_TIMEOUT_SECONDS = 600
 _MICROSECONDS = 1_000_000
-DEFAULT_PRIORITY = 100
+AHEAD_MICROSECONDS = 60_000_000
+"""What is ready is due so long before its run began: no clock's error can hide it, and runs stay in their order."""
 
 
 def task_id(run: str, step: str) -> str:
@@ -62,7 +64,10 @@ def _task_state(step: Step | None) -> TaskState | None:
 
 
 def _row(run: Run, plan: Plan, step: Step, state: TaskState) -> Task:
-    due = step.wait.until if step.wait is not None else Instant(0)
+    if step.wait is not None:
+        due = since = step.wait.until
+    else:
+        due, since = Instant(max(run.created_at - AHEAD_MICROSECONDS, 0)), step.since
     timeout = Instant(0)
     if state is TaskState.LEASED:
         timeout = Instant(step.since + timeout_of(plan, step) * _MICROSECONDS)
@@ -74,12 +79,14 @@ def _row(run: Run, plan: Plan, step: Step, state: TaskState) -> Task:
         call=step.call,
         capability=queue_key(capability_of(run, plan, step)) if state is not TaskState.DONE else "",
         pool="default",
-        priority=DEFAULT_PRIORITY,
+        priority=NORMAL + run.priority,
         state=state,
         epoch=step.epoch,
         session=step.session if state is TaskState.LEASED else "",
         due_at=due,
         timeout_at=timeout,
+        app=run.app,
+        since=since,
     )
 
 

@@ -14,6 +14,7 @@ from bailiwick.service.halts import HALTED, Halts
 from bailiwick.service.refusals import SessionLost
 from bailiwick.service.rows import task_id
 from bailiwick.service.runs import Runs
+from bailiwick.service.turns import Lane, Turns, lane_of
 
 _SILENT_LEASES = 4
 _MAX_CHAINS = 256
@@ -109,6 +110,7 @@ class Sessions:
         self._world = world
         self._open: dict[str, WorkerSession] = {}
         self.doubts: dict[tuple[str, str], None] = {}
+        self.turns = Turns()
 
     def doubt(self, tenant: str, run: str) -> None:
         """Note that a step of a run may have been taken for a session that was not told: the keeper looks."""
@@ -155,10 +157,12 @@ class Sessions:
             raise SessionLost(session)
         return known
 
-    def reserve(self) -> WorkerSession | None:
-        """Keep a place with the session that waits for the most tasks; None when nobody waits."""
+    def reserve(self, lane: Lane) -> WorkerSession | None:
+        """Keep a place with the session that waits for the most tasks; None when nobody waits, or others go first."""
         waiting = max(self._open.values(), key=lambda session: session.room, default=None)
         if waiting is None or waiting.room <= 0:
+            return None
+        if self.turns.yields(lane, waiting.keys, self._world.now()):
             return None
         waiting.room -= 1
         waiting.reserved += 1
@@ -240,6 +244,8 @@ class Sessions:
             if step is old:
                 continue
             if step.status in (StepStatus.READY, StepStatus.WAITING):
+                if step.status is StepStatus.READY:
+                    self.turns.waits(lane_of(after))
                 self.wake()
             if old is not None and old.status is StepStatus.RUNNING and old.epoch > 0:
                 self._left(after.id, old, step, record)

@@ -20,6 +20,7 @@ from bailiwick.service.refusals import DeadlineExpired, InvalidIntent, KeyReused
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Held, Sessions
 from bailiwick.service.starting import ONLY, submission_of
+from bailiwick.service.turns import MAX_PRIORITY, NORMAL, Lane
 
 DEFAULT_DEADLINE_SECONDS = 3600
 MAX_DEADLINE_SECONDS = 90 * 86_400
@@ -72,6 +73,7 @@ class Submitting:
                 return earlier
         app = self._catalogue.app(intent.app)
         check_environment(intent.environment)
+        check_priority(intent.priority)
         plan = self._compile(app, intent)
         opening = self._opening(principal, intent, plan, app, traceparent)
         opening = msgspec.structs.replace(
@@ -112,7 +114,8 @@ class Submitting:
 
     async def _open(self, opening: Created, plan: Plan, extra: Extra, record: Record) -> Run:
         """Create the run; an idle worker of this process takes its first step in the same unit."""
-        idle = self._sessions.reserve() if not self._halts.any_active() else None
+        lane = Lane(opening.tenant, opening.app, NORMAL + opening.priority)
+        idle = self._sessions.reserve(lane) if not self._halts.any_active() else None
         if idle is None:
             return await self._runs.open(opening, plan, extra, record=record)
         taken: Held | None = None
@@ -122,6 +125,7 @@ class Submitting:
             for step in run.steps.values():
                 if step.session == idle.id and step.status is StepStatus.RUNNING:
                     taken = Held(run.tenant, run.id, step.name, step.epoch)
+                    self._sessions.turns.serve(lane)
             return run
         finally:
             self._sessions.give(idle, taken)
@@ -175,6 +179,7 @@ class Submitting:
             environment=intent.environment,
             catalogue=app.contracts.digest,
             edition=EDITION,
+            priority=intent.priority,
         )
 
     def _deadline(self, intent: IntentRequest, now: Instant) -> Instant:
@@ -241,6 +246,16 @@ def check_environment(environment: dict[str, str]) -> None:
             raise InvalidIntent(
                 f"/environment/{name}", f"one of {', '.join(ENVIRONMENT)}, at most 64 characters"
             )
+
+
+def check_priority(priority: int) -> None:
+    """Bound a priority.
+
+    Raises:
+        InvalidIntent: It is out of bounds.
+    """
+    if not -MAX_PRIORITY <= priority <= MAX_PRIORITY:
+        raise InvalidIntent("/priority", f"a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}")
 
 
 def pins_of(plan: Plan, app: AppEntry) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def task_move(move: MoveTask) -> Row:
         task.session,
         task.due_at,
         task.timeout_at,
+        task.since,
         task.tenant,
         task.id,
         task.run,

@@ -88,6 +88,7 @@ class Embedded:
     def _heard(self, topic: Topic) -> None:
         """Hear what another process of the same store has committed."""
         if topic in (Topic.WORK, Topic.LOST):
+            self.platform.sessions.turns.heard()
             self.platform.sessions.wake()
         if topic in (Topic.PLACED, Topic.LOST):
             self.platform.streams.stir()

@@ -13,7 +13,7 @@ from bailiwick.stores.rows import to_task
 
 
 class PostgresQueue:
-    """Implements `ports.Queue`. A higher priority goes first.
+    """Implements `ports.Queue`.
 
     A list of claimable tasks locks none of them: a lock would end with its statement, before the claim's own unit.
     Of two who claim one task the slower is fenced, and looks again at what is left.
@@ -44,7 +44,7 @@ class PostgresQueue:
         return bool(done == "UPDATE 1")
 
     async def claimable(self, capabilities: Sequence[str], limit: int) -> Sequence[Task]:
-        """List queued tasks that are due, by priority, fair across tenants, then by due time and id."""
+        """List queued tasks that are due, turn by turn over the lanes; see `ports.Queue.claimable`."""
         asked = canonical(list(capabilities)).decode()
         return await self._reads.scan("select_claimable", (asked, limit), to_task)
 

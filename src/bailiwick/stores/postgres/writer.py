@@ -58,7 +58,7 @@ _WRITES: Final = (
     Write("upsert_halt", "halt", (1, 0), counted=True),
     Write("upsert_key", "key", (1, 0), replaces=True),
     Write("upsert_budget", "budget", (1, 0), replaces=True),
-    Write("move_task", _FENCE, (10, 11), id=11, counted=True),
+    Write("move_task", _FENCE, (11, 12), id=12, counted=True),
     Write("finish_task", _FENCE, (0, 1), id=1, counted=True),
     Write("move_approval", "approval", (11, 12), id=12, counted=True),
     Write("take_budget", "budget", (2, 3), id=3, counted=True, apart=True, singly=True),
@@ -336,4 +336,4 @@ def _meet(ended: list[Row] | None, moved: list[Row] | None) -> bool:
     """Say whether one task is both ended and moved: then the order of the units decides, not of statements."""
     if not ended or not moved:
         return False
-    return not {row[:2] for row in ended}.isdisjoint([row[10:12] for row in moved])
+    return not {row[:2] for row in ended}.isdisjoint([row[11:13] for row in moved])

@@ -13,7 +13,7 @@ from bailiwick.stores.sqlite.threads import Submits
 
 
 class SqliteQueue:
-    """Implements `ports.Queue`. A higher priority goes first."""
+    """Implements `ports.Queue`."""
 
     def __init__(self, writer: Submits, reads: Reads) -> None:
         self._writer = writer
@@ -47,7 +47,7 @@ class SqliteQueue:
         return bool(await self._writer.submit(renew))
 
     async def claimable(self, capabilities: Sequence[str], limit: int) -> Sequence[Task]:
-        """List queued tasks that are due, by priority, fair across tenants, then by due time and id."""
+        """List queued tasks that are due, turn by turn over the lanes; see `ports.Queue.claimable`."""
         asked = canonical(list(capabilities)).decode()
         return await self._reads.scan("select_claimable", (asked, limit), to_task)
 

@@ -57,7 +57,7 @@ _WRITES: Final = (
     Write("upsert_budget", "budget", id=0),
     Write("take_budget", "budget", id=3, counted=True),
     Write("return_budget", "budget", id=2),
-    Write("move_task", _FENCE, id=11, counted=True),
+    Write("move_task", _FENCE, id=12, counted=True),
     Write("finish_task", _FENCE, id=1, counted=True),
     Write("move_approval", "approval", id=12, counted=True),
     Write("insert_removal", "payload", id=1),
@@ -296,4 +296,4 @@ def _meet(ended: list[Row] | None, moved: list[Row] | None) -> bool:
     """Say whether one task is both ended and moved: then the order of the units decides, not of statements."""
     if not ended or not moved:
         return False
-    return not {row[:2] for row in ended}.isdisjoint([row[10:12] for row in moved])
+    return not {row[:2] for row in ended}.isdisjoint([row[11:13] for row in moved])

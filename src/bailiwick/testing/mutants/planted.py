@@ -183,7 +183,7 @@ def _reaper() -> AbstractContextManager[None]:
 
 def _timer() -> AbstractContextManager[None]:
     """What is due later is never due."""
-    return term("select_claimable", "due_at <= (SELECT now_us())", "due_at = 0")
+    return term("select_claimable", "due_at <= (SELECT now_us())", "due_at < since")
 
 
 def _resume() -> AbstractContextManager[None]:

@@ -1,7 +1,7 @@
--- List due tasks: the highest priority first, tenants in turn, then by due time and id.
--- It hops over the index from one lane (capability, tenant, priority) that has work to the next, then draws
--- from the lanes' heads as from a priority queue, so its cost does not grow with what waits behind them.
--- in: capabilities (JSON array), limit    out: id, tenant, run, step, call, capability, pool, priority, state, epoch, session, due_at, timeout_at
+-- List due tasks: the first of every lane (capability, tenant, app, priority), then the second of each, and so on.
+-- It hops over the index from one lane that has work to the next, then draws from the lanes' heads as from a
+-- priority queue, so its cost does not grow with what waits behind them.
+-- in: capabilities (JSON array), limit (of the tasks of a lane, and of those beyond the number of lanes)    out: id, tenant, run, step, call, capability, pool, priority, state, epoch, session, due_at, timeout_at, app, since
 -- locks: nothing
 WITH RECURSIVE
 asked (capability) AS (SELECT DISTINCT value FROM json_each(:capabilities)),
@@ -17,45 +17,61 @@ holders (capability, tenant) AS (
         ORDER BY tenant LIMIT 1
     ) FROM holders WHERE tenant IS NOT NULL
 ),
-lanes (capability, tenant, priority) AS (
+lines (capability, tenant, app) AS (
     SELECT capability, tenant, (
-        SELECT priority FROM tasks
+        SELECT app FROM tasks
         WHERE state = 'queued' AND capability = holders.capability AND tenant = holders.tenant
-        ORDER BY priority DESC LIMIT 1
+        ORDER BY app LIMIT 1
     ) FROM holders WHERE tenant IS NOT NULL
     UNION ALL
     SELECT capability, tenant, (
+        SELECT app FROM tasks
+        WHERE state = 'queued' AND capability = lines.capability AND tenant = lines.tenant
+            AND app > lines.app
+        ORDER BY app LIMIT 1
+    ) FROM lines WHERE app IS NOT NULL
+),
+lanes (capability, tenant, app, priority) AS (
+    SELECT capability, tenant, app, (
+        SELECT priority FROM tasks
+        WHERE state = 'queued' AND capability = lines.capability AND tenant = lines.tenant
+            AND app = lines.app
+        ORDER BY priority DESC LIMIT 1
+    ) FROM lines WHERE app IS NOT NULL
+    UNION ALL
+    SELECT capability, tenant, app, (
         SELECT priority FROM tasks
         WHERE state = 'queued' AND capability = lanes.capability AND tenant = lanes.tenant
-            AND priority < lanes.priority
+            AND app = lanes.app AND priority < lanes.priority
         ORDER BY priority DESC LIMIT 1
     ) FROM lanes WHERE priority IS NOT NULL
 ),
-drawn (capability, tenant, priority, turn, due_at, id) AS (
-    SELECT lanes.capability, lanes.tenant, lanes.priority, 1, t.due_at, t.id
+drawn (capability, tenant, app, priority, turn, due_at, id) AS (
+    SELECT lanes.capability, lanes.tenant, lanes.app, lanes.priority, 1, t.due_at, t.id
     FROM lanes
     JOIN tasks AS t ON t.tenant = lanes.tenant AND t.id = (
         SELECT id FROM tasks
         WHERE state = 'queued' AND capability = lanes.capability AND tenant = lanes.tenant
-            AND priority = lanes.priority AND due_at <= (SELECT now_us())
+            AND app = lanes.app AND priority = lanes.priority AND due_at <= (SELECT now_us())
         ORDER BY due_at, id LIMIT 1
     )
     UNION ALL
-    SELECT drawn.capability, drawn.tenant, drawn.priority, drawn.turn + 1, t.due_at, t.id
+    SELECT drawn.capability, drawn.tenant, drawn.app, drawn.priority, drawn.turn + 1, t.due_at, t.id
     FROM drawn
     JOIN tasks AS t ON t.tenant = drawn.tenant AND t.id = (
         SELECT id FROM tasks
         WHERE state = 'queued' AND capability = drawn.capability AND tenant = drawn.tenant
-            AND priority = drawn.priority AND (due_at, id) > (drawn.due_at, drawn.id)
+            AND app = drawn.app AND priority = drawn.priority AND (due_at, id) > (drawn.due_at, drawn.id)
             AND due_at <= (SELECT now_us())
         ORDER BY due_at, id LIMIT 1
     )
-    ORDER BY 3 DESC, 4, 5, 6
-    LIMIT :limit
+    WHERE drawn.turn < :limit
+    ORDER BY 5, 6, 7
+    LIMIT (SELECT count(*) FROM lanes WHERE priority IS NOT NULL) + :limit
 )
 SELECT
     t.id, t.tenant, t.run, t.step, t.call, t.capability, t.pool, t.priority, t.state, t.epoch, t.session,
-    t.due_at, t.timeout_at
+    t.due_at, t.timeout_at, t.app, t.since
 FROM drawn
 JOIN tasks AS t ON t.tenant = drawn.tenant AND t.id = drawn.id
-ORDER BY drawn.priority DESC, drawn.turn, drawn.due_at, drawn.id;
+ORDER BY drawn.turn, drawn.due_at, drawn.id;
