@@ -1,10 +1,14 @@
 """A canary credential, used in every way a tool might, appears in nothing that leaves the host."""
 
 import base64
+import gzip
+import html
 import json
 import pickle
+import quopri
 import re
 import traceback
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +36,87 @@ def forms(value: str) -> list[str]:
         value, quote(value), quote(value, safe=""), quote_plus(value), re.sub("%..", lambda hexed: hexed[0].lower(), quote(value, safe="")), raw.hex(), raw.hex().upper(),
         json.dumps(value), json.dumps(value, ensure_ascii=False), *encoded, base64.urlsafe_b64encode(raw).decode(), f"https://u:{quote(value)}@h/",
     ]  # fmt: skip
+
+
+def disguises(value: str) -> dict[str, str]:
+    """Forms that no search for a fixed text finds."""
+    raw = value.encode()
+    twice = json.dumps(json.dumps(value))
+    packed = {
+        f"{name} as {shown}": show(pack(b"before " + raw + b" after"))
+        for name, pack in (("gzip", gzip.compress), ("zlib", zlib.compress))
+        for shown, show in (
+            ("base64", lambda body: base64.b64encode(body).decode()),
+            ("lines of base64", lambda body: base64.encodebytes(body).decode()),
+            ("hex", bytes.hex),
+            ("bytes", lambda body: body.decode("latin-1")),
+        )
+    }
+    return {
+        "utf-16-le": value.encode("utf-16-le").decode("latin-1"),
+        "utf-16-be": value.encode("utf-16-be").decode("latin-1"),
+        "utf-16 with its mark": value.encode("utf-16").decode("latin-1"),
+        "utf-32": value.encode("utf-32-le").decode("latin-1"),
+        "utf-16 as hex": value.encode("utf-16-le").hex(),
+        "utf-16 as base64": base64.b64encode(b"x" + value.encode("utf-16-le")).decode(),
+        "utf-8 read as latin-1": value.encode().decode("latin-1"),
+        "escaped by JSON twice": twice,
+        "escaped by JSON thrice": json.dumps(twice),
+        "each as u": "".join(f"\\u{ord(each):04X}" for each in value),
+        "each as x": "".join(f"\\x{octet:02x}" for octet in raw),
+        "each as octal": "".join(f"\\{octet:03o}" for octet in raw),
+        "each in percent": "".join(f"%{octet:02X}" for octet in raw),
+        "percent of percent": quote(quote(value, safe=""), safe=""),
+        "HTML by number": "".join(f"&#{ord(each)};" for each in value),
+        "HTML by hex": "".join(f"&#x{ord(each):x};" for each in value),
+        "HTML": html.escape(value),
+        "mail": quopri.encodestring(raw, quotetabs=True).decode(),
+        "one letter escaped": f"\\u{ord(value[0]):04x}{value[1:]}",
+        "every other letter": "".join(f"%{ord(each):02x}" if n % 2 and each.isascii() else each for n, each in enumerate(value)),
+        "hex in pairs": raw.hex(" "),
+        "hex by colons": raw.hex(":"),
+        "base64 in lines": base64.encodebytes(raw * 3).decode(),
+        "base64 in JSON lines": json.dumps(base64.encodebytes(raw * 3).decode()),
+        "gzip of gzip": base64.b64encode(gzip.compress(gzip.compress(raw))).decode(),
+        **packed,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", disguises(CANARY))
+@pytest.mark.parametrize("value", [CANARY, "sk-live-0123456789abcdef"])
+def test_each_disguise_is_replaced(value: str, name: str) -> None:
+    redactor = Redactor()
+    redactor.issue(value)
+    form = disguises(value)[name]
+    shown = redactor.text(form if "bytes" in name else f"before {form} after")
+    if form != value:
+        assert MASK in shown
+    pieces = {form[at : at + 24] for at in range(0, len(form) - 23, 4)}
+    assert sum(piece in shown for piece in pieces) <= len(pieces) // 2, "what is left holds no whole value"
+
+
+def test_what_is_packed_and_harmless_stays(redactor: Redactor) -> None:
+    for name, form in disguises("an innocent text that nobody issued").items():
+        assert redactor.text(form) == form, name
+
+
+def test_a_packed_bomb_is_looked_at_no_further_than_a_bound(redactor: Redactor) -> None:
+    bomb = base64.b64encode(gzip.compress(b"x" * 64 * 1_048_576)).decode()
+    assert redactor.text(bomb) == bomb
+
+
+@pytest.mark.parametrize("cut", [1, 7, 40])
+def test_an_escaped_value_that_is_cut_by_frames_is_still_replaced(cut: int) -> None:
+    redactor = Redactor()
+    redactor.issue("an-issued-token")
+    form = "".join(f"\\u{ord(each):04x}" for each in "an-issued-token")
+    seen: list[dict[str, Any]] = []
+    frames = RedactedFrames(seen.append, redactor)
+    text = f"here: {form} and on"
+    for at in range(0, len(text), cut):
+        frames({"type": "output", "text": text[at : at + cut]})
+    frames.flush()
+    assert "".join(frame["text"] for frame in seen) == f"here: {MASK} and on"
 
 
 @pytest.fixture

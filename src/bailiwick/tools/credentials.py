@@ -1,21 +1,24 @@
 """Credentials: named by reference, resolved in the host at the moment of use, and kept out of all that leaves it."""
 
-import base64
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import quote, quote_plus
+
+import re2  # type: ignore[import-untyped]
 
 from bailiwick.base import Category, Json, Refusal
 from bailiwick.ports import FrameSink
+from bailiwick.tools.disguises import MIN_LENGTH, literal_forms, longest, patterns, unpacked
 
-MIN_LENGTH = 8
 MAX_BYTES = 65_536
 MASK = "[credential]"
-_MIN_LINE = 16
+_ESCAPE = re.compile(r"[\\%&=\0]")
 _REFERENCE = re.compile(r"env:(?P<name>[A-Za-z_][A-Za-z0-9_]{0,127})\Z|file:(?P<path>/[^\0]{1,1023})\Z")
+
+
+_OPTIONS = re2.Options()
+_OPTIONS.max_mem = 64 * 1_048_576  # each value has a few thousand states
 
 
 class CredentialRefused(Refusal):
@@ -56,26 +59,44 @@ class Secret:
 class Redactor:
     """Replaces the values that this host has issued, in each form in which they travel.
 
-    Forms: as is, JSON-escaped, percent-encoded, hexadecimal, base64 (both alphabets, at each of the three
-    alignments, so also inside `user:secret`), and the single lines of a value with many.
+    Forms: as is; escaped as JSON, programs, URLs, HTML and mail do, also several times over; UTF-16 and UTF-32;
+    hexadecimal and base64 (both alphabets, at each of the three alignments, so also inside `user:secret`, and in
+    lines); packed by gzip or zlib; and the single lines of a value with many.
     """
 
     def __init__(self) -> None:
         self._forms: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._escapes: set[str] = set()
+        self._pattern: re2._Regexp | None = None
+        self._longest = 0
 
     def issue(self, value: str) -> None:
         """Learn a value that is about to be used."""
-        forms = _forms(value)
+        forms = literal_forms(value)
         if forms <= self._forms:
             return
         self._forms |= forms
+        self._escapes |= set(patterns(value))
+        self._longest = max(self._longest, longest(value))
         longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(re.escape(form) for form in longest_first))
+        ways = [*map(re2.escape, longest_first), *sorted(self._escapes)]
+        self._pattern = re2.compile("|".join(ways), _OPTIONS)
 
     def text(self, text: str) -> str:
-        """Replace every issued value in a text."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        """Replace every issued value in a text; linear in its length."""
+        if self._pattern is None:
+            return text
+        masked = str(self._pattern.sub(MASK, _encodable(text)))
+        packed = sorted((start, end) for start, end, held in unpacked(masked) if self._holds(held))
+        for start, end in reversed(packed):
+            masked = masked[:start] + MASK + masked[end:]
+        return masked if masked != _encodable(text) else text
+
+    def _holds(self, text: str, depth: int = 1) -> bool:
+        assert self._pattern is not None, "something was issued"
+        if self._pattern.search(text) is not None:
+            return True
+        return any(self._holds(held, depth + 1) for _, _, held in unpacked(text, depth))
 
     def json(self, value: Json) -> Json:
         """Replace every issued value in a JSON value, keys included."""
@@ -93,8 +114,13 @@ class Redactor:
 
     def pending(self, text: str) -> int:
         """Count the characters at the end of a text that may be the beginning of an issued value."""
-        longest = min(max(map(len, self._forms), default=1) - 1, len(text))
-        for length in range(longest, 0, -1):
+        if not self._forms:
+            return 0
+        escape = _ESCAPE.search(text, max(len(text) - self._longest, 0))
+        if escape is not None:
+            return len(text) - escape.start()
+        known = min(max(map(len, self._forms)) - 1, len(text))
+        for length in range(known, 0, -1):
             end = text[-length:]
             if any(form.startswith(end) for form in self._forms):
                 return length
@@ -171,25 +197,6 @@ def _read(path: Path) -> str | None:
         return None
 
 
-def _forms(value: str) -> set[str]:
-    raw = value.encode()
-    forms = {value, quote(value, safe=""), quote(value), quote_plus(value)}
-    forms |= {re.sub(r"%..", _lower, form) for form in forms}
-    forms |= {raw.hex(), raw.hex().upper(), json.dumps(value)[1:-1]}
-    forms |= {json.dumps(value, ensure_ascii=False)[1:-1]}
-    for encode in (base64.standard_b64encode, base64.urlsafe_b64encode):
-        forms |= {_core(encode, raw, shift) for shift in range(3)}
-    forms |= {line for line in value.splitlines() if len(line) >= _MIN_LINE}
-    return {form for form in forms if len(form) >= MIN_LENGTH - 1}
-
-
-def _lower(match: re.Match[str]) -> str:
-    return match[0].lower()
-
-
-def _core(encode: Callable[[bytes], bytes], raw: bytes, shift: int) -> str:
-    """Encode a value behind `shift` unknown bytes and keep the characters that only the value decides."""
-    text = encode(b"\0" * shift + raw).decode().rstrip("=")
-    first = (8 * shift + 5) // 6
-    whole = (8 * (shift + len(raw))) // 6
-    return text[first:whole]
+def _encodable(text: str) -> str:
+    """Spell halves of surrogate pairs as question marks: the search is one of UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
