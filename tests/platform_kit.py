@@ -162,7 +162,7 @@ class System:
 
     def open_ledger(self) -> SqliteStore | PostgresStore:
         """Open the store; a system on another one overrides this and all that speaks SQL."""
-        keys = DeploymentKeys(self.folder / "keys")
+        keys = DeploymentKeys.made(self.folder / "keys")
         return open_store(self.folder / "data", clock=self.clock, blob_key=keys.blob_key)
 
     @contextlib.asynccontextmanager
@@ -189,7 +189,7 @@ class System:
 
     def make_platform(self, sharing: Sharing, ledger: Ledger | None = None) -> Platform:
         """Put a platform together over the open store; more than one is what a cluster has."""
-        keys = DeploymentKeys(self.folder / "keys")
+        keys = DeploymentKeys.made(self.folder / "keys")
         apps = [shop.app for shop in self.shops]
         price = PriceRow("scripted:*", Instant(0), input=1_000_000, output=2_000_000)
         store = self.store

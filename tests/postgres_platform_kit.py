@@ -24,7 +24,7 @@ class PostgresSystem(System):
         self.clock.followers.append(functools.partial(shift_clock, url))
 
     def open_ledger(self) -> PostgresStore:
-        keys = DeploymentKeys(self.folder / "keys")
+        keys = DeploymentKeys.made(self.folder / "keys")
         return open_postgres(self._address, self.folder / "data", blob_key=keys.blob_key)
 
     @contextlib.asynccontextmanager

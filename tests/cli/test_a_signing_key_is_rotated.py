@@ -10,7 +10,8 @@ from bailiwick.policy import Principal, PrincipalKind, Role
 from bailiwick.service.sequencing import Sequencing
 from bailiwick.stores import DataDirInUse, open_store
 from bailiwick.wiring import Settings, embedded
-from bailiwick.wiring.keys import DeploymentKeys, rotate_signing_key
+from bailiwick.wiring.keys import DeploymentKeys
+from bailiwick.wiring.trust import rotate_signing_key
 
 ADMIN = Principal("usr_root", "root", PrincipalKind.USER, "default", Role.ADMIN)
 
@@ -47,15 +48,15 @@ async def test_what_was_signed_before_a_rotation_verifies_with_either_key(tmp_pa
     assert not verify_export(before, trusted=[new]).ok  # it was made before anybody knew the new key
 
 
-def test_a_key_in_use_is_not_rotated(place: Place) -> None:
+async def test_a_key_in_use_is_not_rotated(place: Place) -> None:
     with pytest.raises(DataDirInUse):
-        rotate_signing_key(place.served.system.settings)
+        await rotate_signing_key(place.served.system.settings)
 
 
 @pytest.mark.parametrize("statement", [True, False], ids=["announced", "not-announced"])
 def test_a_rotation_that_was_cut_off_is_finished_or_forgotten(tmp_path: Path, statement: bool) -> None:
     """The crash between its three writes: the next key, the statement, the rename."""
-    keys = DeploymentKeys(tmp_path)
+    keys = DeploymentKeys.made(tmp_path)
     old, seed = keys.signer("d").vkey, (tmp_path / "signing.key").read_bytes()
     keys.rotate("d")
     new = keys.signer("d").vkey
@@ -71,7 +72,7 @@ def test_a_rotation_that_was_cut_off_is_finished_or_forgotten(tmp_path: Path, st
 
 
 def test_many_rotations_stay_linked_to_the_first_key(tmp_path: Path) -> None:
-    keys = DeploymentKeys(tmp_path)
+    keys = DeploymentKeys.made(tmp_path)
     vkeys = [keys.signer("d").vkey]
     for _ in range(5):
         keys.rotate("d")

@@ -16,6 +16,7 @@ from bailiwick.base import Category, Refusal
 from bailiwick.cli.doors import Choice, Door, Format, connected
 from bailiwick.cli.erasing import erase
 from bailiwick.cli.exits import ExitCode
+from bailiwick.cli.replacing import replace_key
 from bailiwick.cli.showing import Output, say, show_json, show_table
 from bailiwick.cli.witnesses import kept_notes, rotate_key, serve_witness, witness
 from bailiwick.ports import Checked, Violation
@@ -29,6 +30,7 @@ group = typer.Typer(
 group.command()(witness)
 group.command()(serve_witness)
 group.command()(rotate_key)
+group.command("replace-lost-key")(replace_key)
 group.command()(erase)
 
 

@@ -15,7 +15,7 @@ from bailiwick.cli.doors import DataDir, Door, connected
 from bailiwick.cli.showing import say
 from bailiwick.stores import make_folder
 from bailiwick.wiring import load_settings
-from bailiwick.wiring.keys import rotate_signing_key
+from bailiwick.wiring.trust import rotate_signing_key
 from bailiwick.wiring.witnesses import known_logs, witness_app, witness_at
 
 
@@ -93,7 +93,7 @@ def serve_witness(
 def rotate_key(data_dir: DataDir = "") -> None:
     """Replace the signing key of a stopped server; the old and the new key both sign that the one follows the other."""
     settings = load_settings(data_dir=data_dir or None)
-    rotation = rotate_signing_key(settings)
+    rotation = asyncio.run(rotate_signing_key(settings))
     say(f"old verifier key: {rotation.old}")
     say(f"new verifier key: {rotation.new}", "bold green")
     say("hand the new one to your auditors; what the old one signed stays verifiable with either")

@@ -1,5 +1,6 @@
 """Floor 4: what the service and the worker need of the world, one protocol per consumer."""
 
+from bailiwick.ports.auditlog import AuditLog, TreeHead
 from bailiwick.ports.blobs import Blobs, Trees
 from bailiwick.ports.calls import (
     MOST_TOKENS,
@@ -19,12 +20,12 @@ from bailiwick.ports.calls import (
     ToolUse,
     Usage,
 )
+from bailiwick.ports.fingerprints import Fingerprints
 from bailiwick.ports.inspector import Checked, Inspector, LargePayload, Violation
 from bailiwick.ports.ledger import (
     ApiKey,
     Approval,
     ApprovalState,
-    AuditLog,
     Budget,
     Draft,
     Feed,
@@ -43,7 +44,6 @@ from bailiwick.ports.ledger import (
     Taking,
     Task,
     TaskState,
-    TreeHead,
     Unit,
     Views,
 )
@@ -84,6 +84,7 @@ __all__ = [
     "FactsNeed",
     "Feed",
     "Fenced",
+    "Fingerprints",
     "Frame",
     "FrameSink",
     "GuardFailed",

@@ -62,6 +62,10 @@ class Inspector(Protocol):
         """List the payloads that lie in the blobs, with position > `after`."""
         ...
 
+    async def fingerprints(self) -> Mapping[str, str]:
+        """Read the fingerprints of the deployment's keys."""
+        ...
+
     async def tables(self) -> Mapping[str, int]:
         """Count the rows of each table."""
         ...

@@ -1,10 +1,12 @@
 """Blobs on disk: one file per tenant and content, under a name that another tenant cannot guess."""
 
 import asyncio
+import contextlib
 import errno
 import hmac
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,20 +26,27 @@ class DiskBlobs:
 
     Args:
         root: The directory; made when absent, readable by its owner alone.
-        key: At least 16 secret bytes of this deployment; names are hashed under it, so it must not change.
+        key: At least 16 secret bytes of this deployment; names are hashed under it, so it must not change. Empty: it is
+            not known yet, and `unlock` hands it in before the first use.
         owner: This process among those that share the directory; empty when there are no others.
         max_bytes: The size of the largest blob, in bytes.
     """
 
-    def __init__(self, root: Path, key: bytes, *, owner: str = "", max_bytes: int = MAX_BLOB) -> None:
-        if len(key) < 16:
-            raise ValueError(f"a blob key has at least 16 bytes, not {len(key)}")
+    def __init__(self, root: Path, key: bytes = b"", *, owner: str = "", max_bytes: int = MAX_BLOB) -> None:
         self._root = root
-        self._key = key
+        self._key = b""
+        if key:
+            self.unlock(key)
         self._owner = owner
         self._max_bytes = max_bytes
         self._broken = ""
         make_folder(root / _UNFINISHED)
+
+    def unlock(self, key: bytes) -> None:
+        """Hand in the key of the names."""
+        if len(key) < 16:
+            raise ValueError(f"a blob key has at least 16 bytes, not {len(key)}")
+        self._key = key
 
     async def put(self, tenant: str, body: bytes) -> Digest:
         """Store and sync a blob, then name it; a damaged copy of it is replaced.
@@ -94,6 +103,27 @@ class DiskBlobs:
         for leftover in (self._root / _UNFINISHED).glob(f"{self._owner}-*" if self._owner else "*"):
             leftover.unlink()
 
+    def spaces(self) -> list[Path]:
+        """List the folders of which each holds one tenant's blobs, under whatever key they were named."""
+        return sorted(
+            path for path in self._root.iterdir() if path.name != _UNFINISHED and not path.is_symlink()
+        )
+
+    def contents(self, space: Path) -> dict[Digest, Path]:
+        """Read a tenant's folder, and find each blob by what it holds."""
+        return {digest_of(path.read_bytes()): path for path in sorted(space.glob("*/*"))}
+
+    def rename(self, tenant: str, found: Mapping[Digest, Path]) -> None:
+        """Give blobs the names that they have under this key, in the folder of a tenant."""
+        for digest, path in found.items():
+            target = self._path(tenant, digest)
+            make_folder(target.parent)
+            path.replace(target)
+            sync_folder(target.parent)
+        for folder in {folder for path in found.values() for folder in (path.parent, path.parent.parent)}:
+            with contextlib.suppress(OSError):  # something else is still there
+                folder.rmdir()
+
     def _put(self, tenant: str, body: bytes) -> Digest:
         digest = digest_of(body)
         path = self._path(tenant, digest)
@@ -134,6 +164,8 @@ class DiskBlobs:
         return self._root / space / name[:2] / name
 
     def _mac(self, *parts: str) -> str:
+        if not self._key:
+            raise ValueError("the key of blob names was not handed in")
         text = "".join(f"{len(part)}:{part}" for part in parts)
         return hmac.new(self._key, text.encode(), "sha256").hexdigest()
 

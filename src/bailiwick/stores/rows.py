@@ -15,6 +15,7 @@ from bailiwick.ports import (
     Taking,
     Task,
     TaskState,
+    TreeHead,
 )
 
 Row = tuple[Any, ...]
@@ -23,6 +24,7 @@ as_row = msgspec.structs.astuple
 """A struct whose fields are all scalars is its row: the statements name the columns in the same order."""
 
 _json = msgspec.json.encode
+_HASH_BYTES: Final = 32
 _strings: Final = msgspec.json.Decoder(tuple[str, ...])
 _holds: Final = msgspec.json.Decoder(tuple[dict[str, str], ...])
 
@@ -143,6 +145,13 @@ def to_run(row: Row) -> RunHead:
 def to_halt(row: Row) -> Halt:
     """Read a row of `halts`."""
     return Halt(*row)
+
+
+def to_head(row: Row) -> TreeHead:
+    """Read a log's name, size, frontier and note."""
+    log, size, frontier, note = row
+    hashes = tuple(frontier[at : at + _HASH_BYTES] for at in range(0, len(frontier), _HASH_BYTES))
+    return TreeHead(log, size, hashes, note)
 
 
 def _text(value: object) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Protocol
 
-from bailiwick.ports import AuditLog, Blobs, Feed, Ledger, Queue, Views
+from bailiwick.ports import AuditLog, Feed, Fingerprints, Ledger, Queue, Views
+from bailiwick.stores.blobs import DiskBlobs
 
 
 class Topic(StrEnum):
@@ -62,8 +63,13 @@ class Store(Protocol):
         ...
 
     @property
-    def blobs(self) -> Blobs:
+    def blobs(self) -> DiskBlobs:
         """Large content."""
+        ...
+
+    @property
+    def fingerprints(self) -> Fingerprints:
+        """What is known of the keys that this was written with."""
         ...
 
     async def begin(self, workers: Sequence[str]) -> None:

@@ -21,8 +21,8 @@ from bailiwick.stores import Address, Store, Topic, is_postgres, open_postgres, 
 from bailiwick.telemetry import MeasuredLedger, MeasuredPort, Metrics
 from bailiwick.wiring.compiler import run_policy_compiler
 from bailiwick.wiring.hosts import Hosts, build_hosts
-from bailiwick.wiring.keys import DeploymentKeys
 from bailiwick.wiring.settings import InvalidSettings, Settings
+from bailiwick.wiring.trust import keys_of_ledger
 from bailiwick.wiring.witnesses import witness_at
 from bailiwick.wiring.world import SystemWorld
 from bailiwick.worker import Checker, Executor, Runner, Worker
@@ -63,7 +63,6 @@ class Embedded:
 
     async def prepare(self, sandbox: BubblewrapSandbox) -> SandboxStatus:
         """Void what an earlier process held, load what must be in memory, and test the sandbox."""
-        await self.store.begin([self.worker_name(number) for number in range(_MOST_WORKERS)])
         self.store.listen(self._heard)
         await self.platform.start()
         if not await self.store.views.keys(""):
@@ -83,7 +82,7 @@ class Embedded:
 
     def worker_name(self, number: int) -> str:
         """Name a worker of this process: the same at every start, and no other process's."""
-        return f"embedded-{number}@{self.store.node}"
+        return _worker_name(self.store, number)
 
     def _heard(self, topic: Topic) -> None:
         """Hear what another process of the same store has committed."""
@@ -178,18 +177,21 @@ class Embedded:
             log.warning("worker.not_released", reason=type(error).__name__)
 
 
-def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox) -> Embedded:
+async def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox) -> Embedded:
     """Open the data directory and connect everything; nothing runs yet.
 
     Raises:
         DataDirInUse: Another process has the directory.
+        KeyMissing, KeyUnusable, KeyWrong: The keys are not those of this ledger.
         PolicyRefused: A policy of an app is not sound.
     """
     folder = settings.folder
     _tighten(settings)
-    keys = DeploymentKeys(settings.shared_folder / "keys")
-    store = _opened(settings, keys.blob_key)
+    store = open_ledger(settings)
     try:
+        await store.begin([_worker_name(store, number) for number in range(_MOST_WORKERS)])
+        keys = await keys_of_ledger(settings, store)
+        store.blobs.unlock(keys.blob_key)
         world = SystemWorld()
         hosts = build_hosts(
             settings, apps, blobs=store.blobs, sandbox=sandbox, world=world, folder=folder / "work"
@@ -231,7 +233,7 @@ async def embedded(
         DataDirInUse, PolicyRefused: See `build`.
     """
     sandbox = BubblewrapSandbox(cache_dir if cache_dir is not None else default_cache_dir())
-    system = build(settings, apps, sandbox)
+    system = await build(settings, apps, sandbox)
     try:
         await system.prepare(sandbox)
         tasks = [asyncio.create_task(keep(system.duties()))]
@@ -280,14 +282,22 @@ def _tighten(settings: Settings) -> None:
         log.warning("files.open", paths=[str(path) for path in left[:_TOLD]], count=len(left))
 
 
-def _opened(settings: Settings, blob_key: bytes) -> Store:
+def _worker_name(store: Store, number: int) -> str:
+    return f"embedded-{number}@{store.node}"
+
+
+def open_ledger(settings: Settings) -> Store:
+    """Open the store that the settings name; the key of its blobs is still to be handed in.
+
+    Raises:
+        DataDirInUse: Another process has the directory.
+        InvalidSettings: `store` names no database of ours.
+    """
     if not settings.store:
-        return open_store(settings.folder, blob_key=blob_key)
+        return open_store(settings.folder)
     if not is_postgres(settings.store):
         raise InvalidSettings("`store` is the URL of a PostgreSQL (postgres://...), or empty", "store")
-    return open_postgres(
-        Address(settings.store), settings.folder, blob_key=blob_key, shared_dir=settings.shared_folder
-    )
+    return open_postgres(Address(settings.store), settings.folder, shared_dir=settings.shared_folder)
 
 
 def _book(app: App) -> RuleBook:

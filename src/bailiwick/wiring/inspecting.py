@@ -6,6 +6,7 @@ from bailiwick.ports import Checked, Inspector, Violation
 from bailiwick.service import Inspecting
 from bailiwick.stores import Address, DiskBlobs, inspect_postgres, open_inspector
 from bailiwick.wiring.keys import DeploymentKeys
+from bailiwick.wiring.trust import KEYS
 
 
 async def inspect(
@@ -24,6 +25,7 @@ async def inspect(
     Raises:
         NoLedger: The directory, or the database, holds none.
         StoreUnreachable: There is no database there now.
+        KeyMissing, KeyUnusable, KeyWrong: The keys are not those of this ledger.
     """
     if store:
         async with inspect_postgres(Address(store)) as inspector:
@@ -33,7 +35,9 @@ async def inspect(
 
 
 async def _asked(inspector: Inspector, folder: Path) -> tuple[list[Checked], list[Violation]]:
-    blobs = DiskBlobs(folder / "blobs", DeploymentKeys(folder / "keys").blob_key)
+    keys = DeploymentKeys(folder / KEYS)
+    keys.hold_to(await inspector.fingerprints())
+    blobs = DiskBlobs(folder / "blobs", keys.blob_key)
     inspecting = Inspecting(inspector, blobs)
     violations = await inspecting.violations()
     return await inspecting.checked(), violations

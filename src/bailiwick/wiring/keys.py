@@ -1,8 +1,7 @@
 """The deployment's own keys: made at first start, readable by the owner alone, kept beside the data."""
 
-import contextlib
-import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,29 +16,90 @@ from bailiwick.audit import (
     verifier_key,
 )
 from bailiwick.service import Signer
-from bailiwick.stores import DirectoryLock, make_folder, sync_folder
-from bailiwick.wiring.settings import Settings
+from bailiwick.stores import make_folder, sync_folder, write_private
+from bailiwick.wiring.keyfiles import (
+    BLOBS,
+    KEY_FILES,
+    PEPPER,
+    SECRET_BYTES,
+    SIGNING,
+    KeyMissing,
+    KeyWrong,
+    fingerprint,
+    make_key,
+    read_key,
+)
 
-SIGNING = "signing.key"
 NEXT = "signing.next"
 ROTATIONS = "rotations"
-_SEED_BYTES = 32
 
 
 class DeploymentKeys:
-    """Signing key, pepper of API keys, and key of blob names.
+    """Signing key, pepper of API keys, and key of blob names, read from their folder.
 
     Args:
-        folder: Where they lie; created with mode 0700.
+        folder: Where they lie.
+
+    Raises:
+        KeyMissing, KeyUnusable: One of them is not there, or is none.
     """
 
     def __init__(self, folder: Path) -> None:
-        make_folder(folder)
         self._folder = folder
         self._finish_rotation()
-        self._signing = Ed25519PrivateKey.from_private_bytes(read_secret(folder / SIGNING))
-        self.pepper = read_secret(folder / "pepper.key")
-        self.blob_key = read_secret(folder / "blobs.key")
+        missing = [folder / name for name in KEY_FILES if not (folder / name).exists()]
+        if missing:
+            raise KeyMissing(missing)
+        self._read = {name: read_key(folder / name) for name in KEY_FILES}
+        self._signing = Ed25519PrivateKey.from_private_bytes(self._read[SIGNING])
+        self.pepper = self._read[PEPPER]
+        self.blob_key = self._read[BLOBS]
+
+    @classmethod
+    def made(cls, folder: Path) -> "DeploymentKeys":
+        """Make those that are not there: what may happen at first start alone."""
+        make_folder(folder)
+        for name in KEY_FILES:
+            if name != SIGNING or not (folder / NEXT).exists():
+                make_key(folder / name)
+        return cls(folder)
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What the ledger records of the keys, by name."""
+        return {name: fingerprint_of(name, secret) for name, secret in self._read.items()}
+
+    def hold_to(self, recorded: Mapping[str, str]) -> bool:
+        """Hold the keys to what the ledger records of them; whether the signing key was rotated since.
+
+        Raises:
+            KeyWrong: One of them is another.
+        """
+        own = self.fingerprints
+        wrong = [name for name in KEY_FILES if recorded.get(name, own[name]) != own[name]]
+        rotated = SIGNING in wrong and recorded[SIGNING] in self._before()
+        for name in wrong:
+            if name != SIGNING or not rotated:
+                raise KeyWrong(self._folder / name, self._mistaken(name, recorded))
+        return rotated
+
+    def _before(self) -> set[str]:
+        """List the public halves, in hex, of the keys whose place the signing key took by statements of both sides."""
+        before: set[str] = set()
+        newest = _public(self._signing).hex()
+        for note in reversed(notes_in(self.rotations)):
+            rotation = open_rotation(note)
+            if _half(rotation.new) == newest:
+                newest = _half(rotation.old)
+                before.add(newest)
+        return before
+
+    def _mistaken(self, name: str, recorded: Mapping[str, str]) -> str:
+        secret = self._read[name]
+        for other in KEY_FILES:
+            if other != name and recorded.get(other) == fingerprint_of(other, secret):
+                return f"it holds what belongs into {other}"
+        return "its fingerprint is not the one on record"
 
     @property
     def rotations(self) -> str:
@@ -56,11 +116,11 @@ class DeploymentKeys:
 
         The statement is synced before the new key takes its place, so that no crash leaves a key without it.
         """
-        old, new = self._signing, Ed25519PrivateKey.from_private_bytes(secrets.token_bytes(_SEED_BYTES))
+        old, new = self._signing, Ed25519PrivateKey.from_private_bytes(secrets.token_bytes(SECRET_BYTES))
         rotation = Rotation(verifier_key(deployment, _public(old)), verifier_key(deployment, _public(new)))
         statement = sign_rotation(rotation, old.sign, new.sign)
-        _write(self._folder / NEXT, new.private_bytes_raw())
-        _write(self._folder / ROTATIONS, (self.rotations + statement).encode())
+        write_private(self._folder / NEXT, new.private_bytes_raw())
+        write_private(self._folder / ROTATIONS, (self.rotations + statement).encode())
         self._finish_rotation()
         self._signing = new
         return rotation
@@ -79,48 +139,16 @@ class DeploymentKeys:
             path.unlink()
 
 
-def rotate_signing_key(settings: Settings) -> Rotation:
-    """Rotate the signing key of a data directory that no server holds; the next start signs with the new one.
-
-    Raises:
-        DataDirInUse: A server holds it.
-    """
-    make_folder(settings.shared_folder)
-    lock = DirectoryLock(settings.shared_folder)
-    try:
-        return DeploymentKeys(settings.shared_folder / "keys").rotate(settings.deployment)
-    finally:
-        lock.release()
+def fingerprint_of(name: str, secret: bytes) -> str:
+    """Tell what the ledger records of a key: of the signing key its public half, by which heads are checked."""
+    if name == SIGNING:
+        return _public(Ed25519PrivateKey.from_private_bytes(secret)).hex()
+    return fingerprint(name, secret)
 
 
 def _public(key: Ed25519PrivateKey) -> bytes:
     return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
-def read_secret(path: Path) -> bytes:
-    """Read a secret, or make one; of several processes that make it at once one does, and all read that."""
-    if not path.is_file():
-        aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-        _fill(aside, secrets.token_bytes(_SEED_BYTES))
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(aside)
-        aside.unlink()
-        sync_folder(path.parent)
-    return path.read_bytes()
-
-
-def _write(path: Path, body: bytes) -> None:
-    """Write a file whole or not at all: aside, synced, and renamed."""
-    aside = path.with_suffix(".new")
-    _fill(aside, body)
-    aside.replace(path)
-    sync_folder(path.parent)
-
-
-def _fill(path: Path, body: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(descriptor, body)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _half(vkey: str) -> str:
+    return parse_verifier_key(vkey).public.hex()

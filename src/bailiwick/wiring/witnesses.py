@@ -28,7 +28,8 @@ from bailiwick.audit import (
 )
 from bailiwick.http import Cosigner, create_witness
 from bailiwick.ports import Witness, WitnessUnavailable
-from bailiwick.wiring.keys import read_secret
+from bailiwick.stores import write_private
+from bailiwick.wiring.keyfiles import KeyWrong, fingerprint, make_key, read_key
 
 _TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
 _SECONDS = 20.0
@@ -140,8 +141,12 @@ def known_logs(said: Sequence[str]) -> dict[str, str]:
 
 
 def witness_app(folder: Path, name: str, logs: Mapping[str, str]) -> tuple[Application, str]:
-    """Make a witness whose key and memory lie in a folder; answer its application and its verifier key."""
-    secret = Ed25519PrivateKey.from_private_bytes(read_secret(folder / "witness.key"))
+    """Make a witness whose key and memory lie in a folder; answer its application and its verifier key.
+
+    Raises:
+        KeyMissing, KeyUnusable, KeyWrong: Its key is not there any more, or is another.
+    """
+    secret = Ed25519PrivateKey.from_private_bytes(_witness_key(folder))
     own = verifier_key(name, secret.public_key().public_bytes_raw(), COSIGNATURE)
     cosigner = Cosigner(parse_verifier_key(own), secret.sign)
     memories = {
@@ -149,6 +154,25 @@ def witness_app(folder: Path, name: str, logs: Mapping[str, str]) -> tuple[Appli
         for origin, vkey in logs.items()
     }
     return create_witness(memories, cosigner), own
+
+
+def _witness_key(folder: Path) -> bytes:
+    """Read the witness's key; one is made for a folder alone in which nothing was cosigned yet.
+
+    Raises:
+        KeyMissing, KeyUnusable, KeyWrong: It is not the one by which this witness is known.
+    """
+    path, known = folder / "witness.key", folder / "witness.fingerprint"
+    begun = known.exists() or any(folder.glob("*.notes"))
+    if not begun:
+        make_key(path)
+    secret = read_key(path)
+    seen = fingerprint(path.name, secret)
+    if not known.exists():
+        write_private(known, seen.encode())
+    elif known.read_text("utf-8") != seen:
+        raise KeyWrong(path, "its fingerprint is not the one on record")
+    return secret
 
 
 def _always(vkey: str) -> Keys:

@@ -1,17 +1,15 @@
 """The audit logs on PostgreSQL: leaves in feed order, indices without gaps, and the newest signed head."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from bailiwick.ports import Blobs, GuardFailed, StoredEvent, TreeHead
 from bailiwick.stores.postgres.connect import Connection, Lines
 from bailiwick.stores.postgres.reading import Reads
 from bailiwick.stores.postgres.statements import SQL
-from bailiwick.stores.rows import Row
+from bailiwick.stores.rows import Row, to_head
 from bailiwick.stores.sealing import PLATFORM
 from bailiwick.stores.stored import events_across
-
-_HASH_BYTES: Final = 32
 
 
 class PostgresAuditLog:
@@ -48,9 +46,11 @@ class PostgresAuditLog:
         rows = await self._reads.few("select_log_head", (log,))
         if not rows or rows[0][3] is None:
             return None
-        _, size, frontier, note = rows[0]
-        hashes = tuple(frontier[at : at + _HASH_BYTES] for at in range(0, len(frontier), _HASH_BYTES))
-        return TreeHead(log, size, hashes, note)
+        return to_head((log, *rows[0][1:]))
+
+    async def heads(self) -> Sequence[TreeHead]:
+        """Read the newest head of every log that has one."""
+        return [to_head(row) for row in await self._reads.few("select_log_heads", ())]
 
     async def leaf_index(self, log: str, stream: str, seq: int) -> int | None:
         """Find the index of an event's leaf; None while it is not integrated."""

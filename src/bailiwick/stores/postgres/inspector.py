@@ -61,6 +61,12 @@ class PostgresInspector:
         rows = await self._connection.fetch(SQL["select_large_payloads"], after, limit)
         return [LargePayload(*row) for row in rows]
 
+    async def fingerprints(self) -> Mapping[str, str]:
+        """Read the fingerprints of the deployment's keys."""
+        if await self._connection.fetchval("SELECT to_regclass('fingerprints')") is None:
+            return {}  # no server of this release has opened it yet
+        return dict(await self._connection.fetch(SQL["select_fingerprints"]))
+
     async def tables(self) -> Mapping[str, int]:
         """Count the rows of each table that an invariant is asked over."""
         return {

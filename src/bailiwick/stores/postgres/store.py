@@ -11,6 +11,7 @@ from bailiwick.stores.postgres.address import Address
 from bailiwick.stores.postgres.auditlog import PostgresAuditLog
 from bailiwick.stores.postgres.connect import Lines
 from bailiwick.stores.postgres.feed import PostgresFeed
+from bailiwick.stores.postgres.fingerprints import PostgresFingerprints
 from bailiwick.stores.postgres.ledger import PostgresLedger
 from bailiwick.stores.postgres.migrate import found, migrate, newest
 from bailiwick.stores.postgres.pump import Pump
@@ -41,6 +42,7 @@ class PostgresStore:
         self.views = PostgresViews(reads)
         self.feed = PostgresFeed(self._lines, reads, blobs, self._signals)
         self.audit = PostgresAuditLog(self._lines, reads, blobs)
+        self.fingerprints = PostgresFingerprints(self._lines, reads)
 
     async def begin(self, workers: Sequence[str]) -> None:
         """Connect, bring the schema up to date, and end the sessions that these workers held before.
@@ -111,14 +113,14 @@ async def migrate_schema(address: Address) -> int:
 
 
 def open_postgres(
-    address: Address, data_dir: Path, *, blob_key: bytes, shared_dir: Path | None = None
+    address: Address, data_dir: Path, *, blob_key: bytes = b"", shared_dir: Path | None = None
 ) -> PostgresStore:
     """Open a database beside a data directory, which is made when absent; the first use connects.
 
     Args:
         address: Where the database is.
         data_dir: This process's own; readable by its owner alone. It holds the lock.
-        blob_key: At least 16 secret bytes of this deployment, the same at every start and in every process.
+        blob_key: See `DiskBlobs`; the same in every process.
         shared_dir: Where the processes of a deployment keep their blobs together; None: in the data directory.
 
     Raises:

@@ -1,19 +1,17 @@
 """The audit logs on SQLite: leaves in feed order, indices without gaps, and the newest signed head."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import apsw
 
 from bailiwick.ports import Blobs, GuardFailed, StoredEvent, TreeHead
-from bailiwick.stores.rows import Row
+from bailiwick.stores.rows import Row, to_head
 from bailiwick.stores.sealing import PLATFORM
 from bailiwick.stores.sqlite.reading import Reads
 from bailiwick.stores.sqlite.statements import SQL
 from bailiwick.stores.sqlite.threads import Submits
 from bailiwick.stores.stored import events_across
-
-_HASH_BYTES: Final = 32
 
 
 class SqliteAuditLog:
@@ -49,9 +47,11 @@ class SqliteAuditLog:
         rows = self._reads.few("select_log_head", (log,))
         if not rows or rows[0][3] is None:
             return None
-        _, size, frontier, note = rows[0]
-        hashes = tuple(frontier[at : at + _HASH_BYTES] for at in range(0, len(frontier), _HASH_BYTES))
-        return TreeHead(log, size, hashes, note)
+        return to_head((log, *rows[0][1:]))
+
+    async def heads(self) -> Sequence[TreeHead]:
+        """Read the newest head of every log that has one."""
+        return [to_head(row) for row in self._reads.few("select_log_heads", ())]
 
     async def leaf_index(self, log: str, stream: str, seq: int) -> int | None:
         """Find the index of an event's leaf; None while it is not integrated."""

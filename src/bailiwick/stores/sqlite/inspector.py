@@ -16,6 +16,8 @@ from bailiwick.stores.sqlite.statements import INVARIANTS, SQL
 
 _TABLES: Final = tuple(sorted({invariant.over for invariant in INVARIANTS.values()}))
 
+_HAS_FINGERPRINTS: Final = "SELECT 1 FROM sqlite_schema WHERE name = 'fingerprints'"
+
 
 class SqliteInspector:
     """Implements `ports.Inspector`. One transaction sees one state, so a writer beside it makes no difference.
@@ -70,6 +72,12 @@ class SqliteInspector:
         """List the payloads that lie in the blobs, with position > `after`."""
         rows = self._connection.execute(SQL["select_large_payloads"], (after, limit))
         return [LargePayload(*row) for row in rows]
+
+    async def fingerprints(self) -> Mapping[str, str]:
+        """Read the fingerprints of the deployment's keys."""
+        if self._connection.execute(_HAS_FINGERPRINTS).get is None:
+            return {}  # no server of this release has opened it yet
+        return dict(self._connection.execute(SQL["select_fingerprints"]))
 
     async def tables(self) -> Mapping[str, int]:
         """Count the rows of each table that an invariant is asked over."""

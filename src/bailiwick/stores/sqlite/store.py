@@ -13,6 +13,7 @@ from bailiwick.stores.refusals import StoreBroken, StoreFull
 from bailiwick.stores.sqlite.auditlog import SqliteAuditLog
 from bailiwick.stores.sqlite.connect import Clock, open_reader, open_writer
 from bailiwick.stores.sqlite.feed import SqliteFeed
+from bailiwick.stores.sqlite.fingerprints import SqliteFingerprints
 from bailiwick.stores.sqlite.ledger import SqliteLedger
 from bailiwick.stores.sqlite.migrate import migrate
 from bailiwick.stores.sqlite.queue import SqliteQueue
@@ -40,6 +41,7 @@ class SqliteStore:
         self.views = SqliteViews(self._reads)
         self.feed = SqliteFeed(self._thread, self._reads, blobs)
         self.audit = SqliteAuditLog(self._thread, self._reads, blobs)
+        self.fingerprints = SqliteFingerprints(self._thread, self._reads)
 
     async def begin(self, workers: Sequence[str]) -> None:
         """End every session: nobody else can have one while this process holds the directory."""
@@ -67,13 +69,13 @@ class SqliteStore:
         self._lock.release()
 
 
-def open_store(data_dir: Path, *, clock: Clock | None = None, blob_key: bytes) -> SqliteStore:
+def open_store(data_dir: Path, *, clock: Clock | None = None, blob_key: bytes = b"") -> SqliteStore:
     """Open a data directory, make it when absent, and bring its schema up to date.
 
     Args:
         data_dir: The directory; readable by its owner alone.
         clock: The database's clock, microseconds since 1970; the machine's when None.
-        blob_key: At least 16 secret bytes of this deployment, the same at every start.
+        blob_key: See `DiskBlobs`.
 
     Raises:
         DataDirInUse: Another process holds the directory.
