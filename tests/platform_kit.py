@@ -75,6 +75,15 @@ ROOT = person("root", Role.ADMIN, groups=("payers",))
 MALLORY = person("mallory", Role.ADMIN, tenant="evil", groups=("payers", "change-approvers"))
 
 
+async def decide_seen(
+    platform: Platform, who: Principal, id: str, *, approve: bool, reason: str = ""
+) -> Approval:
+    """Decide as somebody who has looked: by the digest that is shown."""
+    shown = [one.digest for one in await platform.approving.list(who, state="") if one.id == id]
+    digest = shown[0] if shown else ""
+    return await platform.approving.decide(who, id, approve=approve, reason=reason, digest=digest)
+
+
 class NoModels:
     """A deployment without models."""
 

@@ -10,7 +10,7 @@ from cli_kit import APP, Call, Place, Result
 
 from bailiwick.cli import main
 from bailiwick.cli.apps import load_app
-from bailiwick.cli.identities import second_identity
+from bailiwick.cli.reviewer import second_identity
 from bailiwick.telemetry import configure_logging
 from bailiwick.wiring import Settings
 from bailiwick.wiring.serving import ServingThread
@@ -32,7 +32,9 @@ def app_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def place(tmp_path_factory: pytest.TempPathFactory, app_file: Path) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("served")
     configure_logging(json=True, level="warning", stream=io.StringIO())
-    with ServingThread(Settings(data_dir=str(folder), port=0), [load_app(app_file)]) as served:
+    with ServingThread(
+        Settings(data_dir=str(folder), port=0, profile="first-steps"), [load_app(app_file)]
+    ) as served:
         served.ask(second_identity(served.system))
         yield Place(served, folder)
 

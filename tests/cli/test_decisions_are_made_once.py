@@ -23,12 +23,21 @@ def held(call: Call, text: str = "hi", workflow: str = "send", **more: str) -> s
     return str(listed[0]["id"])
 
 
+def seen(call: Call, approval: str) -> tuple[str, str]:
+    """Look at a request, and name what was shown."""
+    row = call("approvals", "show", approval, "-o", "json").json()["approval"]
+    return "--digest", row["digest"]
+
+
 def test_the_requester_cannot_approve_and_the_second_identity_can(call: Call) -> None:
     approval = held(call)
     own = call("approvals", "approve", approval)
     assert own.code == 4
     assert "self_approval" in own.err
-    assert call("approvals", "approve", approval, "--as", "approver").code == 0
+    nothing = call("approvals", "approve", approval, "--as", "approver")
+    assert nothing.code == 2
+    assert "digest_missing" in nothing.err
+    assert call("approvals", "approve", approval, "--as", "approver", *seen(call, approval)).code == 0
     found = call("approvals", "show", approval, "-o", "json").json()
     assert found["approval"]["decided_by"] == "reviewer"
     assert call("runs", "watch", found["run"]["id"]).code == 0
@@ -56,9 +65,9 @@ def test_of_two_processes_that_race_one_wins_and_the_other_sees_the_winner(call:
     approval = held(call)
     made = call("keys", "create", "--name", "rival", "--role", "approver", "--group", "senders", "-o", "json")
     rival = ("--key", made.json()["secret"])
-    door = ("--data-dir", str(place.folder))
+    door, digest = ("--data-dir", str(place.folder)), seen(call, approval)
     racers = [
-        start(place.folder, "approvals", "approve", approval, *door, "--as", "approver"),
+        start(place.folder, "approvals", "approve", approval, *door, "--as", "approver", *digest),
         start(place.folder, "approvals", "reject", approval, *door, *rival),
     ]
     won, lost = sorted((ended(racer) for racer in racers), key=lambda result: result.code)
@@ -127,6 +136,6 @@ def test_who_looks_sees_to_whom_it_is_escalated_and_the_second_group_decides(
     watched = call("runs", "watch", run, "--no-wait")
     told = f"mail.urge@1.0.0: nobody answered in time; chiefs may as well now; approval {approval}"
     assert told in " ".join(watched.out.split())
-    assert call("approvals", "approve", approval, *chief).code == 0
+    assert call("approvals", "approve", approval, *chief, *seen(call, approval)).code == 0
     assert call("runs", "watch", run).code == 0
     assert call("approvals", "show", approval, "-o", "json").json()["approval"]["decided_by"] == "chief"

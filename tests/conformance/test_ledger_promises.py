@@ -6,10 +6,22 @@ from collections.abc import Callable
 
 import pytest
 from conformance_shapes import SALT, draft, following, head, opening, posting, submission, task
+from msgspec.structs import replace
 
 from bailiwick.audit import commitment
 from bailiwick.base import Instant, canonical, parse_canonical
-from bailiwick.ports import ApiKey, Draft, GuardFailed, Halt, StaleVersion, StoredEvent, Unit
+from bailiwick.ports import (
+    ApiKey,
+    Draft,
+    GuardFailed,
+    Halt,
+    Identity,
+    IdentityChange,
+    StaleVersion,
+    StoredEvent,
+    Tenant,
+    Unit,
+)
 from bailiwick.stores import Store
 
 
@@ -215,24 +227,76 @@ async def test_a_halt_stands_until_it_is_lifted_once(store: Store) -> None:
     assert await store.ledger.events("acme", "tenant:acme", 0, 9) == []
 
 
-async def test_keys_come_back_as_they_were_written(store: Store) -> None:
-    key = ApiKey("key_1", "acme", "ci", "operator", ("leads", "ops"), "a" * 64, Instant(3))
-    await store.ledger.commit(Unit("acme", keys=(key,)))
-    revoked = ApiKey("key_1", "acme", "ci", "operator", ("leads",), "a" * 64, Instant(3), Instant(8))
-    await store.ledger.commit(Unit("acme", keys=(revoked,)))
+async def test_keys_and_identities_come_back_as_they_were_written(store: Store) -> None:
+    ci = Identity("idn_1", "acme", "ci", "service", "operator", ("leads", "ops"), Instant(3), "idn_0")
+    key = ApiKey("key_1", "acme", "idn_1", "a" * 64, Instant(3), "idn_0", Instant(9))
+    await store.ledger.commit(Unit("acme", identities=(ci,), keys=(key,)))
+    assert await store.views.keys("acme") == [key]
+    assert await store.views.identities("acme") == [ci]
+    revoked = replace(key, revoked_at=Instant(8))
+    other = replace(ci, role="viewer", groups=("leads",), disabled_at=Instant(7))
+    renamed = replace(other, name="another", kind="person", created_by="idn_9")
+    await store.ledger.commit(Unit("acme", identities=(renamed,), keys=(replace(revoked, mac="b" * 64),)))
     assert await store.views.keys("acme") == [revoked]
+    assert await store.views.identities("acme") == [other]
 
 
 async def test_a_tenant_lists_its_own_keys_and_the_platform_those_of_all(store: Store) -> None:
     keys = [
-        ApiKey(f"key_{tenant}", tenant, "ci", "operator", (), letter * 64, Instant(3))
+        ApiKey(f"key_{tenant}", tenant, "idn_1", letter * 64, Instant(3))
         for tenant, letter in (("acme", "a"), ("rival", "b"))
     ]
-    for key in keys:
-        await store.ledger.commit(Unit(key.tenant, keys=(key,)))
+    people = [
+        Identity("idn_1", tenant, "ci", "person", "viewer", (), Instant(3)) for tenant in ("acme", "rival")
+    ]
+    for key, one in zip(keys, people, strict=True):
+        await store.ledger.commit(Unit(key.tenant, keys=(key,), identities=(one,)))
     assert await store.views.keys("acme") == keys[:1]
     assert await store.views.keys("rival") == keys[1:]
     assert sorted(key.id for key in await store.views.keys("")) == ["key_acme", "key_rival"]
+    assert await store.views.identities("rival") == people[1:]
+    assert await store.views.identities("") == people
+
+
+async def test_a_name_belongs_to_one_identity_of_a_tenant(store: Store) -> None:
+    ann = Identity("idn_1", "acme", "ann", "person", "viewer", (), Instant(3))
+    await store.ledger.commit(Unit("acme", identities=(ann,)))
+    await store.ledger.commit(Unit("rival", identities=(replace(ann, tenant="rival"),)))
+    second = Unit("acme", identities=(replace(ann, id="idn_2"),), others=(("tenant:acme", draft("made")),))
+    with pytest.raises(GuardFailed) as refusal:
+        await store.ledger.commit(second)
+    assert refusal.value.facts == {"guard": "identity", "id": "ann"}
+    assert await store.views.identities("acme") == [ann]
+    assert await store.ledger.events("acme", "tenant:acme", 0, 9) == []
+
+
+async def test_of_two_edits_of_one_edition_of_a_tenant_one_is_refused(store: Store) -> None:
+    first = Tenant("acme", Instant(3), "idn_0")
+    await store.ledger.commit(Unit("acme", tenants=(first,)))
+    edits = [Unit("acme", tenants=(replace(first, edition=1, disabled_at=Instant(at)),)) for at in (4, 5)]
+    done = await asyncio.gather(*map(store.ledger.commit, edits), return_exceptions=True)
+    assert sorted(type(one) for one in done if one is not None) == [GuardFailed]
+    (kept,) = await store.views.tenants()
+    assert kept == edits[done.index(None)].tenants[0]
+    with pytest.raises(GuardFailed):
+        await store.ledger.commit(Unit("acme", tenants=(first,)))
+    await store.ledger.commit(Unit("acme", tenants=(replace(kept, edition=2, created_by="idn_9"),)))
+    assert await store.views.tenants() == [replace(kept, edition=2)]
+
+
+async def test_who_changed_an_identity_is_listed_with_the_newest_first(store: Store) -> None:
+    changes = [
+        IdentityChange(f"chg_{at}", "acme", "idn_1", "key", "said", Instant(at), "key_1", "idn_0", "key_0")
+        for at in (5, 7, 6)
+    ]
+    others = [replace(changes[0], identity="idn_2"), replace(changes[0], tenant="rival")]
+    await store.ledger.commit(Unit("acme", identity_changes=(*changes, others[0])))
+    await store.ledger.commit(Unit("rival", identity_changes=(others[1],)))
+    listed = [changes[1], changes[2], changes[0]]
+    assert await store.views.identity_changes("acme", "idn_1", 9) == listed
+    assert await store.views.identity_changes("acme", "idn_1", 2) == listed[:2]
+    with pytest.raises(GuardFailed):
+        await store.ledger.commit(Unit("acme", identity_changes=(changes[0],)))
 
 
 async def test_an_abandoned_commit_neither_hangs_nor_harms_its_neighbours(store: Store) -> None:

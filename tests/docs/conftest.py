@@ -42,7 +42,14 @@ def _stand_in_for_curl(tools: Path) -> None:
 @pytest.fixture
 def served(reader: dict[str, str]) -> Iterator[dict[str, str]]:
     """Serve the quickstart application, and tell the reader's environment with its address in it."""
-    command = [str(Path(sys.executable).parent / "bailiwick"), "up", "examples/quickstart.py", "--port", "0"]
+    command = [
+        str(Path(sys.executable).parent / "bailiwick"),
+        "up",
+        "--first-steps",
+        "examples/quickstart.py",
+        "--port",
+        "0",
+    ]
     server = subprocess.Popen(
         command, cwd=reader["HOME"], env=reader, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -175,6 +175,13 @@ class House:
     async def ended(self, run: str) -> str:
         return await self.until(run, lambda status: status in TERMINAL)
 
+    async def approve(self, approval: str, role: str = "approver") -> None:
+        """Look at a request and approve what is shown."""
+        async with self.client(role) as client:
+            digest = (await client.get(f"/v1/approvals/{approval}")).json()["approval"]["digest"]
+            answer = await client.post(f"/v1/approvals/{approval}:approve", json={"digest": digest})
+        assert answer.status_code == 200, answer.text
+
     async def held(self) -> tuple[str, str]:
         """Submit a run whose write is held; answer run and approval."""
         run = await self.submit("ship", key="held")

@@ -65,11 +65,23 @@ async def test_a_decision_on_anything_else_than_what_was_shown_is_refused(house:
     assert house.shipped == []
 
 
+@pytest.mark.parametrize("body", [None, {}, {"reason": "fine"}, {"digest": ""}])
+async def test_an_approval_that_names_nothing_is_refused(house: House, body: dict[str, str] | None) -> None:
+    _, approval = await house.held()
+    async with house.client("approver") as client:
+        answer = await client.post(f"/v1/approvals/{approval}:approve", json=body)
+        problem = assert_problem(answer, 422, "digest_missing")
+        assert f"bailiwick approvals show {approval}" in problem["remedy"]
+        assert (await client.get(f"/v1/approvals/{approval}")).json()["approval"]["state"] == "pending"
+
+
 async def test_of_64_who_decide_at_once_one_wins_and_one_event_says_so(house: House) -> None:
     run, approval = await house.held()
     async with house.client("approver") as client:
+        seen = {"digest": (await client.get(f"/v1/approvals/{approval}")).json()["approval"]["digest"]}
         posts = (
-            client.post(f"/v1/approvals/{approval}:{('approve', 'reject')[at % 2]}") for at in range(RACERS)
+            client.post(f"/v1/approvals/{approval}:{('approve', 'reject')[at % 2]}", json=seen)
+            for at in range(RACERS)
         )
         answers = await asyncio.gather(*posts)
         won = [answer for answer in answers if answer.status_code == 200]

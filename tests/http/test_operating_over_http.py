@@ -108,7 +108,7 @@ async def test_the_document_describes_what_is_answered(house):
 async def test_metrics_tell_what_happened_without_naming_runs(house: House):
     run, approval = await house.held()
     async with house.client("approver") as client:
-        await client.post(f"/v1/approvals/{approval}:approve")
+        await house.approve(approval)
         assert await house.ended(run) == "completed"
         assert await house.ended(await house.submit("look", key="look")) == "completed"
         await client.get("/v1/runs/none")

@@ -131,7 +131,7 @@ async def test_a_run_is_asked_to_end_and_ends_once_nothing_of_it_runs(house):
 async def test_a_run_is_rolled_back_and_its_stream_is_told_to_the_second_end(house):
     run, approval = await house.held()
     async with house.client("approver") as client:
-        await client.post(f"/v1/approvals/{approval}:approve", json={})
+        await house.approve(approval)
         assert await house.ended(run) == "completed"
         because = {"reason": "the wrong parcel"}
         assert_problem(await client.post(f"/v1/runs/{run}:rollback", json=because), 403, "forbidden")
@@ -165,8 +165,7 @@ async def test_a_run_is_rolled_back_and_its_stream_is_told_to_the_second_end(hou
 
 async def test_cost_is_summed_by_role(house):
     run, approval = await house.held()
-    async with house.client("approver") as client:
-        await client.post(f"/v1/approvals/{approval}:approve", json={})
+    await house.approve(approval)
     assert await house.ended(run) == "completed"
     async with house.client("viewer") as client:
         cost = (await client.get(f"/v1/runs/{run}/cost")).json()

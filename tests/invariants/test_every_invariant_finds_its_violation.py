@@ -19,7 +19,7 @@ from bailiwick.stores import DiskBlobs, PostgresInspector
 from bailiwick.wiring.compiler import run_policy_compiler
 from bailiwick.wiring.inspecting import inspect
 from bailiwick.wiring.keys import DeploymentKeys
-from platform_kit import BOB, System
+from platform_kit import BOB, System, decide_seen
 from postgres_kit import lent_database
 from postgres_platform_kit import PostgresSystem
 from shop_kit import POLICIES, Shop
@@ -142,7 +142,7 @@ async def furnish(system: System) -> None:
     await hand.claim()
     await hand.call("quote")
     await hand.act("pay")
-    await system.platform.approving.decide(BOB, (await system.approval(hand.assignment.run)).id, approve=True)
+    await decide_seen(system.platform, BOB, (await system.approval(hand.assignment.run)).id, approve=True)
     granted = await hand.claim()
     assert granted is not None
     assert granted.dispatch is not None

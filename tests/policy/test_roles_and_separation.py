@@ -11,6 +11,7 @@ from bailiwick.policy import (
     Permission,
     Principal,
     PrincipalKind,
+    Requester,
     Role,
     SelfApproval,
     may_decide,
@@ -42,7 +43,8 @@ def test_a_viewer_only_reads() -> None:
 
 
 def test_every_role_reads_what_a_viewer_reads_and_the_admin_may_all() -> None:
-    assert all(PERMISSIONS[Role.VIEWER] <= PERMISSIONS[role] for role in Role)
+    inside = [role for role in Role if role is not Role.PLATFORM]
+    assert all(PERMISSIONS[Role.VIEWER] <= PERMISSIONS[role] for role in inside)
     assert PERMISSIONS[Role.ADMIN] == frozenset(Permission)
 
 
@@ -75,32 +77,60 @@ def test_what_has_no_role_may_nothing(kind: PrincipalKind) -> None:
             require(nobody, permission)
 
 
+def test_who_stands_above_the_tenants_sees_nothing_inside_of_one() -> None:
+    may = PERMISSIONS[Role.PLATFORM]
+    assert Permission.TENANTS_MANAGE in may
+    inside = {Permission.RUNS_READ, Permission.ARTIFACTS_READ, Permission.KEYS_MANAGE, Permission.AUDIT_READ}
+    assert not may & (inside | {Permission.APPROVALS_DECIDE, Permission.RUNS_SUBMIT})
+
+
 def test_an_approver_of_the_group_decides_for_another_person() -> None:
     approver = person(Role.APPROVER, "change-approvers", "sre")
-    assert may_decide(approver, "usr_1", asked("sre", "change-approvers"), NOW) == 0
+    assert may_decide(approver, Requester("usr_1", "ada"), asked("sre", "change-approvers"), NOW) == 0
 
 
 @pytest.mark.parametrize("requester", ["usr_2", "grace", "USR_2", "Grace"])
 def test_nobody_decides_what_they_asked_for_under_any_of_their_names(requester: str) -> None:
     with pytest.raises(SelfApproval) as refusal:
-        may_decide(person(Role.ADMIN, "sre"), requester, asked("sre"), NOW)
+        may_decide(person(Role.ADMIN, "sre"), Requester("", requester), asked("sre"), NOW)
     assert refusal.value.facts == {"principal": "usr_2", "requested_by": requester}
+
+
+def test_identities_are_compared_and_not_names() -> None:
+    grace = person(Role.ADMIN, "sre")
+    with pytest.raises(SelfApproval):
+        may_decide(grace, Requester("usr_2", "another name"), asked("sre"), NOW)
+
+
+def test_who_bore_a_name_counts_as_the_requester_where_a_name_alone_was_recorded() -> None:
+    grace = person(Role.ADMIN, "sre")
+    with pytest.raises(SelfApproval):
+        may_decide(grace, Requester("", "Gr\uff41ce Hopper"), asked("sre"), NOW, "grace hopper")
+    assert may_decide(grace, Requester("usr_1", "grace hopper"), asked("sre"), NOW, "grace hopper") == 0
+
+
+def test_a_service_decides_nothing() -> None:
+    service = Principal("idn_1", "ci", PrincipalKind.USER, "acme", Role.ADMIN, ("sre",), person=False)
+    with pytest.raises(NotAnApprover):
+        may_decide(service, Requester("usr_1", "ada"), asked("sre"), NOW)
 
 
 def test_an_admin_outside_the_group_does_not_decide() -> None:
     with pytest.raises(NotAnApprover) as refusal:
-        may_decide(person(Role.ADMIN, "sre"), "usr_1", asked("sre", "change-approvers"), NOW)
+        may_decide(
+            person(Role.ADMIN, "sre"), Requester("usr_1", "ada"), asked("sre", "change-approvers"), NOW
+        )
     assert refusal.value.facts["missing"] == ["change-approvers"]
 
 
 def test_a_member_of_the_group_without_the_role_does_not_decide() -> None:
     with pytest.raises(Forbidden):
-        may_decide(person(Role.OPERATOR, "sre"), "usr_1", asked("sre"), NOW)
+        may_decide(person(Role.OPERATOR, "sre"), Requester("usr_1", "ada"), asked("sre"), NOW)
 
 
 def test_a_request_that_names_no_group_is_decided_by_nobody() -> None:
     with pytest.raises(NotAnApprover):
-        may_decide(person(Role.ADMIN, "sre"), "usr_1", (), NOW)
+        may_decide(person(Role.ADMIN, "sre"), Requester("usr_1", "ada"), (), NOW)
 
 
 def test_an_agent_that_was_given_a_role_and_a_group_still_does_not_decide() -> None:
@@ -108,7 +138,7 @@ def test_an_agent_that_was_given_a_role_and_a_group_still_does_not_decide() -> N
         id="agt_1", name="a", kind=PrincipalKind.AGENT, tenant="acme", role=Role.ADMIN, groups=("sre",)
     )
     with pytest.raises(NotAnApprover):
-        may_decide(agent, "usr_1", asked("sre"), NOW)
+        may_decide(agent, Requester("usr_1", "ada"), asked("sre"), NOW)
 
 
 ESCALATING = (Asked("sre", "chiefs", Instant(500)), Asked("leads", "board", Instant(2_000)))
@@ -129,10 +159,15 @@ def test_a_group_that_a_hold_escalates_to_answers_for_it_from_the_instant_on(
 ) -> None:
     for now in (0, 499, 500, 1_999, 2_000, 9_999):
         if now >= since:
-            assert may_decide(person(Role.APPROVER, *groups), "usr_1", ESCALATING, Instant(now)) == since
+            assert (
+                may_decide(
+                    person(Role.APPROVER, *groups), Requester("usr_1", "ada"), ESCALATING, Instant(now)
+                )
+                == since
+            )
             continue
         with pytest.raises(NotAnApprover) as refusal:
-            may_decide(person(Role.APPROVER, *groups), "usr_1", ESCALATING, Instant(now))
+            may_decide(person(Role.APPROVER, *groups), Requester("usr_1", "ada"), ESCALATING, Instant(now))
         assert str(refusal.value.facts["since"]).startswith("1970-01-01T00:00:00.00")
         assert "wait until" in refusal.value.remedy
 
@@ -141,15 +176,17 @@ def test_a_group_that_a_hold_escalates_to_answers_for_it_from_the_instant_on(
 def test_who_answers_for_one_hold_and_not_for_the_other_never_decides(groups: tuple[str, ...]) -> None:
     for now in (0, 9_999):
         with pytest.raises(NotAnApprover) as refusal:
-            may_decide(person(Role.ADMIN, *groups), "usr_1", ESCALATING, Instant(now))
+            may_decide(person(Role.ADMIN, *groups), Requester("usr_1", "ada"), ESCALATING, Instant(now))
         assert refusal.value.facts["since"] == ""
 
 
 def test_a_hold_without_an_escalation_is_answered_by_no_nameless_group() -> None:
     with pytest.raises(NotAnApprover):
-        may_decide(person(Role.APPROVER, ""), "usr_1", asked("sre"), NOW)
+        may_decide(person(Role.APPROVER, ""), Requester("usr_1", "ada"), asked("sre"), NOW)
 
 
 def test_an_escalation_lets_nobody_decide_what_they_asked_for() -> None:
     with pytest.raises(SelfApproval):
-        may_decide(person(Role.ADMIN, "chiefs", "board"), "GRACE", ESCALATING, Instant(9_999))
+        may_decide(
+            person(Role.ADMIN, "chiefs", "board"), Requester("usr_2", "somebody"), ESCALATING, Instant(9_999)
+        )

@@ -6,7 +6,7 @@ from typing import Any
 from bailiwick.contract import ErrorCategory
 from bailiwick.policy import Bundle, Role, stacked
 from bailiwick.run import CallState
-from platform_kit import ALICE, BOB, ROOT, Hand, System, person
+from platform_kit import ALICE, BOB, ROOT, Hand, System, decide_seen, person
 from shop_kit import POLICIES, Shop
 
 Story = Callable[[System], Awaitable[str]]
@@ -100,7 +100,7 @@ async def _paid(system: System, hand: Hand) -> None:
 async def granted(system: System) -> str:
     hand, run = await _begun(system)
     await hand.act("pay")
-    await system.platform.approving.decide(BOB, (await system.approval(run)).id, approve=True)
+    await decide_seen(system.platform, BOB, (await system.approval(run)).id, approve=True)
     await _paid(system, hand)
     await hand.claim()
     await hand.call("pay")
@@ -119,7 +119,7 @@ async def escalated(system: System) -> str:
     system.clock.advance(901)
     assert await system.platform.recovering.escalate_approvals() == 1
     chief = person("chief", Role.APPROVER, groups=("chiefs",))
-    await system.platform.approving.decide(chief, (await system.approval(run)).id, approve=True)
+    await decide_seen(system.platform, chief, (await system.approval(run)).id, approve=True)
     hand = await system.hand("later")
     await _paid(system, hand)
     await hand.claim()
@@ -132,7 +132,7 @@ async def rejected(system: System) -> str:
     hand, run = await _begun(system)
     await hand.act("pay")
     id = (await system.approval(run)).id
-    await system.platform.approving.decide(BOB, id, approve=False, reason="too much")
+    await decide_seen(system.platform, BOB, id, approve=False, reason="too much")
     return run
 
 

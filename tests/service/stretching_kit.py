@@ -8,7 +8,7 @@ from bailiwick.policy import Bundle, stacked
 from bailiwick.ports import ApprovalState, Assignment, Dispatch, Parked
 from bailiwick.service import Platform, Stores
 from bailiwick.wiring.keys import DeploymentKeys
-from platform_kit import BOB, Hand, System
+from platform_kit import BOB, Hand, System, decide_seen
 from shop_kit import POLICIES, Shop
 
 SENDING = """
@@ -179,7 +179,7 @@ async def propose(hand: Hand, **changes: Any) -> Any:
 
 
 async def approve(system: System, id: str) -> None:
-    await system.platform.approving.decide(BOB, id, approve=True)
+    await decide_seen(system.platform, BOB, id, approve=True)
 
 
 async def sent(hand: Hand) -> Dispatch:

@@ -7,7 +7,7 @@ from bailiwick.base import Digest, Instant
 from bailiwick.contract import Contract, EffectClass, ErrorCategory, Kind
 from bailiwick.ports import Assignment, Dispatch, Hello, Parked, Recorded
 from bailiwick.run import Call, CallState, LeaseLost, Status, StepStatus, repeatable
-from platform_kit import ALICE, BOB, ROOT, Hand, System
+from platform_kit import ALICE, BOB, ROOT, Hand, System, decide_seen
 
 
 async def again(system: System) -> Hand:
@@ -201,7 +201,7 @@ async def test_a_held_action_survives_a_crash_and_executes_once(
     id = await held(system, started, tool)
     if moment == "while parked":
         await system.crash()
-    await system.platform.approving.decide(BOB, id, approve=True)
+    await decide_seen(system.platform, BOB, id, approve=True)
     if moment != "while parked":
         await system.crash()
     hand = await system.hand("fresh")
@@ -219,7 +219,7 @@ async def test_a_grant_is_used_up_once_also_when_its_idempotent_write_is_repeate
     system: System, started: Hand
 ) -> None:
     id = await held(system, started, "sign")
-    await system.platform.approving.decide(BOB, id, approve=True)
+    await decide_seen(system.platform, BOB, id, approve=True)
     hand = await system.hand("first")
     first = await _granted(hand)
     await hand.execute(first)
@@ -235,7 +235,7 @@ async def test_a_grant_is_used_up_once_also_when_its_idempotent_write_is_repeate
 async def test_a_granted_external_action_that_was_under_way_is_unknown(system: System, started: Hand) -> None:
     run = started.assignment.run
     id = await held(system, started, "pay")
-    await system.platform.approving.decide(BOB, id, approve=True)
+    await decide_seen(system.platform, BOB, id, approve=True)
     hand = await system.hand("first")
     granted = await _granted(hand)
     await hand.execute(granted)

@@ -4,7 +4,7 @@ import pytest
 
 from bailiwick.ports import Parked, Recorded
 from bailiwick.run import LeaseLost, NotAllowed, OutcomeUnknown, Status, StepStatus
-from platform_kit import ALICE, BOB, Hand, System
+from platform_kit import ALICE, BOB, Hand, System, decide_seen
 
 
 def flip(system: System, run: str, sql: str = "title = title || '!'") -> None:
@@ -116,10 +116,10 @@ async def test_a_request_to_people_waits_too(system: System, started: Hand) -> N
     await system.platform.comparing.compare()
     id = (await system.approval(run)).id
     with pytest.raises(Exception, match="is pending"):
-        await system.platform.approving.decide(BOB, id, approve=True)
+        await decide_seen(system.platform, BOB, id, approve=True)
     assert (await system.refolded(run)).steps["work"].status is StepStatus.WAITING
     await system.platform.control.resume(ALICE, run)
-    await system.platform.approving.decide(BOB, id, approve=True)
+    await decide_seen(system.platform, BOB, id, approve=True)
     granted = await started.claim()
     await started.port.settle(started.session, await started.execute(granted.dispatch))
     assert system.outside.count("pay") == 1

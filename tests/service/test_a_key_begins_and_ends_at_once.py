@@ -21,6 +21,9 @@ class Slow:
         self.answers: list[asyncio.Event] = []
         self.asked = asyncio.Event()
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._views, name)
+
     async def keys(self, tenant: str) -> Sequence[ApiKey]:
         found = await self._views.keys(tenant)
         if not tenant:
@@ -65,9 +68,9 @@ async def test_a_key_that_was_made_during_a_look_opens_at_once(system: System) -
 async def test_a_key_that_was_revoked_during_a_look_opens_nothing_ever_again(system: System) -> None:
     slow = Slow(system.store.views)
     keyring = keyring_of(system, slow)
-    key, secret = await keyring.create(ROOT, name="ci", role=Role.OPERATOR)
+    held, secret = await keyring.create(ROOT, name="ci", role=Role.OPERATOR)
     look = await slow.looking(keyring)
-    await keyring.revoke(ROOT, key.id)
+    await keyring.revoke(ROOT, held.key.id)
     await slow.answer(look, 0)
     with pytest.raises(Unauthenticated):
         keyring.authenticate(secret)
@@ -76,15 +79,15 @@ async def test_a_key_that_was_revoked_during_a_look_opens_nothing_ever_again(sys
 async def test_a_look_between_a_revocation_and_its_commit_brings_nothing_back(system: System) -> None:
     ledger = system.store.ledger
     keyring = keyring_of(system, system.store.views)
-    key, secret = await keyring.create(ROOT, name="ci", role=Role.OPERATOR)
+    held, secret = await keyring.create(ROOT, name="ci", role=Role.OPERATOR)
 
     class Looked:
         async def commit(self, unit: Any) -> None:
             await keyring.load()
             await ledger.commit(unit)
 
-    keyring._ledger = Looked()  # type: ignore[assignment]
-    await keyring.revoke(ROOT, key.id)
+    keyring.editor._ledger = Looked()  # type: ignore[assignment]
+    await keyring.revoke(ROOT, held.key.id)
     with pytest.raises(Unauthenticated):
         keyring.authenticate(secret)
 
@@ -92,9 +95,9 @@ async def test_a_look_between_a_revocation_and_its_commit_brings_nothing_back(sy
 async def test_of_two_looks_the_later_one_counts_in_whatever_order_they_are_answered(system: System) -> None:
     slow = Slow(system.store.views)
     keyring, neighbour = keyring_of(system, slow), keyring_of(system, system.store.views)
-    key, secret = await neighbour.create(ROOT, name="ci", role=Role.OPERATOR)
+    held, secret = await neighbour.create(ROOT, name="ci", role=Role.OPERATOR)
     early = await slow.looking(keyring)
-    await neighbour.revoke(ROOT, key.id)
+    await neighbour.revoke(ROOT, held.key.id)
     late = await slow.looking(keyring)
     await slow.answer(late, 1)
     await slow.answer(early, 0)

@@ -13,7 +13,7 @@ from bailiwick.ports import Dispatch, Parked, Recorded
 from bailiwick.run import Call, CallState, Run, Status, StepStatus
 from bailiwick.wiring.compiler import run_policy_compiler
 from platform_fixtures import Opener
-from platform_kit import ALICE, BOB, ROOT, Hand, System
+from platform_kit import ALICE, BOB, ROOT, Hand, System, decide_seen
 from shop_kit import POLICIES, Shop
 
 NOTHING_IS_WRITTEN = """
@@ -313,7 +313,7 @@ async def test_an_action_that_people_allowed_goes_out_again_without_asking_them(
     system.clock.stop()
     assert isinstance(await started.act("sign"), Parked)
     id = (await system.approval(run)).id
-    await system.platform.approving.decide(BOB, id, approve=True)
+    await decide_seen(system.platform, BOB, id, approve=True)
     hand = await system.hand("granted")
     assignment = await hand.claim()
     assert assignment is not None

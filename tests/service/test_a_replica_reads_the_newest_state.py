@@ -5,7 +5,7 @@ import pytest
 from bailiwick.ports import Hello, Parked
 from bailiwick.run import LEASE_SECONDS
 from bailiwick.service import Platform, SessionLost, Sharing
-from platform_kit import ALICE, BOB, Hand, System
+from platform_kit import ALICE, BOB, Hand, System, decide_seen
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ async def test_an_approval_that_the_other_asked_for_is_shown_and_decided(
     await other.runs.entry("acme", run)
     assert isinstance(await started.act("pay"), Parked)
     (asked,) = await other.approving.list(BOB, run=run)
-    await other.approving.decide(BOB, asked.id, approve=True)
+    await decide_seen(other, BOB, asked.id, approve=True)
     assert (await system.calls(run))["pay"].state == "granted"
 
 

@@ -10,7 +10,7 @@ from bailiwick.policy import Forbidden
 from bailiwick.ports import Parked
 from bailiwick.run import NotAllowed, OutcomeUnknown, PastPivot, Run, Status, StepStatus
 from bailiwick.service import NotFound
-from platform_kit import ALICE, BOB, MALLORY, ROOT, System
+from platform_kit import ALICE, BOB, MALLORY, ROOT, System, decide_seen
 from saga_kit import Depot, compensated, done, made, roll_back, stock, undoing
 from shop_kit import Shop
 
@@ -335,13 +335,13 @@ async def test_a_held_compensation_waits_for_its_approval(
     waiting = await system.status(run.id, Status.WAITING_FOR_APPROVAL)
     assert (waiting.closed, system.outside.count("sign")) == (None, 0)
     approval = await system.approval(run.id)
-    await system.platform.approving.decide(BOB, approval.id, approve=False, reason="not yet")
+    await decide_seen(system.platform, BOB, approval.id, approve=False, reason="not yet")
     blocked = await system.status(run.id, Status.BLOCKED)
     assert "rejected by bob: not yet" in blocked.steps["w~undo"].reason
     await system.platform.control.resume(ALICE, run.id)
     await system.status(run.id, Status.WAITING_FOR_APPROVAL)
     approval = await system.approval(run.id)
-    await system.platform.approving.decide(BOB, approval.id, approve=True)
+    await decide_seen(system.platform, BOB, approval.id, approve=True)
     ended = await system.ended(run.id)
     assert ended.status is Status.ROLLED_BACK
     assert system.outside.calls[-1] == ("sign", "back: x")

@@ -10,7 +10,7 @@ from bailiwick.ports import Dispatch, Parked, Unit
 from bailiwick.run import CallState, LeaseLost, Status, StepStatus
 from bailiwick.service import NotFound
 from bailiwick.stores import EventDamaged, OutcomeUnknown
-from platform_kit import ALICE, BOB, ROOT, Hand, System
+from platform_kit import ALICE, BOB, ROOT, Hand, System, decide_seen
 from shop_kit import Shop
 
 
@@ -92,7 +92,7 @@ async def test_parked_time_counts_for_the_deadline_but_not_for_the_step(system: 
     assert isinstance(await hand.act("pay"), Parked)
     system.clock.advance(3000)
     assert await system.platform.recovering.time_out() == 0
-    await system.platform.approving.decide(BOB, (await system.approval(run)).id, approve=True)
+    await decide_seen(system.platform, BOB, (await system.approval(run)).id, approve=True)
     system.clock.advance(5000)
     assert await system.platform.recovering.pass_deadlines() == 1
     assert (await system.run(run)).status is Status.FAILED

@@ -15,7 +15,7 @@ from bailiwick.ports import Approval, ApprovalState
 from bailiwick.run import CallState, Status, StepStatus
 from bailiwick.service import AlreadyDecided, ApprovalAltered
 from platform_fixtures import Opener
-from platform_kit import ALICE, BOB, ROOT, System, person
+from platform_kit import ALICE, BOB, ROOT, System, decide_seen, person
 
 AFTER = 900
 long = pytest.mark.postgres_when_long
@@ -59,7 +59,7 @@ async def told(system: System, run: str) -> list[dict[str, Any]]:
 
 
 async def decide(system: System, who: Any, id: str, approve: bool = True) -> Approval:
-    return await system.platform.approving.decide(who, id, approve=approve)
+    return await decide_seen(system.platform, who, id, approve=approve)
 
 
 # --- who may answer, and from when on ---------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ async def test_in_a_race_with_the_timer_the_decision_stands(system: System, appr
         hand, id = await asking(system, title=f"race {turn}")
         run = hand.assignment.run
         system.clock.advance(AFTER)
-        deciding = (system.platform, other)[turn % 2].approving.decide(CHIEF, id, approve=approve)
+        deciding = decide_seen((system.platform, other)[turn % 2], CHIEF, id, approve=approve)
         keeping = system.platform.recovering.escalate_approvals()
         racers = (deciding, keeping) if turn % 4 < 2 else (keeping, deciding)
         answers = await asyncio.gather(*racers)

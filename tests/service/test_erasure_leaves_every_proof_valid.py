@@ -27,7 +27,7 @@ from bailiwick.service import (
     event_view,
 )
 from bailiwick.stores import SqliteStore, StoreBroken
-from platform_kit import ALICE, BOB, MALLORY, ROOT, Hand, System
+from platform_kit import ALICE, BOB, MALLORY, ROOT, Hand, System, decide_seen
 from shop_kit import Shop
 
 CANARY = "zanzibar-0417"
@@ -67,7 +67,7 @@ async def completed(system: System, text: str = CANARY) -> str:
     for tool in ("read", "quote", "write"):
         await hand.call(tool, text)
     await hand.act("pay", text)
-    await system.platform.approving.decide(BOB, (await system.approval(run)).id, approve=True)
+    await decide_seen(system.platform, BOB, (await system.approval(run)).id, approve=True)
     granted = await hand.claim()
     assert granted is not None
     assert granted.dispatch is not None

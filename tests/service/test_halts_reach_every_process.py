@@ -19,7 +19,7 @@ from bailiwick.ports import (
 from bailiwick.run import CallState, Status
 from bailiwick.service import HaltsUnconfirmed, Sharing
 from bailiwick.stores import StoreBusy
-from platform_kit import ALICE, BOB, MALLORY, ROOT, Hand, System, soon
+from platform_kit import ALICE, BOB, MALLORY, ROOT, Hand, System, decide_seen, soon
 from world_kit import JsonPort
 
 
@@ -209,7 +209,7 @@ async def test_a_withheld_dispatch_goes_out_once_the_halts_can_be_read_again(pai
 async def test_a_granted_action_is_held_back_by_a_halt_that_lands_while_it_is_dispatched(pair: Pair) -> None:
     system = pair.system
     assert isinstance(await pair.hand.act("pay"), Parked)
-    await system.platform.approving.decide(BOB, (await system.approval(pair.run)).id, approve=True)
+    await decide_seen(system.platform, BOB, (await system.approval(pair.run)).id, approve=True)
 
     async def at_the_dispatch() -> None:
         call = (await system.calls(pair.run))["pay"]

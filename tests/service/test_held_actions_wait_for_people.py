@@ -11,7 +11,7 @@ from bailiwick.policy import Forbidden, NotAnApprover, Role, SelfApproval
 from bailiwick.ports import ApprovalState, Assignment, Dispatch, MoveApproval, Parked, Recorded, Unit
 from bailiwick.run import CallState, Status, StepStatus
 from bailiwick.service import AlreadyDecided, GrantMismatch, NotFound
-from platform_kit import ALICE, BOB, MALLORY, ROOT, Hand, System, person
+from platform_kit import ALICE, BOB, MALLORY, ROOT, Hand, System, decide_seen, person
 
 
 async def hold(system: System, hand: Hand, tool: str = "pay", text: str = "x") -> str:
@@ -21,7 +21,7 @@ async def hold(system: System, hand: Hand, tool: str = "pay", text: str = "x") -
 
 
 async def grant(system: System, id: str) -> None:
-    await system.platform.approving.decide(BOB, id, approve=True)
+    await decide_seen(system.platform, BOB, id, approve=True)
 
 
 async def test_a_hold_frees_the_worker_and_shows_exactly_what_would_run(
@@ -85,7 +85,7 @@ async def test_who_may_not_decide_changes_nothing(
     id = await hold(system, started)
     for approve in (True, False):
         with pytest.raises(error):
-            await system.platform.approving.decide(who, id, approve=approve)
+            await decide_seen(system.platform, who, id, approve=approve)
     assert (await system.approval(started.assignment.run)).state is ApprovalState.PENDING
     assert (await system.calls(started.assignment.run))["pay"].state is CallState.HELD
 
@@ -105,7 +105,7 @@ async def test_of_many_racers_one_wins_and_the_others_see_the_winner(system: Sys
 
     async def race(at: int) -> object:
         try:
-            return await system.platform.approving.decide(racers[at], id, approve=at % 2 == 0)
+            return await decide_seen(system.platform, racers[at], id, approve=at % 2 == 0)
         except AlreadyDecided as late:
             return late
 
@@ -120,7 +120,7 @@ async def test_of_many_racers_one_wins_and_the_others_see_the_winner(system: Sys
 async def test_a_rejection_fails_the_step_with_the_reason(system: System, started: Hand) -> None:
     run = started.assignment.run
     id = await hold(system, started)
-    await system.platform.approving.decide(BOB, id, approve=False, reason="too much")
+    await decide_seen(system.platform, BOB, id, approve=False, reason="too much")
     failed = (await system.refolded(run)).steps["work"]
     assert (failed.status, failed.category) == (StepStatus.FAILED, ErrorCategory.REJECTED)
     assert "too much" in failed.reason

@@ -24,7 +24,7 @@ from bailiwick.service import AlreadyDecided, Unauthenticated
 from bailiwick.service.keyring import Keyring
 from bailiwick.wiring.keys import DeploymentKeys
 from platform_fixtures import Opener
-from platform_kit import BOB, ROOT, System, person, soon
+from platform_kit import BOB, ROOT, System, decide_seen, person, soon
 
 RACERS = 64
 
@@ -49,7 +49,7 @@ async def test_of_64_who_approve_and_reject_at_once_one_wins(system: System, rep
     async def decide(at: int) -> object:
         racer = person(f"payer-{at}", Role.APPROVER, groups=("payers",))
         try:
-            return await platforms[at % replicas].approving.decide(racer, id, approve=at % 3 == 0)
+            return await decide_seen(platforms[at % replicas], racer, id, approve=at % 3 == 0)
         except AlreadyDecided as late:
             return late
 
@@ -151,8 +151,8 @@ async def test_a_decision_outlives_the_key_of_whoever_made_it_and_a_revoked_key_
     keyring = system.platform.keyring
     made, secret = await keyring.create(ROOT, name="kim", role=Role.APPROVER, groups=("payers",))
     hand, id = await asking(system)
-    await system.platform.approving.decide(keyring.authenticate(secret), id, approve=True)
-    await keyring.revoke(ROOT, made.id)
+    await decide_seen(system.platform, keyring.authenticate(secret), id, approve=True)
+    await keyring.revoke(ROOT, made.key.id)
     with pytest.raises(Unauthenticated):
         keyring.authenticate(secret)
     await done(hand)
@@ -166,6 +166,9 @@ class Slow:
         self._views = views
         self.read = asyncio.Event()
         self.arrive = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._views, name)
 
     async def keys(self, tenant: str) -> Any:
         found = await self._views.keys(tenant)
@@ -182,7 +185,7 @@ async def test_a_key_that_is_revoked_while_the_keys_are_read_stays_revoked(syste
     made, secret = await keyring.create(ROOT, name="kim", role=Role.APPROVER)
     loading = asyncio.ensure_future(keyring.load())
     await soon(views.read.wait())
-    await keyring.revoke(ROOT, made.id)
+    await keyring.revoke(ROOT, made.key.id)
     _, newer = await keyring.create(ROOT, name="kay", role=Role.APPROVER)
     views.arrive.set()
     await soon(loading)
@@ -195,7 +198,5 @@ async def test_a_key_that_is_revoked_while_the_keys_are_read_stays_revoked(syste
 async def test_the_requester_is_known_by_any_form_of_the_name(system: System, name: str) -> None:
     hand, id = await asking(system)
     with pytest.raises(SelfApproval):
-        await system.platform.approving.decide(
-            person(name, Role.APPROVER, groups=("payers",)), id, approve=True
-        )
+        await decide_seen(system.platform, person(name, Role.APPROVER, groups=("payers",)), id, approve=True)
     assert await hand.claim() is None

@@ -6,7 +6,7 @@ from bailiwick.base import Instant, Refusal
 from bailiwick.policy import Role
 from bailiwick.ports import Frame
 from bailiwick.service import NotFound
-from platform_kit import ALICE, MALLORY, ROOT, Hand, System
+from platform_kit import ALICE, MALLORY, ROOT, Hand, System, decide_seen
 
 
 async def test_a_stranger_reads_and_changes_nothing(system: System, started: Hand) -> None:
@@ -17,7 +17,7 @@ async def test_a_stranger_reads_and_changes_nothing(system: System, started: Han
     platform = system.platform
     approval = (await system.approval(run)).id
     halt = await platform.halts.set(ALICE, "run", "run_x", "stop")
-    key, _ = await platform.keyring.create(ROOT, name="k", role=Role.VIEWER)
+    held, _ = await platform.keyring.create(ROOT, name="k", role=Role.VIEWER)
     artifact = (await system.run(run)).plan
     before = (await system.refolded(run)).version
     attempts = [
@@ -32,9 +32,9 @@ async def test_a_stranger_reads_and_changes_nothing(system: System, started: Han
         platform.control.resume(MALLORY, run, add_micro_usd=1),
         platform.control.resolve(MALLORY, run, "eff_x", done=True),
         platform.approving.show(MALLORY, approval),
-        platform.approving.decide(MALLORY, approval, approve=True),
+        decide_seen(platform, MALLORY, approval, approve=True),
         platform.halts.lift(MALLORY, halt.id),
-        platform.keyring.revoke(MALLORY, key.id),
+        platform.keyring.revoke(MALLORY, held.key.id),
         platform.sequencing.checkpoint(MALLORY),
         platform.sequencing.export(MALLORY),
     ]

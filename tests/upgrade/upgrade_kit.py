@@ -57,7 +57,7 @@ async def help_on(kept: Kept) -> None:
     platform, runs = kept.system.platform, kept.runs
     for story in ("held", "held_for_a_twin"):
         (request,) = await platform.approving.list(BOB, run=runs[story])
-        await platform.approving.decide(BOB, request.id, approve=True)
+        await platform.approving.decide(BOB, request.id, approve=True, digest=request.digest)
     await platform.control.resume(ALICE, runs["out_of_money"], add_micro_usd=5_000)
     for halt in platform.halts.list(ROOT.tenant):
         await platform.halts.lift(ROOT, halt.id)

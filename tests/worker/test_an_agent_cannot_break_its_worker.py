@@ -10,7 +10,7 @@ import pytest
 from bailiwick.app import CallRefused, Context, Parking
 from bailiwick.contract import ErrorCategory
 from bailiwick.run import CallState, Status, StepStatus
-from platform_kit import ALICE, BOB, System, soon
+from platform_kit import ALICE, BOB, System, decide_seen, soon
 from shop_kit import Shop
 
 pytestmark = pytest.mark.postgres_when_long
@@ -129,7 +129,7 @@ async def test_parking_cannot_be_swallowed(shop: Shop, system: System, swallow: 
     run = await system.submit()
     waiting = await system.status(run, Status.WAITING_FOR_APPROVAL)
     assert waiting.steps["work"].status is StepStatus.WAITING
-    await system.platform.approving.decide(BOB, (await system.approval(run)).id, approve=True)
+    await decide_seen(system.platform, BOB, (await system.approval(run)).id, approve=True)
     done = await system.ended(run)
     assert done.status is Status.COMPLETED
     assert (await system.platform.reading.output(ALICE, run, "work")) == {"paid": {"said": "ten"}}

@@ -9,7 +9,7 @@ import pytest
 from bailiwick.app import Context
 from bailiwick.contract import ErrorCategory
 from bailiwick.run import Status
-from platform_kit import ALICE, BOB, System
+from platform_kit import ALICE, BOB, System, decide_seen
 from shop_kit import Shop
 
 pytestmark = pytest.mark.postgres_when_long
@@ -84,7 +84,7 @@ async def test_the_reviewed_diff_is_held_approved_and_lands_once(
     approval = await system.approval(run)
     view = await system.platform.approving.show(BOB, approval.id)
     assert "+x = 'build'" in view.artifacts["patch"]
-    await system.platform.approving.decide(BOB, approval.id, approve=True)
+    await decide_seen(system.platform, BOB, approval.id, approve=True)
     assert (await system.ended(run)).status is Status.COMPLETED
     assert git(repository, "rev-list", "--count", "main..agents/x").strip() == "1"
     assert git(repository, "show", "agents/x:app.py") == "x = 'build'\n"

@@ -16,7 +16,9 @@ group = typer.Typer(
 
 Approval = Annotated[str, typer.Argument(help="The approval's id.")]
 Reason = Annotated[str, typer.Option(help="Why, for the record.")]
-Digest = Annotated[str, typer.Option(help="The action that you looked at; another one is refused.")]
+Digest = Annotated[
+    str, typer.Option(help="The action that you looked at, as it is shown; another one is refused.")
+]
 
 
 @group.command("list")
@@ -63,6 +65,8 @@ def show_approval(found: dict[str, Any]) -> None:
     fields |= {
         name: row[name] for name in ("requested_at", "expires_at", "decided_by", "decided_at", "reason")
     }
+    for able in row["able"]:
+        fields[f"able by {able['what']}"] = f"{able['detail']}, by {able['by']} at {able['at']}"
     fields["run"] = f"{run['id']} ({run['workflow']}, {run['status']}): {run['title']}"
     fields["spent"] = f"{run['spent']['usd']} USD so far"
     fields["groups"] = ", ".join(row["groups"])
@@ -94,7 +98,7 @@ def show_approval(found: dict[str, Any]) -> None:
 @group.command()
 @connected
 def approve(door: Door, approval: Approval, reason: Reason = "", digest: Digest = "") -> None:
-    """Let the action run, once and exactly as shown."""
+    """Let the action run, once and exactly as shown; `--digest` says what you looked at."""
     _decide(door, approval, "approve", reason, digest)
 
 

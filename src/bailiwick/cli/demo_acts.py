@@ -70,14 +70,13 @@ class Demo:
 
     async def _person(self, name: str, role: Role, groups: tuple[str, ...]) -> Principal:
         tenant = self._system.settings.tenant
-        for key in await self._system.store.views.keys(tenant):
-            if key.name == name and not key.revoked_at:
-                return Principal(key.id, name, PrincipalKind.USER, tenant, role, tuple(key.groups))
-        key, secret = await self._platform.keyring.issue(
-            tenant, name=name, role=role, groups=groups, by="demo"
-        )
-        write_private(self._system.settings.folder / f"{name}.key", f"{secret}\n".encode())
-        return Principal(key.id, name, PrincipalKind.USER, tenant, role, groups)
+        path = self._system.settings.folder / f"{name}.key"
+        keyring = self._platform.keyring
+        if path.is_file():
+            return keyring.authenticate(path.read_text("utf-8").strip())
+        _, secret = await keyring.issue(tenant, name=name, role=role, groups=groups, by="demo")
+        write_private(path, f"{secret}\n".encode())
+        return keyring.authenticate(secret)
 
     async def _submit(self, key: str, title: str, branch: str) -> Run:
         given = self._intent

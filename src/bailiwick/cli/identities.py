@@ -1,42 +1,95 @@
-"""The second identity: whoever asks for an action cannot approve it, so a local system gets a reviewer's key too."""
+"""`bailiwick identities`: who may act in the tenant; keys are made for them by `bailiwick keys`."""
 
-from pathlib import Path
+from typing import Annotated, Any
 
-from bailiwick.policy import Role
-from bailiwick.service import Unauthenticated
-from bailiwick.stores import write_private
-from bailiwick.wiring import Embedded
+import typer
 
-APPROVER = "approver"
-REVIEWER = "reviewer"
+from bailiwick.cli.client import path_of
+from bailiwick.cli.doors import Door, connected
+from bailiwick.cli.showing import say, show_table
+
+group = typer.Typer(
+    help="Who may act: make, list, change, disable and enable identities.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Name = Annotated[str, typer.Argument(help="The identity's name or id.")]
+Groups = Annotated[
+    list[str] | None, typer.Option("--group", help="An approver group; may be repeated.", show_default=False)
+]
 
 
-def approver_groups(system: Embedded) -> tuple[str, ...]:
-    """Name every group that a rule of the policy in force may ask."""
-    holds = [rule.hold for rule in system.platform.bundle.rules.values() if rule.hold is not None]
-    asked = {name for hold in holds for name in (hold.group, hold.escalate_to) if name}
-    return tuple(sorted(asked | set(system.settings.groups)))
+@group.command()
+@connected
+def create(
+    door: Door,
+    name: Annotated[str, typer.Option(help="Of a-z, 0-9, '.', '_' and '-'; nobody else ever had it.")],
+    role: Annotated[str, typer.Option(help="viewer, operator, approver, admin or platform.")],
+    groups: Groups = None,
+    service: Annotated[
+        bool, typer.Option("--service", help="A program; it may ask, and never decides.")
+    ] = False,
+) -> None:
+    """Make an identity, without a key yet."""
+    body = {"name": name, "role": role, "groups": groups or [], "kind": "service" if service else "person"}
+    door.show(door.client.post("/v1/identities", body), _show)
 
 
-async def second_identity(system: Embedded) -> Path:
-    """Find or make the key of `reviewer`, who may approve and do nothing else.
+@group.command("list")
+@connected
+def list_identities(door: Door) -> None:
+    """List the tenant's identities, disabled ones too."""
+    door.show(door.client.get("/v1/identities"), _show_list)
 
-    Returns:
-        The file `approver.key` in the data directory, readable by its owner alone.
-    """
-    path = system.settings.folder / f"{APPROVER}.key"
-    groups = approver_groups(system)
-    keyring = system.platform.keyring
-    if path.is_file():
-        try:
-            principal = keyring.authenticate(path.read_text("utf-8").strip())
-        except Unauthenticated:
-            pass  # it was revoked, or is of other data: make another
-        else:
-            if set(groups) <= set(principal.groups):
-                return path
-    _, secret = await keyring.issue(
-        system.settings.tenant, name=REVIEWER, role=Role.APPROVER, groups=groups, by="platform"
+
+def _show_list(page: dict[str, Any]) -> None:
+    columns = ("IDENTITY", "NAME", "KIND", "ROLE", "GROUPS", "CREATED", "DISABLED", "FORMERLY")
+    names = ("id", "name", "kind", "role", "groups", "created_at", "disabled_at", "formerly")
+    show_table(
+        columns,
+        [
+            [", ".join(row[name]) if name == "groups" else row[name] for name in names]
+            for row in page["identities"]
+        ],
     )
-    write_private(path, f"{secret}\n".encode())
-    return path
+
+
+@group.command()
+@connected
+def change(
+    door: Door,
+    identity: Name,
+    role: Annotated[str, typer.Option(help="The role from now on.", show_default=False)] = "",
+    groups: Groups = None,
+    no_groups: Annotated[bool, typer.Option("--no-groups", help="No group at all from now on.")] = False,
+) -> None:
+    """Give an identity another role, other groups (all of them are named), or both."""
+    body: dict[str, Any] = {}
+    if role:
+        body["role"] = role
+    if groups is not None or no_groups:
+        body["groups"] = [] if no_groups or groups is None else groups
+    if not body or (no_groups and groups):
+        raise typer.BadParameter("say --role, --group (all that it is to have) or --no-groups")
+    door.show(door.client.post(path_of("identities", identity, ":change"), body), _show)
+
+
+@group.command()
+@connected
+def disable(door: Door, identity: Name) -> None:
+    """Refuse all its keys at once; its name stays taken."""
+    door.show(door.client.post(path_of("identities", identity, ":disable")), _show)
+
+
+@group.command()
+@connected
+def enable(door: Door, identity: Name) -> None:
+    """Let a disabled identity act again."""
+    door.show(door.client.post(path_of("identities", identity, ":enable")), _show)
+
+
+def _show(row: dict[str, Any]) -> None:
+    state = "disabled" if row["disabled_at"] else row["role"]
+    groups = f", groups {', '.join(row['groups'])}" if row["groups"] else ""
+    say(f"{row['id']} {row['name']} ({row['kind']}): {state}{groups}")

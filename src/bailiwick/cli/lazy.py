@@ -31,7 +31,15 @@ COMMANDS = {
     "approvals": Entry("bailiwick.cli.approvals", "group", "See what waits for people, and decide it."),
     "halts": Entry("bailiwick.cli.halts", "group", "The kill switch: set, list and lift halts."),
     "budgets": Entry("bailiwick.cli.budgets", "group", "Limits that runs share: set and show."),
-    "keys": Entry("bailiwick.cli.keys", "group", "Make, list and revoke API keys."),
+    "keys": Entry(
+        "bailiwick.cli.keys", "group", "Make, list and revoke API keys; make a new admin key on the host."
+    ),
+    "identities": Entry(
+        "bailiwick.cli.identities", "group", "Who may act: make, list, change, disable and enable identities."
+    ),
+    "tenants": Entry(
+        "bailiwick.cli.tenants", "group", "The tenants of a deployment: make, list, disable and enable them."
+    ),
     "audit": Entry(
         "bailiwick.cli.auditing",
         "group",

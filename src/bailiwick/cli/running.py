@@ -16,7 +16,7 @@ from bailiwick.cli.approvals import show_approval
 from bailiwick.cli.apps import load_app, with_model, with_scripted_models
 from bailiwick.cli.client import Client, path_of
 from bailiwick.cli.exits import ExitCode, exit_of_run
-from bailiwick.cli.identities import APPROVER, REVIEWER, second_identity
+from bailiwick.cli.reviewer import APPROVER, REVIEWER, second_identity
 from bailiwick.cli.runs import show_cost, tell_rest
 from bailiwick.cli.showing import say
 from bailiwick.cli.timeline import Timeline

@@ -204,7 +204,7 @@ def tell_rest(run: str, timeline: Timeline, flags: str = "", identity: str = "NA
     )
     say(f"  look at it:  bailiwick approvals show {timeline.approval}{flags}")
     say(
-        f"  decide it:   bailiwick approvals approve {timeline.approval}{flags} --as {identity}  (or: reject)"
+        f"  decide it:   bailiwick approvals approve {timeline.approval}{flags} --as {identity} --digest DIGEST  (or: reject)"
     )
 
 

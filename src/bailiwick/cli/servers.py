@@ -20,6 +20,7 @@ from bailiwick.telemetry import configure_logging
 from bailiwick.testing import load_recording, serve
 from bailiwick.wiring import Embedded, Settings, load_settings
 from bailiwick.wiring.serving import KEY_FILE, serving
+from bailiwick.wiring.settings import FIRST_STEPS
 
 server = typer.Typer(help="Run the platform as a service.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -40,13 +41,20 @@ def up(
     store: Store = None,
     port: Port = None,
     model: Annotated[str, typer.Option(help="Use this model instead, for example openai:gpt-5-mini.")] = "",
+    first_steps: Annotated[
+        bool,
+        typer.Option(
+            "--first-steps", help="Let keys decide at once, whoever made them: for trying it out alone."
+        ),
+    ] = False,
 ) -> None:
     """Run the platform with its API in this terminal; without app files, with the shipped examples."""
     apps = load_apps(files if files is not None else [])
     for app in apps:
         if model:
             with_model(app, model)
-    settings = load_settings(data_dir=data_dir, store=store, port=port)
+    profile = FIRST_STEPS if first_steps else None
+    settings = load_settings(data_dir=data_dir, store=store, port=port, profile=profile)
     make_folder(settings.folder)
     with open_private(settings.folder / LOG_FILE, "a") as log:
         configure_logging(json=True, level=settings.log_level, stream=log)
@@ -103,6 +111,11 @@ def _greet(system: Embedded, url: str, apps: Sequence[App]) -> None:
     say(f"data directory: {folder}")
     if system.first_key:
         say(f"the admin key lies in {folder / KEY_FILE}, readable by you alone", "yellow")
+    if not system.settings.kept_apart_hours:
+        say(
+            "first steps: keys decide at once, whoever made them, so four eyes may be one person's; not for production",
+            "yellow",
+        )
     for app in apps:
         say(f"app {app.name}: {', '.join(sorted(app.workflows)) or 'no workflows'}")
     if not apps:

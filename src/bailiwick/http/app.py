@@ -11,10 +11,12 @@ from bailiwick.http import (
     documenting,
     events,
     halts,
+    identities,
     keys,
     operating,
     problems,
     runs,
+    tenants,
 )
 from bailiwick.http.edge import Edge
 from bailiwick.http.limits import Limits
@@ -22,7 +24,7 @@ from bailiwick.http.meter import Meter
 from bailiwick.http.sse import OpenStreams
 from bailiwick.service import Platform
 
-_ROOMS = (runs, approvals, halts, budgets, keys, audit, operating)
+_ROOMS = (runs, approvals, halts, budgets, identities, keys, tenants, audit, operating)
 
 
 def create_app(

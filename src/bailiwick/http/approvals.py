@@ -34,7 +34,7 @@ class Listed(StrEnum):
 
 
 class DecisionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Why, and the digest of the action that was looked at; with another digest the decision is refused."""
+    """Why, and the digest of the action that was looked at; an approval without it, and any with another one, is refused."""
 
     reason: str = ""
     digest: str = ""

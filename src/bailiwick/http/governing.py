@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from bailiwick.http.shapes import Money, instant, money
-from bailiwick.ports import ApiKey, Approval, Budget, Halt, RunHead
-from bailiwick.service import ApprovalView, taken_on
+from bailiwick.ports import Approval, Budget, Halt, Identity, RunHead, Tenant
+from bailiwick.service import ApprovalView, Held, taken_on
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -24,10 +24,21 @@ class Hold(msgspec.Struct, frozen=True):
     escalate_at: str = ""
 
 
+class AbleView(msgspec.Struct, frozen=True):
+    """What lets somebody decide (created, role, groups, state, key), and who gave it; `by_identity` "": the platform."""
+
+    what: str
+    detail: str
+    by: str
+    by_identity: str
+    at: str
+
+
 class ApprovalRow(msgspec.Struct, frozen=True):
     """A request to humans for exactly one action digest.
 
-    `escalated_to` names the groups that may answer as well by now, or could when it was answered.
+    `escalated_to` names the groups that may answer as well by now, or could when it was answered. `requester` and
+    `decider` are ids of identities ("" where there were none yet), `able` says who had made the decider able to answer.
     """
 
     id: str
@@ -48,6 +59,10 @@ class ApprovalRow(msgspec.Struct, frozen=True):
     reason: str
     spent: Money
     evidence: list[str]
+    requester: str
+    decider: str
+    decider_key: str
+    able: list[AbleView]
 
 
 class ApprovalPage(msgspec.Struct, frozen=True):
@@ -134,13 +149,20 @@ class BudgetPage(msgspec.Struct, frozen=True):
 
 
 class KeyView(msgspec.Struct, frozen=True):
-    """An API key, without its secret."""
+    """An API key, without its secret, and the identity that holds it (`identity` is its id, `name` its name).
+
+    `created_by` is the id of the identity that minted it, "" for the platform; `expires_at` is "" for a key that never does.
+    """
 
     id: str
+    identity: str
     name: str
+    kind: str
     role: str
     groups: list[str]
     created_at: str
+    created_by: str
+    expires_at: str
     revoked_at: str
 
 
@@ -153,6 +175,49 @@ class KeyPage(msgspec.Struct, frozen=True):
 class NewKey(msgspec.Struct, frozen=True):
     """A key that was just made; the secret is shown this once."""
 
+    key: KeyView
+    secret: str
+
+
+class IdentityView(msgspec.Struct, frozen=True):
+    """Who may act in the tenant: a person or a service. `formerly`: what its key was called before there were identities."""
+
+    id: str
+    name: str
+    kind: str
+    role: str
+    groups: list[str]
+    created_at: str
+    created_by: str
+    disabled_at: str
+    formerly: str
+
+
+class IdentityPage(msgspec.Struct, frozen=True):
+    """The tenant's identities by name, disabled ones too."""
+
+    identities: list[IdentityView]
+
+
+class TenantView(msgspec.Struct, frozen=True):
+    """A tenant of the deployment."""
+
+    id: str
+    created_at: str
+    created_by: str
+    disabled_at: str
+
+
+class TenantPage(msgspec.Struct, frozen=True):
+    """The tenants, disabled ones too."""
+
+    tenants: list[TenantView]
+
+
+class NewTenant(msgspec.Struct, frozen=True):
+    """A tenant that was just made, with the key of its first admin; the secret is shown this once."""
+
+    tenant: TenantView
     key: KeyView
     secret: str
 
@@ -198,6 +263,12 @@ def approval_row(approval: Approval, escalated: Sequence[str]) -> ApprovalRow:
         reason=approval.reason,
         spent=money(approval.spent_micro_usd),
         evidence=list(approval.evidence),
+        requester=approval.requester,
+        decider=approval.decider,
+        decider_key=approval.decider_key,
+        able=[
+            AbleView(one.what, one.detail, one.by, one.by_identity, instant(one.at)) for one in approval.able
+        ],
     )
 
 
@@ -239,8 +310,38 @@ def budget_view(budget: Budget, today: int) -> BudgetView:
     )
 
 
-def key_view(key: ApiKey) -> KeyView:
-    """Show a key."""
+def key_view(held: Held) -> KeyView:
+    """Show a key and who holds it."""
+    key, identity = held.key, held.identity
     return KeyView(
-        key.id, key.name, key.role, list(key.groups), instant(key.created_at), instant(key.revoked_at)
+        id=key.id,
+        identity=identity.id,
+        name=identity.name,
+        kind=identity.kind,
+        role=identity.role,
+        groups=list(identity.groups),
+        created_at=instant(key.created_at),
+        created_by=key.created_by,
+        expires_at=instant(key.expires_at),
+        revoked_at=instant(key.revoked_at),
     )
+
+
+def identity_view(identity: Identity) -> IdentityView:
+    """Show an identity."""
+    return IdentityView(
+        id=identity.id,
+        name=identity.name,
+        kind=identity.kind,
+        role=identity.role,
+        groups=list(identity.groups),
+        created_at=instant(identity.created_at),
+        created_by=identity.created_by,
+        disabled_at=instant(identity.disabled_at),
+        formerly=identity.formerly,
+    )
+
+
+def tenant_view(tenant: Tenant) -> TenantView:
+    """Show a tenant."""
+    return TenantView(tenant.id, instant(tenant.created_at), tenant.created_by, instant(tenant.disabled_at))

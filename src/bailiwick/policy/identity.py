@@ -12,12 +12,13 @@ from bailiwick.base import Category, Instant, Refusal, format_instant
 
 
 class Role(StrEnum):
-    """What a key or a person was given; agents, workers and timers have none."""
+    """What an identity was given; agents, workers and timers have none."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
     APPROVER = "approver"
     ADMIN = "admin"
+    PLATFORM = "platform"
 
 
 class Permission(StrEnum):
@@ -42,6 +43,7 @@ class Permission(StrEnum):
     ARTIFACTS_READ = "artifacts.read"
     COST_READ = "cost.read"
     PAYLOADS_ERASE = "payloads.erase"
+    TENANTS_MANAGE = "tenants.manage"
 
 
 _READS = frozenset(permission for permission in Permission if permission.endswith(".read"))
@@ -63,6 +65,15 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         # Whoever decides does not also submit: one leaked key is then not enough to do both.
         Role.APPROVER: _READS | {Permission.APPROVALS_DECIDE},
         Role.ADMIN: frozenset(Permission),
+        # Above the tenants, and of no use inside of one: it sees neither runs nor artifacts.
+        Role.PLATFORM: frozenset(
+            {
+                Permission.TENANTS_MANAGE,
+                Permission.HALTS_READ,
+                Permission.HALTS_SET,
+                Permission.HALTS_LIFT,
+            }
+        ),
     }
 )
 """What each role may do. Weakening a control (lifting a halt, managing keys, changing policies) and erasing are the admin's alone."""
@@ -81,8 +92,9 @@ class PrincipalKind(StrEnum):
 class Principal(msgspec.Struct, frozen=True):
     """Somebody or something that acts.
 
-    `id` is stable and unique within the tenant, `name` is for people. `role` is None for all that is not
-    a user; `groups` are the approver groups that a user belongs to.
+    `id` is the identity: stable and unique within the tenant; `name` is for people, and as unique. `role` is None for
+    all that is not a user; `groups` are the approver groups that a user belongs to. `key` is the key that was shown,
+    `person` whether a human being holds it: a service may ask, and never decides.
     """
 
     id: str
@@ -91,6 +103,8 @@ class Principal(msgspec.Struct, frozen=True):
     tenant: str
     role: Role | None = None
     groups: tuple[str, ...] = ()
+    key: str = ""
+    person: bool = True
 
 
 class Forbidden(Refusal):
@@ -165,14 +179,35 @@ def require(principal: Principal, permission: Permission) -> None:
         raise Forbidden(principal, permission)
 
 
-def may_decide(principal: Principal, requested_by: str, asked: Sequence[Asked], now: Instant) -> Instant:
+class Requester(msgspec.Struct, frozen=True):
+    """On whose behalf a run acts: the identity, and its name at that time.
+
+    `identity` is "" where a name alone was recorded; then whoever bears that name, or bore it, counts as the requester.
+    """
+
+    identity: str
+    name: str
+
+    def is_(self, principal: Principal, formerly: str = "") -> bool:
+        """Whether a principal is the requester, as far as anybody can know."""
+        if self.identity and self.identity == principal.id:
+            return True
+        # A name is one identity's for good; that its look-alikes count, too, costs nobody anything.
+        bore = [formerly] if formerly and not self.identity else []
+        return _folded(self.name) in [_folded(name) for name in (principal.id, principal.name, *bore)]
+
+
+def may_decide(
+    principal: Principal, requester: Requester, asked: Sequence[Asked], now: Instant, formerly: str = ""
+) -> Instant:
     """Let a principal pass who may approve or reject a request for approval.
 
     Args:
         principal: Who wants to decide.
-        requested_by: The id (or name) of the user on whose behalf the run acts.
+        requester: On whose behalf the run acts.
         asked: Whose approval each hold rule asks that the request answers; at least one.
         now: The instant of the decision.
+        formerly: The name of the principal's key before there were identities, or "".
 
     Returns:
         The instant from which on the principal may, `now` at the latest; 0 without an escalation.
@@ -180,13 +215,13 @@ def may_decide(principal: Principal, requested_by: str, asked: Sequence[Asked], 
     Raises:
         Forbidden: The role does not include deciding.
         NotAnApprover: It is not a person, or answers for one of the groups not at all or not yet.
-        SelfApproval: It is the requester, under this id or this name.
+        SelfApproval: It is the requester, whichever of its keys it shows.
     """
     require(principal, Permission.APPROVALS_DECIDE)
-    if principal.kind is not PrincipalKind.USER:
+    if principal.kind is not PrincipalKind.USER or not principal.person:
         raise NotAnApprover(principal, ())
-    if _folded(requested_by) in (_folded(principal.id), _folded(principal.name)):
-        raise SelfApproval(principal, requested_by)
+    if requester.is_(principal, formerly):
+        raise SelfApproval(principal, requester.name)
     lacking = [one for one in asked if one.group not in principal.groups]
     groups = sorted({one.group for one in lacking})
     if not asked or any(not one.escalate_to or one.escalate_to not in principal.groups for one in lacking):

@@ -21,9 +21,9 @@ from bailiwick.ports.calls import (
     Usage,
 )
 from bailiwick.ports.fingerprints import Fingerprints
+from bailiwick.ports.identities import Able, ApiKey, Identity, IdentityChange, Tenant
 from bailiwick.ports.inspector import Checked, Inspector, LargePayload, Violation
 from bailiwick.ports.ledger import (
-    ApiKey,
     Approval,
     ApprovalState,
     Budget,
@@ -69,6 +69,7 @@ from bailiwick.ports.world import World
 
 __all__ = [
     "MOST_TOKENS",
+    "Able",
     "ApiKey",
     "Approval",
     "ApprovalState",
@@ -90,6 +91,8 @@ __all__ = [
     "GuardFailed",
     "Halt",
     "Hello",
+    "Identity",
+    "IdentityChange",
     "Inspector",
     "InvalidMessage",
     "LargePayload",
@@ -123,6 +126,7 @@ __all__ = [
     "Taking",
     "Task",
     "TaskState",
+    "Tenant",
     "ToolCall",
     "ToolHost",
     "ToolResult",

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from bailiwick.base import Category, Digest, Instant, Refusal
+from bailiwick.ports.identities import Able, ApiKey, Identity, IdentityChange, Rolls, Tenant
 
 
 class StaleVersion(Refusal):
@@ -124,7 +125,9 @@ class Approval(msgspec.Struct, frozen=True):
 
     `seq` is the event of the run whose payload holds the action's bytes. `holds` are the hold rules that
     it answers: {id, group, text_digest, reason}, and where it escalates {escalate_to: a group, escalate_at: the
-    instant, RFC 3339}. Instants in microseconds; money in micro-USD.
+    instant, RFC 3339}. Instants in microseconds; money in micro-USD. `requester` is the identity on whose behalf
+    the run acts, `decider` the one that answered, with `decider_key`; "" where it was asked or answered before
+    identities were recorded. `able` says who had made the decider able to answer.
     """
 
     id: str
@@ -147,6 +150,10 @@ class Approval(msgspec.Struct, frozen=True):
     reason: str = ""
     spent_micro_usd: int = 0
     evidence: tuple[str, ...] = ()
+    requester: str = ""
+    decider: str = ""
+    decider_key: str = ""
+    able: tuple[Able, ...] = ()
 
 
 class MoveApproval(msgspec.Struct, frozen=True):
@@ -265,26 +272,14 @@ class Taking(msgspec.Struct, frozen=True):
     micro_usd: int
 
 
-class ApiKey(msgspec.Struct, frozen=True):
-    """A key of a person or program; `mac` is HMAC-SHA-256 of the secret under the deployment's pepper, hex."""
-
-    id: str
-    tenant: str
-    name: str
-    role: str
-    groups: tuple[str, ...]
-    mac: str
-    created_at: Instant
-    revoked_at: Instant = Instant(0)
-
-
 class Unit(msgspec.Struct, frozen=True):
     """What is committed together. `run` and `expected` guard the run's stream (expected 0 opens it).
 
     `others` are events for streams without expected version (`tenant:ID`, `platform`), in order. What is
     `taken` must be there, or the unit fails with guard `budget`; what is `returned` is booked in any case.
     `erased` names events of the tenant, (stream, seq), whose payloads go with this unit; one that is not there
-    fails it with guard `payload`.
+    fails it with guard `payload`. One of the `tenants` that is not at the edition before fails it with guard `tenant`,
+    a name that another identity has with guard `identity`.
     """
 
     tenant: str
@@ -300,7 +295,10 @@ class Unit(msgspec.Struct, frozen=True):
     postings: tuple[Posting, ...] = ()
     submission: Submission | None = None
     halts: tuple[Halt, ...] = ()
+    tenants: tuple[Tenant, ...] = ()
+    identities: tuple[Identity, ...] = ()
     keys: tuple[ApiKey, ...] = ()
+    identity_changes: tuple[IdentityChange, ...] = ()
     budgets: tuple[Budget, ...] = ()
     taken: tuple[Taking, ...] = ()
     returned: tuple[Taking, ...] = ()
@@ -399,7 +397,7 @@ class Queue(Protocol):
         ...
 
 
-class Views(Protocol):
+class Views(Rolls, Protocol):
     """What lists and pages read."""
 
     async def run(self, tenant: str, run: str) -> RunHead | None:
@@ -432,10 +430,6 @@ class Views(Protocol):
 
     async def budgets(self, tenant: str) -> Sequence[Budget]:
         """List a tenant's shared budgets, by id."""
-        ...
-
-    async def keys(self, tenant: str) -> Sequence[ApiKey]:
-        """List API keys, revoked ones too; tenant empty: of all tenants (for the door)."""
         ...
 
 

@@ -211,6 +211,16 @@ class Run(msgspec.Struct, frozen=True):
     priority: int = 0
 
     @property
+    def requester(self) -> str:
+        """The identity on whose behalf it acts; "" where a name alone was recorded.
+
+        What a key of an earlier time was recorded as is the identity that the key has become: the migration of the
+        keys gives it this id.
+        """
+        known = self.admission.principal if self.admission is not None else ""
+        return f"idn_{known.removeprefix('key_')}" if known.startswith("key_") else known
+
+    @property
     def ending(self) -> bool:
         """Whether the run is asked to end before its plan is done; a rollback goes to its own end."""
         return self.phase is Phase.FORWARD and (bool(self.cancel_requested) or self.expired)

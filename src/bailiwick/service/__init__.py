@@ -7,9 +7,10 @@ from bailiwick.service.catalogue import Catalogue, model_contract
 from bailiwick.service.claiming import keys_of
 from bailiwick.service.erasing import Erased, Erasing
 from bailiwick.service.halts import Halts, HaltsUnconfirmed, Sharing
+from bailiwick.service.identities import Identities
 from bailiwick.service.inspecting import Inspecting
 from bailiwick.service.intents import IntentRequest, parse_intent
-from bailiwick.service.keyring import Keyring
+from bailiwick.service.keyring import Held, Keyring
 from bailiwick.service.planned import Planned, check_planned
 from bailiwick.service.platform import Platform, Stores
 from bailiwick.service.reading import Question, RunDetail, event_view
@@ -18,6 +19,7 @@ from bailiwick.service.refusals import (
     ApprovalAltered,
     ContentsErased,
     DeadlineExpired,
+    DigestMissing,
     GrantMismatch,
     InvalidIntent,
     InvalidOutcome,
@@ -30,15 +32,19 @@ from bailiwick.service.refusals import (
     ReasonTooLong,
     RunNotEnded,
     SessionLost,
+    TenantDisabled,
     Unauthenticated,
 )
 from bailiwick.service.rendering import Shown, shown_of
 from bailiwick.service.replaying import Difference, Replayed, replay
+from bailiwick.service.roll import InvalidIdentity, LastAdmin, NameTaken
 from bailiwick.service.sequencing import Signer
+from bailiwick.service.standing import DAY_HOURS, MadeByRequester
 from bailiwick.service.streams import Watcher
 from bailiwick.service.transcript import Transcript
 
 __all__ = [
+    "DAY_HOURS",
     "AlreadyDecided",
     "ApprovalAltered",
     "ApprovalView",
@@ -48,20 +54,27 @@ __all__ = [
     "ContentsErased",
     "DeadlineExpired",
     "Difference",
+    "DigestMissing",
     "Erased",
     "Erasing",
     "GrantMismatch",
     "Halts",
     "HaltsUnconfirmed",
+    "Held",
+    "Identities",
     "InputTooLarge",
     "Inspecting",
     "IntentRequest",
+    "InvalidIdentity",
     "InvalidIntent",
     "InvalidOutcome",
     "InvalidScope",
     "InvalidUsage",
     "KeyReused",
     "Keyring",
+    "LastAdmin",
+    "MadeByRequester",
+    "NameTaken",
     "NotErasable",
     "NotFound",
     "Planned",
@@ -79,6 +92,7 @@ __all__ = [
     "Shown",
     "Signer",
     "Stores",
+    "TenantDisabled",
     "TextTooLong",
     "TooMany",
     "Transcript",

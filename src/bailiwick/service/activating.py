@@ -8,6 +8,7 @@ import structlog
 from bailiwick.base import Digest, canonical, parse_canonical
 from bailiwick.policy import Bundle, Permission, Principal, require
 from bailiwick.ports import Blobs, Draft, Ledger, Unit, World
+from bailiwick.service.changes import Record, record_of
 from bailiwick.service.halts import Halts
 from bailiwick.service.refusals import NotFound
 from bailiwick.service.runs import Runs
@@ -52,7 +53,7 @@ class Activating:
             await self._catch_up()
             if bundle.version == self._runs.bundle.version:
                 return False
-            await self._write(bundle, f"user:{principal.name}", self._runs.bundle.version)
+            await self._write(bundle, record_of(principal), self._runs.bundle.version)
             self._enforce(bundle)
         await self._halts.settle()
         return True
@@ -70,7 +71,7 @@ class Activating:
             if starts and starts[-1]["version"] == own.version:
                 await self._adopt(events[-1])
             else:
-                await self._write(own, "platform:start", events[-1]["version"] if events else "")
+                await self._write(own, Record("platform:start"), events[-1]["version"] if events else "")
             self._seen = seen
 
     async def follow(self) -> int:
@@ -111,12 +112,12 @@ class Activating:
         self._runs.bundle = bundle
         log.warning("policy.enforced", version=bundle.version, before=before)
 
-    async def _write(self, bundle: Bundle, actor: str, before: str) -> None:
+    async def _write(self, bundle: Bundle, record: Record, before: str) -> None:
         files = await self._blobs.put(_OWNER, canonical(dict(bundle.files)))
         fields = {
             "kind": _KIND,
             "at": self._world.now(),
-            "actor": actor,
+            **record.fields,
             "version": bundle.version,
             "before": before,
             "files": files,

@@ -5,17 +5,18 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from bailiwick.base import Digest, Json, canonical, digest_of, format_instant
+from bailiwick.base import Digest, Instant, Json, canonical, digest_of, format_instant
 from bailiwick.plan import Plan
-from bailiwick.policy import NotAnApprover, Permission, Principal, may_decide, require
+from bailiwick.policy import NotAnApprover, Permission, Principal, Requester, may_decide, require
 from bailiwick.ports import Approval, ApprovalState, GuardFailed, MoveApproval, Views, World
 from bailiwick.run import CallState, Escalate, Grant, NotAllowed, Reject, Run
 from bailiwick.service.bounds import MAX_REASON, within
-from bailiwick.service.changes import Change, Extra, Record
+from bailiwick.service.changes import Change, Extra, Record, record_of
 from bailiwick.service.holding import asked_of, escalated_to, terms_of
-from bailiwick.service.refusals import AlreadyDecided, ApprovalAltered, GrantMismatch, NotFound
+from bailiwick.service.refusals import AlreadyDecided, ApprovalAltered, DigestMissing, GrantMismatch, NotFound
 from bailiwick.service.rendering import Shown, shown_of
 from bailiwick.service.runs import Runs
+from bailiwick.service.standing import Standing, Standings
 
 MAX_LISTED = 200
 
@@ -37,7 +38,8 @@ class ApprovalView(msgspec.Struct, frozen=True):
 class Approving:
     """Lists, shows and decides approvals."""
 
-    def __init__(self, *, runs: Runs, views: Views, world: World) -> None:
+    def __init__(self, *, runs: Runs, views: Views, standings: Standings, world: World) -> None:
+        self._standings = standings
         self._runs = runs
         self._views = views
         self._world = world
@@ -104,14 +106,16 @@ class Approving:
         """Approve or reject, once; of several racers one wins and the others see who.
 
         Args:
-            principal: Who decides; never the requester.
+            principal: Who decides; never the requester, nor whom the requester has lately made able to.
             id: The approval.
             approve: Whether the action may run.
             reason: For the record, at most 2,000 characters.
-            digest: The action that the person looked at; refused when another one waits.
+            digest: The action that the person looked at; refused when another one waits. An approval names it.
 
         Raises:
-            Forbidden, SelfApproval, NotAnApprover: The principal may not decide this, or not yet.
+            Forbidden, SelfApproval, NotAnApprover, MadeByRequester: The principal may not decide this, or not yet.
+            Unauthenticated: The identity or the key has ended meanwhile.
+            DigestMissing: It is to be approved, and no digest says what was looked at.
             GrantMismatch: `digest` is not the action that waits.
             ApprovalAltered: The request is not what was asked.
             AlreadyDecided: Somebody was first, or it has expired.
@@ -125,14 +129,17 @@ class Approving:
             await self._action(
                 approval
             )  # who may decide is read off the row: it must be the one that was sealed
-        since = may_decide(principal, approval.requested_by, asked_of(approval), self._world.now())
+        standing, since = await self._standing(principal, approval)
+        principal = standing.principal
+        if approve and not digest:
+            raise DigestMissing(id)
         if digest and digest != approval.digest:
             raise GrantMismatch(asked=digest, waiting=approval.digest)
         if not pending:
             raise _decided(approval)
         state = ApprovalState.APPROVED if approve else ApprovalState.REJECTED
         decided = replace(
-            approval, state=state, decided_by=principal.name, decided_at=self._world.now(), reason=reason
+            _answered(approval, standing), state=state, decided_at=self._world.now(), reason=reason
         )
         move = MoveApproval(ApprovalState.PENDING, decided, unexpired=True, since=since)
 
@@ -143,7 +150,7 @@ class Approving:
                 said = f"rejected by {principal.name}" + (f": {reason}" if reason else "")
                 command = Reject(approval.call, principal.name, said)
             payload = None if approve else {"outcome": None}
-            record = Record(f"user:{principal.name}", cause=approval.id)
+            record = record_of(principal, approval.id, standing.able)
             return Change(command, record, Extra(payload=payload, moved_approvals=(move,)))
 
         try:
@@ -158,6 +165,17 @@ class Approving:
                 ) from lost  # the database's clock is behind
             raise _decided(now) from lost
         return decided
+
+    async def _standing(self, principal: Principal, approval: Approval) -> tuple[Standing, Instant]:
+        """Say as whom a principal may decide, and since when; what the ledger says of it now counts."""
+        run = (await self._runs.entry(approval.tenant, approval.run)).run
+        requester = Requester(run.requester, approval.requested_by)
+        standing = await self._standings.of(principal)
+        since = may_decide(
+            standing.principal, requester, asked_of(approval), self._world.now(), standing.formerly
+        )
+        await self._standings.untouched(standing.principal, requester, approval.requested_at)
+        return standing, since
 
     def escalated(self, approval: Approval) -> tuple[str, ...]:
         """Name the groups that a request is escalated to by now, or was when it was answered."""
@@ -221,6 +239,12 @@ class Approving:
         except (GuardFailed, NotAllowed):
             return False  # somebody decided in the same moment
         return closed
+
+
+def _answered(approval: Approval, standing: Standing) -> Approval:
+    """Write down who answers, with which key, and who had made that person able to."""
+    who = standing.principal
+    return replace(approval, decided_by=who.name, decider=who.id, decider_key=who.key, able=standing.able)
 
 
 def _decided(approval: Approval) -> AlreadyDecided:

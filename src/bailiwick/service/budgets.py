@@ -1,13 +1,14 @@
 """Shared budgets: limits of a tenant, an app or a feature, from which runs take their allotments."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bailiwick.base import Category, Instant, Refusal
 from bailiwick.budget import format_usd, parse_usd
 from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import Budget, Draft, Ledger, Unit, Views, World
 from bailiwick.run import Fund
+from bailiwick.service.changes import record_of
 
 SCOPES = ("tenant", "app", "feature")
 PERIODS = ("day", "total")
@@ -85,10 +86,10 @@ class Budgets:
             set_by=principal.name,
             set_at=self._world.now(),
         )
-        fields = {
+        fields: dict[str, Any] = {
             "kind": "budget.set",
             "at": budget.set_at,
-            "actor": f"user:{principal.name}",
+            **record_of(principal).fields,
             "budget": budget.id,
             "limit": budget.limit_micro_usd,
         }

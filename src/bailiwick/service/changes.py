@@ -1,12 +1,14 @@
 """Changes: what somebody wants done to a run, who it is, and what is committed beside the events."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 
 from bailiwick.base import Json
 from bailiwick.plan import Plan
-from bailiwick.ports import Approval, Draft, MoveApproval, Posting, Submission
+from bailiwick.policy import Principal
+from bailiwick.ports import Able, Approval, Draft, MoveApproval, Posting, Submission
 from bailiwick.run import Command, Offer, Run
 
 
@@ -22,10 +24,36 @@ class Extra(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """Who and what an event names as its cause: `actor` (user:ID, agent:REF, worker:SESSION, timer:NAME)."""
+    """Who and what an event names as its cause: `actor` (user:NAME, agent:REF, worker:SESSION, timer:NAME).
+
+    Of a user, `identity` and `key` are the ids of who it was and of what was shown; `able` says who had made a person
+    able to decide what the event decides.
+    """
 
     actor: str
     cause: str = ""
+    identity: str = ""
+    key: str = ""
+    able: tuple[Able, ...] = ()
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What every event of it says."""
+        said: dict[str, Any] = {"actor": self.actor}
+        if self.cause:
+            said["cause"] = self.cause
+        if self.identity:
+            said["identity"] = self.identity
+        if self.key:
+            said["api_key"] = self.key
+        if self.able:
+            said["able"] = msgspec.to_builtins(self.able)
+        return said
+
+
+def record_of(principal: Principal, cause: str = "", able: tuple[Able, ...] = ()) -> Record:
+    """Say that a user did it, under which identity and with which key."""
+    return Record(f"user:{principal.name}", cause, principal.id, principal.key, able)
 
 
 class Change(msgspec.Struct, frozen=True):

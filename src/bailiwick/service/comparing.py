@@ -38,8 +38,8 @@ class Comparing:
             return False
 
     async def _unfinished(self) -> list[tuple[str, str]]:
-        keys = await self._views.keys("")
-        tenants = sorted({*(key.tenant for key in keys), *self._runs.memory.tenants()})
+        known = await self._views.tenants()
+        tenants = sorted({*(tenant.id for tenant in known), *self._runs.memory.tenants()})
         found: list[tuple[str, str]] = []
         for tenant in tenants:
             for status in Status:

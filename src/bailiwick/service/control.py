@@ -7,7 +7,7 @@ from bailiwick.ports import GuardFailed
 from bailiwick.run import CallState, Cancel, Resolve, Resume, Rollback, Run
 from bailiwick.service.bounds import MAX_NAME, MAX_REASON, within
 from bailiwick.service.budgets import Budgets
-from bailiwick.service.changes import Change, Extra, Record
+from bailiwick.service.changes import Change, Extra, record_of
 from bailiwick.service.refusals import ContentsErased, ReasonMissing
 from bailiwick.service.runs import Runs
 
@@ -128,7 +128,7 @@ class Control:
         payload: Json = None,
     ) -> Run:
         async def consider(state: Run, plan: Plan) -> Change | None:
-            return Change(command, Record(f"user:{principal.name}"), Extra(payload=payload))
+            return Change(command, record_of(principal), Extra(payload=payload))
 
         _, after = await self._runs.change(principal.tenant, run, consider)
         return after

@@ -9,6 +9,7 @@ from bailiwick.base import Digest, Json, Refusal, parse_canonical
 from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import Blobs, Draft, GuardFailed, Ledger, StaleVersion, Unit, World
 from bailiwick.run import Run
+from bailiwick.service.changes import record_of
 from bailiwick.service.refusals import NotErasable, NotFound, ReasonMissing, ReasonTooLong, RunNotEnded
 from bailiwick.service.runs import Runs
 from bailiwick.service.streams import Streams
@@ -134,7 +135,7 @@ class Erasing:
         fields = {
             "kind": "payload.erased",
             "at": self._world.now(),
-            "actor": f"user:{principal.name}",
+            **record_of(principal).fields,
             "reason": reason,
         }
         return Unit(

@@ -15,6 +15,7 @@ from bailiwick.ports import Draft, GuardFailed, Halt, Ledger, Unit, Views, World
 from bailiwick.run import Run
 from bailiwick.service.barrier import Barrier
 from bailiwick.service.bounds import MAX_NAME, MAX_REASON, within
+from bailiwick.service.changes import record_of
 from bailiwick.service.refusals import NotFound
 
 log = structlog.get_logger("bailiwick.halts")
@@ -235,9 +236,22 @@ class Halts:
         if scope == "platform":
             require(principal, Permission.HALTS_LIFT)
             self.operating(principal)
+        return await self._set(principal, principal.tenant, scope, target, reason)
+
+    async def set_for(self, principal: Principal, tenant: str, reason: str) -> Halt:
+        """Stop a tenant, on behalf of the deployment; the tenant itself cannot lift it without a key that is heard.
+
+        Raises:
+            Forbidden, NotTheOperator: The principal does not speak for the deployment.
+        """
+        require(principal, Permission.TENANTS_MANAGE)
+        self.operating(principal)
+        return await self._set(principal, tenant, "tenant", "", reason)
+
+    async def _set(self, principal: Principal, tenant: str, scope: str, target: str, reason: str) -> Halt:
         halt = Halt(
             id=self._world.new_id("hlt"),
-            tenant=principal.tenant,
+            tenant=tenant,
             scope=scope,
             target=target,
             reason=reason,
@@ -264,8 +278,22 @@ class Halts:
             NotFound: No such halt is in force for this tenant.
         """
         require(principal, Permission.HALTS_LIFT)
+        return await self._lift(principal, principal.tenant, id)
+
+    async def lift_for(self, principal: Principal, tenant: str, id: str) -> Halt:
+        """Lift a halt of a tenant, on behalf of the deployment.
+
+        Raises:
+            Forbidden, NotTheOperator: The principal does not speak for the deployment.
+            NotFound: No such halt is in force for the tenant.
+        """
+        require(principal, Permission.TENANTS_MANAGE)
+        self.operating(principal)
+        return await self._lift(principal, tenant, id)
+
+    async def _lift(self, principal: Principal, tenant: str, id: str) -> Halt:
         halt = self._active.get(id)
-        if halt is None or halt.tenant != principal.tenant:
+        if halt is None or halt.tenant != tenant:
             raise NotFound("halt", id)
         lifted = replace(halt, lifted_by=principal.name, lifted_at=Instant(self._world.now()))
         try:
@@ -284,7 +312,7 @@ class Halts:
         fields = {
             "kind": kind,
             "at": self._world.now(),
-            "actor": f"user:{principal.name}",
+            **record_of(principal).fields,
             "halt": halt.id,
             "scope": halt.scope,
             "target": halt.target,

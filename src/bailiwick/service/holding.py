@@ -10,6 +10,9 @@ from bailiwick.service.actions import Action
 from bailiwick.service.changes import Change, Extra, Record
 
 APPROVAL_SECONDS = 86_400
+UNKNOWN = "unknown"
+"""The requester of a run that recorded a name alone: whoever bears the name, or bore it, counts as the requester."""
+
 _MICROSECONDS = 1_000_000
 
 
@@ -48,6 +51,7 @@ def ask(
         holds=_rules(verdict, now, expires),
         policy_version=verdict.version,
         requested_by=run.requested_by,
+        requester=run.requester or UNKNOWN,
         requested_at=now,
         expires_at=expires,
         spent_micro_usd=run.allotment.spent,
@@ -78,6 +82,8 @@ def terms_of(approval: Approval, contract: str) -> Digest:
         "requested_by": approval.requested_by,
         "expires_at": approval.expires_at,
     }
+    if approval.requester:  # what was asked before there were identities names none
+        bound["requester"] = approval.requester
     return digest_of(canonical(bound))
 
 

@@ -44,8 +44,8 @@ class Lifting:
         )
 
     async def _tenants(self) -> list[str]:
-        keys = await self._views.keys("")
-        return [*(key.tenant for key in keys), *self._runs.memory.tenants()]
+        known = await self._views.tenants()
+        return [*(tenant.id for tenant in known), *self._runs.memory.tenants()]
 
     async def _release(self, tenant: str, status: Status) -> int:
         count = 0

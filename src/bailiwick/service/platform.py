@@ -45,6 +45,7 @@ from bailiwick.service.finishing import Finishing
 from bailiwick.service.gate import Gate
 from bailiwick.service.granting import Granting
 from bailiwick.service.halts import Halts, Sharing
+from bailiwick.service.identities import Identities
 from bailiwick.service.keyring import Keyring
 from bailiwick.service.lifting import Lifting
 from bailiwick.service.reading import Reading
@@ -54,8 +55,10 @@ from bailiwick.service.runs import Runs
 from bailiwick.service.sequencing import Sequencing, Signer
 from bailiwick.service.sessions import Sessions
 from bailiwick.service.settling import Settling
+from bailiwick.service.standing import DAY_HOURS, Standings
 from bailiwick.service.streams import Streams
 from bailiwick.service.submitting import Submitting
+from bailiwick.service.tenancy import Tenancy
 from bailiwick.service.transcript import Transcribing
 from bailiwick.service.witnessing import Witnessing
 
@@ -93,6 +96,7 @@ class Platform:
         pepper: bytes,
         witnesses: tuple[Witness, ...] = (),
         sharing: Sharing | None = None,
+        four_eyes_hours: float = DAY_HOURS,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.catalogue = catalogue
@@ -120,8 +124,13 @@ class Platform:
         )
         self.settling = Settling(runs=self.runs, gate=self.gate, sessions=self.sessions, prices=prices)
         self.runs.on_doubt = self.sessions.doubt
+        self.standings = Standings(views=stores.views, world=world, hours=four_eyes_hours)
+        operators = sharing.operators if sharing is not None else ""
+        self.keyring = Keyring(
+            ledger=stores.ledger, views=stores.views, world=world, pepper=pepper, operators=operators
+        )
         self._serve_workers(stores, actions, world)
-        self._serve_people(stores, world, pepper)
+        self._serve_people(stores, world)
         self.sequencing = Sequencing(audit=stores.audit, feed=stores.feed, signer=signer)
         self.witnessing = Witnessing(
             audit=stores.audit,
@@ -142,7 +151,7 @@ class Platform:
         self.finishing = Finishing(
             runs=self.runs, sessions=self.sessions, assigning=assigning, halts=self.halts, world=world
         )
-        self.approving = Approving(runs=self.runs, views=stores.views, world=world)
+        self.approving = Approving(runs=self.runs, views=stores.views, standings=self.standings, world=world)
         self.redeciding = Redeciding(runs=self.runs, actions=actions, views=stores.views, world=world)
         self.recovering = Recovering(
             runs=self.runs,
@@ -153,7 +162,7 @@ class Platform:
             world=world,
         )
 
-    def _serve_people(self, stores: Stores, world: World, pepper: bytes) -> None:
+    def _serve_people(self, stores: Stores, world: World) -> None:
         """Put together what people ask for through the doors."""
         self.budgets = Budgets(ledger=stores.ledger, views=stores.views, world=world)
         self.lifting = Lifting(runs=self.runs, views=stores.views, halts=self.halts)
@@ -166,6 +175,7 @@ class Platform:
             sessions=self.sessions,
             halts=self.halts,
             budgets=self.budgets,
+            keyring=self.keyring,
             world=world,
         )
         self.control = Control(runs=self.runs, budgets=self.budgets)
@@ -180,7 +190,8 @@ class Platform:
         self.transcribing = Transcribing(
             runs=self.runs, ledger=stores.ledger, views=stores.views, blobs=stores.blobs
         )
-        self.keyring = Keyring(ledger=stores.ledger, views=stores.views, world=world, pepper=pepper)
+        self.identities = Identities(keyring=self.keyring, world=world)
+        self.tenancy = Tenancy(keyring=self.keyring, halts=self.halts, views=stores.views, world=world)
 
     @property
     def bundle(self) -> Bundle:
@@ -192,6 +203,7 @@ class Platform:
         await self.halts.load()
         await self.keyring.load()
         await self.activating.start()
+        await self.redeciding.ask_again()
         await self.lifting.release()
 
     def _committed(self, before: Run | None, after: Run, events: tuple[Event, ...], record: Record) -> None:

@@ -1,5 +1,7 @@
 """Redeciding: an action that waits for people is judged again when other policies come into force."""
 
+from collections import Counter
+
 import structlog
 from msgspec.structs import replace
 
@@ -17,6 +19,8 @@ from bailiwick.service.runs import Runs
 
 BATCH = 200
 _RECORD = Record("timer:re-decide")
+_OTHER_RULES = "other rules hold this action now; people are asked again"
+_AMBIGUOUS = "several identities bore the requester's name; people are asked again"
 log = structlog.get_logger("bailiwick.redeciding")
 
 
@@ -49,7 +53,33 @@ class Redeciding:
                 return count
             after = page[-1].id
 
-    async def _again(self, approval: Approval) -> bool:
+    async def ask_again(self) -> int:
+        """Ask again where a request of before identities names its requester by a name that several had.
+
+        People then see of whom it is, and an answer covers that. May run any number of times: what was asked again
+        names an identity.
+
+        Returns:
+            How many requests were taken back and asked again.
+        """
+        count = 0
+        after = ""
+        bearers: dict[str, Counter[str]] = {}
+        while True:
+            page = await self._views.outdated_approvals("", after=after, limit=BATCH)
+            for approval in page:
+                if approval.requester:
+                    continue
+                if approval.tenant not in bearers:
+                    known = await self._views.identities(approval.tenant)
+                    bearers[approval.tenant] = Counter(one.formerly for one in known)
+                if bearers[approval.tenant][approval.requested_by] > 1:
+                    count += await self._again(approval, afresh=_AMBIGUOUS)
+            if len(page) < BATCH:
+                return count
+            after = page[-1].id
+
+    async def _again(self, approval: Approval, afresh: str = "") -> bool:
         async def consider(run: Run, plan: Plan) -> Change | None:
             call = run.calls.get(approval.call)
             waits = call is not None and call.state is CallState.HELD and call.approval == approval.id
@@ -58,7 +88,7 @@ class Redeciding:
             action = await self._actions.stored(run, call)
             contracts = self._runs.catalogue.contracts(run.app)
             verdict = self._runs.bundle.decide(request_of(run, plan, run.steps[call.step], action, contracts))
-            return self._judged(run, call, action, approval, verdict)
+            return self._judged(run, call, action, approval, verdict, afresh)
 
         try:
             before, after = await self._runs.change(approval.tenant, approval.run, consider)
@@ -70,21 +100,23 @@ class Redeciding:
             return False
         return before is not after
 
-    def _judged(self, run: Run, call: Call, action: Action, approval: Approval, verdict: Verdict) -> Change:
-        """Say what becomes of a request: carried over, asked again, moot, or refused."""
+    def _judged(
+        self, run: Run, call: Call, action: Action, approval: Approval, verdict: Verdict, afresh: str
+    ) -> Change:
+        """Say what becomes of a request: carried over (unless it is to be asked `afresh`), asked again, moot, or refused."""
         new = replace(
             call,
             policies=verdict.policies,
             policy_version="" if verdict.version == run.policy_version else verdict.version,
         )
         match verdict.effect:
-            case VerdictKind.HOLD if answers(approval, verdict):
+            case VerdictKind.HOLD if answers(approval, verdict) and not afresh:
                 carried = replace(approval, policy_version=verdict.version)
                 return _change(new, approval, carried)
             case VerdictKind.HOLD:
                 step = run.steps[call.step]
                 asked = ask(self._world, run, step, action, new, verdict, call.action_seq)
-                moot = self._taken(approval, "other rules hold this action now; people are asked again")
+                moot = self._taken(approval, afresh or _OTHER_RULES)
                 return _change(awaiting(new, asked), approval, moot, asked)
             case VerdictKind.ALLOW:
                 let = replace(new, state=CallState.GRANTED, approval="", terms="")

@@ -211,6 +211,20 @@ class ContentsErased(Refusal):
         )
 
 
+class DigestMissing(Refusal):
+    """An approval does not say which action was looked at."""
+
+    code: ClassVar[str] = "digest_missing"
+    category: ClassVar[Category] = Category.INVALID
+
+    def __init__(self, approval: str) -> None:
+        super().__init__(
+            f"the approval {approval} was not given for any action: it names no digest",
+            remedy=f"look at it (bailiwick approvals show {approval}) and name the digest that is shown: --digest DIGEST",
+            approval=approval,
+        )
+
+
 class NotErasable(Refusal):
     """There is nothing to erase."""
 
@@ -246,4 +260,18 @@ class Unauthenticated(Refusal):
         super().__init__(
             "no valid API key was given",
             remedy="send Authorization: Bearer KEY; make keys with: bailiwick keys create",
+        )
+
+
+class TenantDisabled(Unauthenticated):
+    """The key is in force, and its tenant is not."""
+
+    code: ClassVar[str] = "tenant_disabled"
+
+    def __init__(self, tenant: str) -> None:
+        Refusal.__init__(
+            self,
+            f"the tenant {tenant} is disabled: its keys are refused and nothing of it starts",
+            remedy=f"ask the deployment's operators; they enable it by: bailiwick tenants enable {tenant}",
+            tenant=tenant,
         )

@@ -13,9 +13,10 @@ from bailiwick.ports import Draft, GuardFailed, Ledger, Submission, Unit, World
 from bailiwick.run import EDITION, Admission, Created, Offer, Run, StepStatus
 from bailiwick.service.budgets import Budgets, ScopeExhausted
 from bailiwick.service.catalogue import AppEntry, Catalogue
-from bailiwick.service.changes import Extra, Record
+from bailiwick.service.changes import Extra, Record, record_of
 from bailiwick.service.halts import Halts
 from bailiwick.service.intents import IntentRequest, bounded
+from bailiwick.service.keyring import Keyring
 from bailiwick.service.refusals import DeadlineExpired, InvalidIntent, KeyReused, NotFound, PolicyDenied
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Held, Sessions
@@ -43,8 +44,10 @@ class Submitting:
         sessions: Sessions,
         halts: Halts,
         budgets: Budgets,
+        keyring: Keyring,
         world: World,
     ) -> None:
+        self._keyring = keyring
         self._runs = runs
         self._budgets = budgets
         self._sessions = sessions
@@ -62,10 +65,12 @@ class Submitting:
             Forbidden: The role does not include submitting.
             TextTooLong, TooMany, InputTooLarge, InvalidIntent, InvalidBudget, DeadlineExpired, PlanRefused, UnknownConstraint, NotFound,
             PolicyDenied: The intent is refused; nothing but the refusal was written.
+            TenantDisabled: Nothing of the tenant begins.
             KeyReused: The key came with another request before.
             ScopeExhausted: A shared budget holds less than the intent asks for.
         """
         require(principal, Permission.RUNS_SUBMIT)
+        self._keyring.require_enabled(principal.tenant)
         fingerprint = digest_of(bounded(intent))
         if key:
             earlier = await self._earlier(principal.tenant, key, fingerprint)
@@ -81,7 +86,7 @@ class Submitting:
         )
         submission = Submission(principal.tenant, key, fingerprint, opening.run) if key else None
         extra = Extra(payload={"intent": self._recorded(intent)}, submission=submission)
-        record = Record(f"user:{principal.name}", cause=f"key:{key}" if key else "")
+        record = record_of(principal, cause=f"key:{key}" if key else "")
         for attempt in range(_MAX_TAKES):
             try:
                 funded = await self._funded(opening)
@@ -212,7 +217,7 @@ class Submitting:
         fields = {
             "kind": "intent.refused",
             "at": self._world.now(),
-            "actor": f"user:{principal.name}",
+            **record_of(principal).fields,
             "app": intent.app,
             "workflow": intent.workflow,
             **why,

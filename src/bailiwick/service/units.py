@@ -72,12 +72,10 @@ def _drafts(
     decided: Decided, record: Record, body: bytes | None, world: World, law: str
 ) -> tuple[Draft, ...]:
     drafts: list[Draft] = []
-    before = decided.before
+    before, said = decided.before, record.fields
     for at, event in enumerate(decided.events):
         fields: dict[str, Any] = msgspec.to_builtins(event)
-        fields["actor"] = record.actor
-        if record.cause:
-            fields["cause"] = record.cause
+        fields.update(said)
         if at == len(decided.events) - 1:
             fields["status"] = decided.after.status.value
             if law:

@@ -37,7 +37,7 @@ class Witnessing:
     async def show(self) -> int:
         """Show every log that grew to every witness; answer 0, for nothing is left to do at once."""
         if self._witnesses:
-            for tenant in sorted({key.tenant for key in await self._views.keys("")}):
+            for tenant in sorted(tenant.id for tenant in await self._views.tenants()):
                 head = await self._audit.head(f"{_TENANT}{tenant}")
                 if head is not None:
                     for witness in self._witnesses:

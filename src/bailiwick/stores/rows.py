@@ -5,10 +5,13 @@ from typing import Any, Final
 import msgspec
 
 from bailiwick.ports import (
+    Able,
     ApiKey,
     Approval,
     ApprovalState,
     Halt,
+    Identity,
+    IdentityChange,
     MoveApproval,
     MoveTask,
     RunHead,
@@ -26,6 +29,7 @@ as_row = msgspec.structs.astuple
 _json = msgspec.json.encode
 _HASH_BYTES: Final = 32
 _strings: Final = msgspec.json.Decoder(tuple[str, ...])
+_able: Final = msgspec.json.Decoder(tuple[Able, ...])
 _holds: Final = msgspec.json.Decoder(tuple[dict[str, str], ...])
 
 
@@ -62,6 +66,7 @@ def approval_row(approval: Approval) -> Row:
     """Lay out `insert_approval`."""
     row = list(as_row(approval))
     row[8], row[9], row[19] = _text(approval.groups), _text(approval.holds), _text(approval.evidence)
+    row[23] = _text(approval.able)
     return tuple(row)
 
 
@@ -80,6 +85,9 @@ def approval_move(move: MoveApproval) -> Row:
         approval.reason,
         approval.spent_micro_usd,
         _text(approval.evidence),
+        approval.decider,
+        approval.decider_key,
+        _text(approval.able),
         approval.tenant,
         approval.id,
         approval.run,
@@ -90,17 +98,25 @@ def approval_move(move: MoveApproval) -> Row:
     )
 
 
-def key_row(key: ApiKey) -> Row:
-    """Lay out `upsert_key`."""
+def identity_row(identity: Identity) -> Row:
+    """Lay out `upsert_identity`."""
+    row = list(as_row(identity))
+    row[5] = _text(identity.groups)
+    return tuple(row)
+
+
+def identity_change_row(change: IdentityChange) -> Row:
+    """Lay out `insert_identity_change`."""
     return (
-        key.id,
-        key.tenant,
-        key.name,
-        key.role,
-        _text(key.groups),
-        key.mac,
-        key.created_at,
-        key.revoked_at,
+        change.id,
+        change.tenant,
+        change.identity,
+        change.key,
+        change.what,
+        change.detail,
+        change.at,
+        change.by_identity,
+        change.by_key,
     )
 
 
@@ -127,14 +143,26 @@ def to_approval(row: Row) -> Approval:
     values[8], values[9] = _strings.decode(values[8]), _holds.decode(values[9])
     values[14] = ApprovalState(values[14])
     values[19] = _strings.decode(values[19])
+    values[23] = _able.decode(values[23])
     return Approval(*values)
 
 
 def to_key(row: Row) -> ApiKey:
     """Read a row of `keys`."""
+    return ApiKey(*row)
+
+
+def to_identity(row: Row) -> Identity:
+    """Read a row of `identities`."""
     values = list(row)
-    values[4] = _strings.decode(values[4])
-    return ApiKey(*values)
+    values[5] = _strings.decode(values[5])
+    return Identity(*values)
+
+
+def to_identity_change(row: Row) -> IdentityChange:
+    """Read a row of `identity_changes`."""
+    id, tenant, identity, key, what, detail, at, by_identity, by_key = row
+    return IdentityChange(id, tenant, identity, what, detail, at, key, by_identity, by_key)
 
 
 def to_run(row: Row) -> RunHead:

@@ -272,13 +272,26 @@ def _side_rows(sealed: Sealed, unit: Unit) -> None:
         sealed.add("insert_submission", [lay.as_row(unit.submission)])
     if unit.halts:
         sealed.add("upsert_halt", [lay.as_row(halt) for halt in unit.halts])
-    if unit.keys:
-        sealed.add("upsert_key", [lay.key_row(key) for key in unit.keys])
     if unit.erased:
         gone: list[Row] = [(tenant, stream, seq) for stream, seq in unit.erased]
         sealed.add("insert_removal", list(gone))
         sealed.add("erase_payload", gone)
+    _identity_rows(sealed, unit)
     _budget_rows(sealed, unit)
+
+
+def _identity_rows(sealed: Sealed, unit: Unit) -> None:
+    if unit.tenants:
+        sealed.add("upsert_tenant", [lay.as_row(tenant) for tenant in unit.tenants])
+    for identity in unit.identities:
+        _own(unit.tenant, identity.tenant)
+        sealed.add("upsert_identity", [lay.identity_row(identity)])
+    for key in unit.keys:
+        _own(unit.tenant, key.tenant)
+        sealed.add("upsert_key", [lay.as_row(key)])
+    for change in unit.identity_changes:
+        _own(unit.tenant, change.tenant)
+        sealed.add("insert_identity_change", [lay.identity_change_row(change)])
 
 
 def _budget_rows(sealed: Sealed, unit: Unit) -> None:

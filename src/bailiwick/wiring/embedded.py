@@ -65,7 +65,7 @@ class Embedded:
         """Void what an earlier process held, load what must be in memory, and test the sandbox."""
         self.store.listen(self._heard)
         await self.platform.start()
-        if not await self.store.views.keys(""):
+        if not await self.store.views.keys(self.settings.tenant):
             _, self.first_key = await self.platform.keyring.issue(
                 self.settings.tenant,
                 name="admin",
@@ -212,6 +212,7 @@ async def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSand
             pepper=keys.pepper,
             witnesses=tuple(witness_at(place, lambda: signer.vkeys) for place in settings.witnesses),
             sharing=Sharing(operators=settings.tenant, shared=bool(settings.store)),
+            four_eyes_hours=settings.kept_apart_hours,
             lease_seconds=settings.lease_seconds,
         )
     except BaseException:

@@ -8,10 +8,13 @@ from typing import Any, ClassVar
 import msgspec
 
 from bailiwick.base import Category, Refusal
+from bailiwick.service import DAY_HOURS
 from bailiwick.stores import Address
 
 PREFIX = "BAILIWICK_"
 LEAST_LEASE_SECONDS = 1.0
+FIRST_STEPS = "first-steps"
+_FOUR_EYES_HOURS = (1.0, 744.0)
 
 
 class InvalidSettings(Refusal):
@@ -56,6 +59,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `default_price_usd_per_million` prices models that nobody has priced: (input, output), never zero.
     `groups` are given to the key that is made at first start. `witnesses` are shown each log's signed heads:
     addresses of servers that speak C2SP tlog-witness, or paths of files on storage that is not ours.
+    A key, role or group that the requester of a run gave within `four_eyes_hours` before the request (1 to 744), or
+    since, decides nothing of it. The `profile` `first-steps` does without that, for one person who tries both sides.
     """
 
     data_dir: str = "~/.bailiwick"
@@ -73,6 +78,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     groups: tuple[str, ...] = ()
     witnesses: tuple[str, ...] = ()
     egress: EgressSettings = EgressSettings()
+    profile: str = ""
+    four_eyes_hours: float = DAY_HOURS
+
+    @property
+    def kept_apart_hours(self) -> float:
+        """How long before a request the requester must have kept off whoever decides it; 0 in the first steps."""
+        return 0.0 if self.profile == FIRST_STEPS else self.four_eyes_hours
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Name the fields for whoever shows them; a password in the store's URL is left out."""
@@ -127,6 +139,14 @@ def load_settings(path: Path | None = None, **given: Any) -> Settings:
         raise InvalidSettings(str(error), str(source)) from error
     if settings.lease_seconds < LEAST_LEASE_SECONDS:
         raise InvalidSettings(f"a lease lasts at least {LEAST_LEASE_SECONDS} s", str(source))
+    if settings.profile not in ("", FIRST_STEPS):
+        raise InvalidSettings(f"`profile` is {FIRST_STEPS} or empty", str(source))
+    least, most = _FOUR_EYES_HOURS
+    if not least <= settings.four_eyes_hours <= most:
+        raise InvalidSettings(
+            f"`four_eyes_hours` is {least:g} to {most:g}; none are kept in the profile {FIRST_STEPS} alone",
+            str(source),
+        )
     return settings
 
 

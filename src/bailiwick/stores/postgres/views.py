@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from bailiwick.ports import ApiKey, Approval, Budget, Posting, RunHead
+from bailiwick.ports import ApiKey, Approval, Budget, Identity, IdentityChange, Posting, RunHead, Tenant
 from bailiwick.stores.postgres.reading import Reads
-from bailiwick.stores.rows import to_approval, to_key, to_run
+from bailiwick.stores.rows import to_approval, to_identity, to_identity_change, to_key, to_run
 
 _ABOVE_ALL_IDS: Final = "\U0010ffff"
 
@@ -62,3 +62,16 @@ class PostgresViews:
     async def keys(self, tenant: str) -> Sequence[ApiKey]:
         """List API keys, revoked ones too; tenant empty: of all tenants (for the door)."""
         return await self._reads.scan("select_keys", (tenant,), to_key)
+
+    async def identities(self, tenant: str) -> Sequence[Identity]:
+        """List identities by name, disabled ones too; tenant empty: of all tenants (for the door)."""
+        return await self._reads.scan("select_identities", (tenant,), to_identity)
+
+    async def identity_changes(self, tenant: str, identity: str, limit: int) -> Sequence[IdentityChange]:
+        """List who changed what of an identity, the newest first."""
+        wanted = (tenant, identity, limit)
+        return await self._reads.scan("select_identity_changes", wanted, to_identity_change)
+
+    async def tenants(self) -> Sequence[Tenant]:
+        """List the tenants, disabled ones too."""
+        return await self._reads.scan("select_tenants", (), lambda row: Tenant(*row))

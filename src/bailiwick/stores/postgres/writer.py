@@ -56,7 +56,10 @@ _WRITES: Final = (
     Write("insert_posting", "posting", (1, 3, 0)),
     Write("insert_submission", "submission", (0, 1), id=1),
     Write("upsert_halt", "halt", (1, 0), counted=True),
+    Write("upsert_tenant", "tenant", (0,), counted=True),
+    Write("upsert_identity", "identity", (1, 0), id=2, replaces=True),
     Write("upsert_key", "key", (1, 0), replaces=True),
+    Write("insert_identity_change", "identity change", (1, 2, 0)),
     Write("upsert_budget", "budget", (1, 0), replaces=True),
     Write("move_task", _FENCE, (11, 12), id=12, counted=True),
     Write("finish_task", _FENCE, (0, 1), id=1, counted=True),
@@ -328,7 +331,7 @@ def _topics(rows: dict[str, list[Row]]) -> Iterator[Topic]:
         yield Topic.WORK
     if "upsert_halt" in rows:
         yield Topic.HALTS
-    if "upsert_key" in rows:
+    if not rows.keys().isdisjoint(("upsert_tenant", "upsert_identity", "upsert_key")):
         yield Topic.KEYS
 
 

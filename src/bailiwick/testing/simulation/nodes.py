@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from bailiwick.base import Digest, Instant, Refusal, mint_id
 from bailiwick.budget import Price, PriceRow, PriceTable
 from bailiwick.keeper import Duty, keep
-from bailiwick.ports import ApiKey, Assignment, Dispatch, ModelReply, Unit
+from bailiwick.ports import ApiKey, Assignment, Dispatch, ModelReply, Tenant, Unit
 from bailiwick.run import SYSTEM_CONTEXT
 from bailiwick.service import Catalogue, Platform, Sharing, Signer, Stores, keys_of
 from bailiwick.testing.simulation.database import EPOCH_MICROSECONDS, Database
@@ -167,8 +167,9 @@ class Control:
             sharing=Sharing(operators=TENANT, shared=not self._alone, ticks=self._loop.time),
         )
         if not await faces["views"].keys(""):
-            key = ApiKey("key_sim", TENANT, "admin", "admin", (), "00", Instant(0))
-            await faces["ledger"].commit(Unit(tenant=TENANT, keys=(key,)))
+            key = ApiKey("key_sim", TENANT, "idn_sim", "00", Instant(0))
+            owner = Tenant(TENANT, Instant(0))
+            await faces["ledger"].commit(Unit(tenant=TENANT, tenants=(owner,), keys=(key,)))
         if self._alone:
             await faces["queue"].end_sessions()
         await platform.start()

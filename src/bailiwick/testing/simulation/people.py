@@ -204,7 +204,9 @@ class People:
             waiting = await self.ask(lambda platform: platform.approving.list(BOB))
             for approval in waiting:
                 if approval.id in escalating:
-                    await self._decide(DAN, approval.id, approve=True)  # refused until it is his turn
+                    await self._decide(
+                        DAN, approval.id, approval.digest, approve=True
+                    )  # refused until it is his turn
                     continue
                 if approval.id in ignored:
                     continue  # it has to expire
@@ -213,13 +215,17 @@ class People:
                     (ignored if draw < 0.1 else escalating).append(approval.id)
                     continue
                 if draw > 0.6:  # two people, at once, who disagree
-                    self._loop.create_task(self._decide(EVE, approval.id, approve=draw >= 0.8))
-                await self._decide(BOB, approval.id, approve=draw < 0.8)
+                    self._loop.create_task(
+                        self._decide(EVE, approval.id, approval.digest, approve=draw >= 0.8)
+                    )
+                await self._decide(BOB, approval.id, approval.digest, approve=draw < 0.8)
             await asyncio.sleep(4 + self._random.random() * 14)
 
-    async def _decide(self, who: Principal, id: str, *, approve: bool) -> None:
+    async def _decide(self, who: Principal, id: str, digest: str, *, approve: bool) -> None:
         try:
-            decided = await self.ask(lambda platform: platform.approving.decide(who, id, approve=approve))
+            decided = await self.ask(
+                lambda platform: platform.approving.decide(who, id, approve=approve, digest=digest)
+            )
         except Refusal:
             return  # another was first, or it is over
         if id in self.acks.decisions and self.acks.decisions[id] is not decided.state:

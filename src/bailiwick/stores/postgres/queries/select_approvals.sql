@@ -1,9 +1,9 @@
 -- List a tenant's approvals, oldest first; an empty state matches all.
--- in: tenant, state, limit    out: id, tenant, run, step, call, capability, digest, seq, groups, holds, policy_version, requested_by, requested_at, expires_at, state, decided_by, decided_at, reason, spent_micro_usd, evidence
+-- in: tenant, state, limit    out: id, tenant, run, step, call, capability, digest, seq, groups, holds, policy_version, requested_by, requested_at, expires_at, state, decided_by, decided_at, reason, spent_micro_usd, evidence, requester, decider, decider_key, able
 -- locks: nothing
 SELECT
     id, tenant, run, step, call, capability, digest, seq, groups, holds, policy_version, requested_by, requested_at, expires_at,
-    state, decided_by, decided_at, reason, spent_micro_usd, evidence
+    state, decided_by, decided_at, reason, spent_micro_usd, evidence, requester, decider, decider_key, able
 FROM approvals
 WHERE tenant = :tenant AND (:state = '' OR state = :state)
 ORDER BY requested_at, id

@@ -1,8 +1,8 @@
 -- Find one approval of a tenant.
--- in: tenant, id    out: id, tenant, run, step, call, capability, digest, seq, groups, holds, policy_version, requested_by, requested_at, expires_at, state, decided_by, decided_at, reason, spent_micro_usd, evidence
+-- in: tenant, id    out: id, tenant, run, step, call, capability, digest, seq, groups, holds, policy_version, requested_by, requested_at, expires_at, state, decided_by, decided_at, reason, spent_micro_usd, evidence, requester, decider, decider_key, able
 -- locks: nothing
 SELECT
     id, tenant, run, step, call, capability, digest, seq, groups, holds, policy_version, requested_by, requested_at, expires_at,
-    state, decided_by, decided_at, reason, spent_micro_usd, evidence
+    state, decided_by, decided_at, reason, spent_micro_usd, evidence, requester, decider, decider_key, able
 FROM approvals
 WHERE tenant = :tenant AND id = :id;
