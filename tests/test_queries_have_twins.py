@@ -20,6 +20,7 @@ OF_ONE = {
         "lock_log": "several sequencers, one after the other",
         "end_sessions_of": "a process ends its own workers' sessions, not those of others",
         "notify": "other processes are woken",
+        "select_now": "processes measure the one clock; SQLite's is in the process",
         "select_transaction": "a commit may be in doubt where a line can be lost",
         "select_fate": "and is asked for",
         "select_event_is_kept": "and by what it wrote",

@@ -59,6 +59,9 @@ class TestWorld:
     def now(self) -> Instant:
         return Instant(self._clock())
 
+    def error_seconds(self) -> float:
+        return 0.0
+
     def new_id(self, prefix: str) -> str:
         self._count += 1
         return mint_id(prefix, self._clock() // 1_000, self._count)

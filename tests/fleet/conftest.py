@@ -11,10 +11,10 @@ from fleet_kit import Fleet
 def fleet_of(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
     fleets: list[Fleet] = []
 
-    def make(count: int, *, delay: float = 0.0) -> Fleet:
+    def make(count: int, *, delay: float = 0.0, clocks: tuple[float, ...] = ()) -> Fleet:
         fleet = Fleet(tmp_path, delay=delay)
         fleets.append(fleet)
-        fleet.start(count)
+        fleet.start(count, clocks)
         return fleet
 
     yield make

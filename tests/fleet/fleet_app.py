@@ -53,6 +53,14 @@ async def peek(name: str) -> dict[str, str]:
     return {"seen": name}
 
 
+@app.tool("fleet.send", effect="external-action", timeout_seconds=20, failure_modes=("tool-failed",))
+async def send(name: str) -> dict[str, str]:
+    """Send something; the other side knows no keys, so a second time is a second thing."""
+    land("send", "-", name)
+    await take(DELAY_SECONDS)
+    return {"sent": name}
+
+
 @app.code_agent("carrier", output={"put": str}, tools=["fleet.put"])
 async def carrier(ctx: Context, given: dict[str, str]) -> dict[str, str]:
     """Put one thing."""
@@ -68,12 +76,42 @@ async def gazer(ctx: Context, given: dict[str, str]) -> dict[str, int]:
     return {"turns": 10_000}
 
 
+app.policy(
+    "fleet.cedar",
+    """
+@id("fleet.send")
+@reason("nothing here is real")
+permit (principal, action == Action::"tool.call", resource)
+when { resource.name == "fleet.send" };
+""",
+)
 app.workflow("one", steps=[{"id": "a", "uses": "carrier", "input": {"name": "a"}}])
 app.workflow(
     "two",
     steps=[
         {"id": "a", "uses": "carrier", "input": {"name": "a"}},
         {"id": "b", "uses": "fleet.put", "input": {"name": "b"}, "after": ["a"]},
+    ],
+)
+app.workflow(
+    "three",
+    input={"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
+    steps=[
+        {"id": "see", "uses": "fleet.peek", "input": {"name": "$.intent.input.name"}, "timeout": 20},
+        {
+            "id": "put",
+            "uses": "fleet.put",
+            "input": {"name": "$.intent.input.name"},
+            "after": ["see"],
+            "timeout": 20,
+        },
+        {
+            "id": "send",
+            "uses": "fleet.send",
+            "input": {"name": "$.intent.input.name"},
+            "after": ["put"],
+            "timeout": 20,
+        },
     ],
 )
 app.workflow(

@@ -1,8 +1,11 @@
-"""A process of the fleet: the `bailiwick` command; deaf to the loss of its leases, or without fences, if a test asks."""
+"""A process of the fleet: the `bailiwick` command; with a wrong clock, deaf to the loss of its leases, or without fences,
+if a test asks.
+"""
 
 import asyncio
 import contextlib
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,15 @@ from bailiwick.testing.mutants.patching import function
 from bailiwick.worker import Worker
 
 DEAF = Path(os.environ["FLEET_DEAF"])
+
+
+def live_elsewhen(seconds: float) -> None:
+    """Shift every clock that this process can read: its machine is wrong by so much."""
+    nanoseconds = int(seconds * 1e9)
+    for name in ("time", "monotonic", "clock_gettime"):
+        read, read_ns = getattr(time, name), getattr(time, f"{name}_ns")
+        setattr(time, name, lambda *which, read=read: read(*which) + seconds)
+        setattr(time, f"{name}_ns", lambda *which, read=read_ns: read(*which) + nanoseconds)
 
 
 async def deaf(worker: Worker, session: Session) -> None:
@@ -52,6 +64,7 @@ if os.environ.get("FLEET_HARD_OF_HEARING"):
     Worker._heartbeat = deaf  # type: ignore[method-assign]
 
 if __name__ == "__main__":
+    live_elsewhen(float(os.environ.get("FLEET_CLOCK", "0")))
     with contextlib.ExitStack() as patches:
         if os.environ.get("FLEET_UNFENCED"):
             unfenced(patches)

@@ -19,6 +19,7 @@ T = TypeVar("T")
 HERE = Path(__file__).parent
 LEASE_SECONDS = 1.5
 PATIENCE = 60.0
+SLOTS = 4
 START = [
     sys.executable,
     str(HERE / "fleet_child.py"),
@@ -54,8 +55,10 @@ def wait_for(look: Callable[[], T | None], what: str, seconds: float = PATIENCE)
 class Member:
     """One process of the fleet; it can be stopped, continued, killed and started again."""
 
-    def __init__(self, fleet: "Fleet", number: int, url: str) -> None:
+    def __init__(self, fleet: "Fleet", number: int, url: str, clock: float = 0.0) -> None:
         self._fleet = fleet
+        self.clock = clock
+        """By how many seconds the clocks of its machine are wrong."""
         self.folder = fleet.folder / f"member-{number}"
         self.folder.mkdir()
         self.hold = self.folder / "hold"
@@ -73,11 +76,12 @@ class Member:
             "BAILIWICK_STORE": self._url,
             "BAILIWICK_SHARED_DIR": str(self._fleet.folder / "shared"),
             "BAILIWICK_LEASE_SECONDS": str(LEASE_SECONDS),
-            "BAILIWICK_SLOTS": "4",
+            "BAILIWICK_SLOTS": str(SLOTS),
             "FLEET_LANDED": str(self._fleet.landed_in),
             "FLEET_DELAY": str(self._fleet.delay),
             "FLEET_HOLD": str(self.hold),
             "FLEET_DEAF": str(self.deaf),
+            "FLEET_CLOCK": str(self.clock),
         }
         (self.folder / "server.json").unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
@@ -168,9 +172,10 @@ class Fleet:
             line.kill()
             line.communicate()
 
-    def start(self, count: int) -> list[Member]:
+    def start(self, count: int, clocks: tuple[float, ...] = ()) -> list[Member]:
         """Start members; the first one alone, for it makes the admin key."""
-        made = [Member(self, len(self.members) + number, self.url) for number in range(count)]
+        wrong = (*clocks, *(0.0,) * count)
+        made = [Member(self, len(self.members) + at, self.url, wrong[at]) for at in range(count)]
         self.members += made
         made[0].start()
         made[0].ready()

@@ -5,9 +5,9 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 from fleet_kit import LEASE_SECONDS, PATIENCE, Fleet, Member, wait_for
+from fleet_story import Story, taken_over
 
 from figures import tell
 
@@ -15,32 +15,6 @@ LONG = bool(os.environ.get("BAILIWICK_LONG"))
 PROCESSES, TASKS, ROUNDS = (6, 600, 4) if LONG else (3, 120, 1)
 RECOVERY_SECONDS = LEASE_SECONDS + 3.0
 WORKFLOWS = ("one", "two")
-
-
-class Story:
-    """What the events of a run say: who held which step when, and what was taken from whom."""
-
-    def __init__(self, events: list[dict[str, Any]]) -> None:
-        self.holder = ""
-        self.held: dict[tuple[str, int], str] = {}
-        self.stale: list[str] = []
-        self.releases = 0
-        for event in events:
-            self._read(event)
-        self.status = events[-1].get("status", "")
-
-    def _read(self, event: dict[str, Any]) -> None:
-        taken = [move for move in event.get("moves", []) if move.get("to") == "running" and "epoch" in move]
-        actor = event["actor"]
-        self.releases += actor == "timer:reaper"
-        if actor.startswith("worker:") and not taken and actor != f"worker:{self.holder}":
-            self.stale.append(f"{event['id']} by {actor}, held by {self.holder}")
-        for move in taken:
-            known = [epoch for step, epoch in self.held if step == move["step"]]
-            if known and move["epoch"] <= max(known):
-                self.stale.append(f"{event['id']} takes {move['step']} under epoch {move['epoch']} again")
-            self.held[move["step"], move["epoch"]] = event["at"]
-            self.holder = move["session"]
 
 
 class Work:
@@ -62,14 +36,6 @@ class Work:
             assert time.monotonic() < give_up, "it never came to be so"
             if at_once == TASKS or self.door.open_runs() < at_once:
                 self.more()
-
-
-def taken_over(fleet: Fleet, tasks: list[tuple[str, int]], since: float) -> float:
-    """Wait until none of these tasks is held under its old epoch; answer how long that took."""
-    named = ", ".join(f"('{task}', {epoch})" for task, epoch in tasks)
-    left = f"SELECT id FROM tasks WHERE (id, epoch) IN ({named}) AND state IN ('leased', 'queued')"
-    wait_for(lambda: not fleet.sql(left), "work to be taken over")
-    return time.time() - since
 
 
 def freeze(fleet: Fleet, work: Work, member: Member) -> float:

@@ -26,8 +26,10 @@ def clock(monkeypatch):
     """The clock of the house and of its database."""
     clock = Clock()
     embedded = sys.modules[Embedded.__module__]
-    monkeypatch.setattr(embedded, "open_store", functools.partial(open_store, clock=clock))
-    monkeypatch.setattr(embedded, "SystemWorld", lambda: TestWorld(clock))
+    monkeypatch.setattr(
+        embedded, "open_store", lambda *given, **more: open_store(*given, **{**more, "clock": clock})
+    )
+    monkeypatch.setattr(embedded, "SystemWorld", lambda _: TestWorld(clock))
     return clock
 
 

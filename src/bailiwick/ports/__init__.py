@@ -65,9 +65,10 @@ from bailiwick.ports.worker import (
     Session,
     WorkerPort,
 )
-from bailiwick.ports.world import World
+from bailiwick.ports.world import MAX_CLOCK_ERROR_SECONDS, ClockUnsure, World
 
 __all__ = [
+    "MAX_CLOCK_ERROR_SECONDS",
     "MOST_TOKENS",
     "Able",
     "ApiKey",
@@ -80,6 +81,7 @@ __all__ = [
     "CallFailed",
     "Checked",
     "Claim",
+    "ClockUnsure",
     "Dispatch",
     "Draft",
     "FactsNeed",

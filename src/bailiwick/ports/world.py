@@ -1,15 +1,22 @@
 """The three things that no program can compute: the time, chance, and names for new things."""
 
-from typing import Protocol
+from typing import ClassVar, Final, Protocol
 
-from bailiwick.base import Instant
+from bailiwick.base import Category, Instant, Refusal
+
+MAX_CLOCK_ERROR_SECONDS: Final = 0.5
+"""By how much a process may be wrong about the store's time and still decide by it."""
 
 
 class World(Protocol):
     """Clock, randomness and ids, handed in so that a simulation can own them."""
 
     def now(self) -> Instant:
-        """Tell the time."""
+        """Tell the time of the store that is worked on, the same for all of its processes; it never goes back."""
+        ...
+
+    def error_seconds(self) -> float:
+        """Tell by how much the time may be wrong at most, in seconds; infinity when nobody knows."""
         ...
 
     def new_id(self, prefix: str) -> str:
@@ -23,3 +30,19 @@ class World(Protocol):
     def spread(self) -> float:
         """Draw a number in [0, 1), to spread retries."""
         ...
+
+
+class ClockUnsure(Refusal):
+    """This process cannot tell what time it is in the store, so it decides nothing that rests on it."""
+
+    code: ClassVar[str] = "clock_unsure"
+    category: ClassVar[Category] = Category.UNAVAILABLE
+
+    def __init__(self, error_seconds: float) -> None:
+        told = f"{error_seconds:.1f} s" if error_seconds < 1e6 else "any amount"  # JSON has no infinity
+        super().__init__(
+            f"this process may be wrong about the database's time by {told}; {MAX_CLOCK_ERROR_SECONDS} s are allowed",
+            remedy="its way to the database is too slow (half a round trip counts); ask another process, or try again",
+            error=told,
+            allowed_seconds=MAX_CLOCK_ERROR_SECONDS,
+        )

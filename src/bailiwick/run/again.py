@@ -92,6 +92,9 @@ def decided_again(before: Run | None, plan: Plan, events: tuple[Event, ...], sig
     if before is None:
         return Again(agrees=False, command=None)
     sight = replace(sight, at=first.at)
+    if first.at < before.updated_at:
+        # Earlier versions recorded what their clock showed, and the clocks of two processes differed.
+        before = replace(before, updated_at=first.at)
     return _decided(before, plan, events, sight, offers)
 
 

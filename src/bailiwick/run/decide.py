@@ -71,7 +71,8 @@ def decide(
 ) -> tuple[tuple[Event, ...], Run]:
     """Turn a command into events, the moves that follow from the plan included.
 
-    The payload that goes with a command belongs to the first event.
+    The payload that goes with a command belongs to the first event. What is recorded is never earlier than what
+    was recorded before, also when the clock of `sight` is behind that of another process.
 
     Returns:
         The events in order, and the state after them.
@@ -81,6 +82,8 @@ def decide(
         LeaseLost: The caller's epoch was superseded.
         ContentNeeded: Payloads must be read first.
     """
+    if sight.at < run.updated_at:
+        sight = replace(sight, at=run.updated_at)
     if run.closed is not None and not isinstance(command, Rollback):
         raise NotAllowed(command=type(command).__name__.lower(), state=run.status, run=run.id)
     if run.quarantine and not isinstance(command, Cancel | Resume | Quarantine):

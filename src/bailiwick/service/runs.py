@@ -10,7 +10,16 @@ import structlog
 from bailiwick.base import Category, Json, Refusal, canonical, parse_canonical
 from bailiwick.plan import Plan
 from bailiwick.policy import Bundle, Verdict
-from bailiwick.ports import Blobs, Ledger, StaleVersion, Unit, Views, World
+from bailiwick.ports import (
+    MAX_CLOCK_ERROR_SECONDS,
+    Blobs,
+    ClockUnsure,
+    Ledger,
+    StaleVersion,
+    Unit,
+    Views,
+    World,
+)
 from bailiwick.run import ContentNeeded, Created, Event, Offer, Quarantine, Run, Sight, Start, create, decide
 from bailiwick.service.accompanying import accompany
 from bailiwick.service.catalogue import Catalogue
@@ -259,7 +268,14 @@ class Runs:
                 fresh.update(await self.memory.read(entry, needed.seqs))
 
     def sight_of(self, run: Run | Created, plan: Plan, contents: Mapping[int, Json]) -> Sight:
-        """Make what decisions may see: the time, contents, contracts, and policy's judgement of starts."""
+        """Make what decisions may see: the time, contents, contracts, and policy's judgement of starts.
+
+        Raises:
+            ClockUnsure: Nobody knows the time well enough.
+        """
+        error = self.world.error_seconds()
+        if error > MAX_CLOCK_ERROR_SECONDS:
+            raise ClockUnsure(error)
 
         def judge(start: Start) -> Verdict:
             return self.bundle.decide(start_of(start, plan))

@@ -1,6 +1,7 @@
 """Floor 6: the stores, all SQL and all migrations, and the blobs on disk."""
 
 from bailiwick.stores.blobs import DiskBlobs
+from bailiwick.stores.clock import Glance, StoreClock, machine_ticks, machine_time
 from bailiwick.stores.folders import make_folder, open_private, sync_folder, tighten, write_private
 from bailiwick.stores.lock import DirectoryLock
 from bailiwick.stores.postgres import (
@@ -50,6 +51,7 @@ __all__ = [
     "DirectoryLock",
     "DiskBlobs",
     "EventDamaged",
+    "Glance",
     "LibraryTooOld",
     "NoLedger",
     "OutcomeUnknown",
@@ -65,12 +67,15 @@ __all__ = [
     "Store",
     "StoreBroken",
     "StoreBusy",
+    "StoreClock",
     "StoreClosed",
     "StoreFull",
     "StoreUnreachable",
     "Topic",
     "inspect_postgres",
     "is_postgres",
+    "machine_ticks",
+    "machine_time",
     "make_folder",
     "migrate_schema",
     "open_inspector",

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from bailiwick.ports import AuditLog, Feed, Fingerprints, Ledger, Queue, Views
 from bailiwick.stores.blobs import DiskBlobs
+from bailiwick.stores.clock import Glance, Ticks
 
 
 class Topic(StrEnum):
@@ -90,6 +91,14 @@ class Store(Protocol):
 
     def listen(self, hear: Callable[[Topic], None]) -> asyncio.Task[None] | None:
         """Hear what other processes commit, until the store is closed; None where there are no others."""
+        ...
+
+    async def glance(self, ticks: Ticks) -> Glance:
+        """Look at the clock that all processes of this store follow.
+
+        Raises:
+            Refusal: The database cannot be asked now.
+        """
         ...
 
     async def depths(self) -> dict[str, int]:

@@ -28,6 +28,9 @@ Depths = Callable[[], Awaitable[Mapping[str, int]]]
 Waited = Callable[[], Awaitable[float]]
 """Answers for how many seconds the oldest open request to humans has waited; 0 if there is none."""
 
+Clocked = Callable[[], tuple[float, float]]
+"""Answers how far the machine's clock is ahead of the store's, and by how much the latter may be wrong; in seconds."""
+
 
 class Metrics:
     """The meters of one process, in a registry of their own.
@@ -35,15 +38,22 @@ class Metrics:
     Args:
         depths: Asked at each scrape for the depth of the queue; None when this process has no queue.
         waited: Asked at each scrape how long the oldest open request to humans waits; None without a ledger.
+        clock: Asked at each scrape for the offset and error of this process's clock; None without a store.
         process: Whether memory, processor time and open files of the process are shown too.
     """
 
     def __init__(
-        self, *, depths: Depths | None = None, waited: Waited | None = None, process: bool = True
+        self,
+        *,
+        depths: Depths | None = None,
+        waited: Waited | None = None,
+        clock: Clocked | None = None,
+        process: bool = True,
     ) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
         self._depths = depths
         self._waited = waited
+        self._clock = clock
         if process:
             ProcessCollector(registry=self.registry)
             PlatformCollector(registry=self.registry)
@@ -78,6 +88,17 @@ class Metrics:
         )
         self._fenced = self._counter("fenced_writes", "Writes thrown away for a lost lease, by code.", "code")
         self._depth = Gauge("bailiwick_queue_depth", "Tasks that are due.", ["pool"], registry=self.registry)
+
+        self._clock_offset = Gauge(
+            "bailiwick_clock_offset_seconds",
+            "How far the machine's clock is ahead of the store's; what is decided goes by the store's.",
+            registry=self.registry,
+        )
+        self._clock_error = Gauge(
+            "bailiwick_clock_error_seconds",
+            "By how much this process may be wrong about the store's time at most; above 0.5 it decides nothing.",
+            registry=self.registry,
+        )
 
     def _make_runs(self) -> None:
         self._created = self._counter("runs_created", "Runs that began, by app.", "app")
@@ -146,6 +167,10 @@ class Metrics:
                 self._depth.labels(pool).set(depths.get(pool, 0))
         if self._waited is not None:
             self._oldest.set(await self._waited())
+        if self._clock is not None:
+            offset, error = self._clock()
+            self._clock_offset.set(offset)
+            self._clock_error.set(error)
         if openmetrics:
             text = openmetrics_text.generate_latest(self.registry)  # type: ignore[no-untyped-call]
             return text, openmetrics_text.CONTENT_TYPE_LATEST

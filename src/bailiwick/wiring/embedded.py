@@ -13,12 +13,30 @@ from bailiwick.base import Refusal
 from bailiwick.keeper import Duty, keep
 from bailiwick.plan import RuleBook, builtin_rules
 from bailiwick.policy import Role, build_bundle, stacked
-from bailiwick.ports import ApprovalState, SandboxStatus, Views, WorkerPort, World
+from bailiwick.ports import (
+    MAX_CLOCK_ERROR_SECONDS,
+    ApprovalState,
+    SandboxStatus,
+    Views,
+    WorkerPort,
+    World,
+)
 from bailiwick.run import SYSTEM_CONTEXT
 from bailiwick.sandbox import BubblewrapSandbox, default_cache_dir
 from bailiwick.service import Catalogue, Platform, Sharing, Stores, keys_of
-from bailiwick.stores import Address, Store, Topic, is_postgres, open_postgres, open_store, tighten
+from bailiwick.stores import (
+    Address,
+    Store,
+    StoreClock,
+    Topic,
+    is_postgres,
+    machine_time,
+    open_postgres,
+    open_store,
+    tighten,
+)
 from bailiwick.telemetry import MeasuredLedger, MeasuredPort, Metrics
+from bailiwick.wiring.clocks import learn, look, new_clock
 from bailiwick.wiring.compiler import run_policy_compiler
 from bailiwick.wiring.hosts import Hosts, build_hosts
 from bailiwick.wiring.settings import InvalidSettings, Settings
@@ -29,6 +47,7 @@ from bailiwick.worker import Checker, Executor, Runner, Worker
 
 log = structlog.get_logger("bailiwick")
 WITNESS_SECONDS = 30.0
+CLOCK_SECONDS = 2.0
 DRAIN_SECONDS = 0.5
 RELEASE_SECONDS = 1.0
 _MOST_WORKERS = 64
@@ -47,6 +66,8 @@ class Embedded:
         *,
         settings: Settings,
         store: Store,
+        clock: StoreClock,
+        world: World,
         platform: Platform,
         hosts: Hosts,
         books: dict[str, RuleBook],
@@ -54,6 +75,8 @@ class Embedded:
     ) -> None:
         self.settings = settings
         self.store = store
+        self.clock = clock
+        self.world = world
         self.platform = platform
         self.hosts = hosts
         self._books = books
@@ -62,7 +85,12 @@ class Embedded:
         self._loading: set[asyncio.Task[object]] = set()
 
     async def prepare(self, sandbox: BubblewrapSandbox) -> SandboxStatus:
-        """Void what an earlier process held, load what must be in memory, and test the sandbox."""
+        """Void what an earlier process held, learn the store's time, load what must be in memory, and test the sandbox.
+
+        Raises:
+            ClockUnsure: The way to the store is so slow that nobody can tell what time it is there.
+        """
+        await learn(self.clock, self.store)
         self.store.listen(self._heard)
         await self.platform.start()
         if not await self.store.views.keys(self.settings.tenant):
@@ -79,6 +107,15 @@ class Embedded:
         if not status.available:
             log.warning("sandbox.off", findings=list(status.findings))
         return status
+
+    async def look_at_clock(self) -> int:
+        """Look at the store's clock once more."""
+        await look(self.clock, self.store)
+        return 0
+
+    def knows_the_time(self) -> bool:
+        """Whether the store's time is known well enough to decide by it."""
+        return self.clock.error_seconds() <= MAX_CLOCK_ERROR_SECONDS
 
     def worker_name(self, number: int) -> str:
         """Name a worker of this process: the same at every start, and no other process's."""
@@ -116,7 +153,7 @@ class Embedded:
             tools=tools,
             checker=Checker(books=self._books, trees=self.hosts.trees),
             agents=agents,
-            world=SystemWorld(),
+            world=self.world,
         )
         offered = [ref for _, ref in agents] + [contract.ref for contract in tools.contracts()]
         capabilities = keys_of([*offered, SYSTEM_CONTEXT])
@@ -130,6 +167,7 @@ class Embedded:
         activating, redeciding = self.platform.activating, self.platform.redeciding
         return (
             *(self._shared_duties() if self.platform.halts.shared else ()),
+            Duty("clock", self.look_at_clock, CLOCK_SECONDS),
             Duty("reap", recovering.reap, 2.0),
             Duty("time-out", recovering.time_out, 1.0),
             Duty("deadlines", recovering.pass_deadlines, 1.0),
@@ -187,16 +225,21 @@ async def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSand
     """
     folder = settings.folder
     _tighten(settings)
-    store = open_ledger(settings)
+    clock = new_clock()
+    store = open_ledger(settings, clock)
     try:
         await store.begin([_worker_name(store, number) for number in range(_MOST_WORKERS)])
         keys = await keys_of_ledger(settings, store)
         store.blobs.unlock(keys.blob_key)
-        world = SystemWorld()
+        world = SystemWorld(clock)
         hosts = build_hosts(
             settings, apps, blobs=store.blobs, sandbox=sandbox, world=world, folder=folder / "work"
         )
-        metrics = Metrics(depths=store.depths, waited=lambda: _waited(store.views, world))
+        metrics = Metrics(
+            depths=store.depths,
+            waited=lambda: _waited(store.views, world),
+            clock=lambda: ((machine_time() - clock.now()) / _MICROSECONDS, clock.error_seconds()),
+        )
         ledger = MeasuredLedger(store.ledger, metrics)
         books = {app.name: _book(app) for app in apps}
         signer = keys.signer(settings.deployment)
@@ -220,7 +263,14 @@ async def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSand
         raise
     platform.observers.append(metrics.committed)
     return Embedded(
-        settings=settings, store=store, platform=platform, hosts=hosts, books=books, metrics=metrics
+        settings=settings,
+        store=store,
+        clock=clock,
+        world=world,
+        platform=platform,
+        hosts=hosts,
+        books=books,
+        metrics=metrics,
     )
 
 
@@ -232,6 +282,7 @@ async def embedded(
 
     Raises:
         DataDirInUse, PolicyRefused: See `build`.
+        ClockUnsure: See `Embedded.prepare`.
     """
     sandbox = BubblewrapSandbox(cache_dir if cache_dir is not None else default_cache_dir())
     system = await build(settings, apps, sandbox)
@@ -287,15 +338,19 @@ def _worker_name(store: Store, number: int) -> str:
     return f"embedded-{number}@{store.node}"
 
 
-def open_ledger(settings: Settings) -> Store:
+def open_ledger(settings: Settings, clock: StoreClock | None = None) -> Store:
     """Open the store that the settings name; the key of its blobs is still to be handed in.
+
+    Args:
+        settings: See `Settings`.
+        clock: What tells the time to SQLite, beside which no other process has a clock; the machine's when None.
 
     Raises:
         DataDirInUse: Another process has the directory.
         InvalidSettings: `store` names no database of ours.
     """
     if not settings.store:
-        return open_store(settings.folder)
+        return open_store(settings.folder, clock=clock.now if clock is not None else None)
     if not is_postgres(settings.store):
         raise InvalidSettings("`store` is the URL of a PostgreSQL (postgres://...), or empty", "store")
     return open_postgres(Address(settings.store), settings.folder, shared_dir=settings.shared_folder)

@@ -2,6 +2,7 @@
 
 from bailiwick.policy import Role
 from bailiwick.service import Held, Keyring, NotFound
+from bailiwick.wiring.clocks import learn, new_clock
 from bailiwick.wiring.embedded import open_ledger
 from bailiwick.wiring.settings import Settings
 from bailiwick.wiring.trust import keys_of_ledger
@@ -21,7 +22,9 @@ async def recover_admin(settings: Settings, tenant: str) -> tuple[Held, str]:
     try:
         await store.begin([])
         keys = await keys_of_ledger(settings, store)
-        world = SystemWorld()
+        clock = new_clock()
+        await learn(clock, store)
+        world = SystemWorld(clock)
         if all(known.id != tenant for known in await store.views.tenants()):
             raise NotFound("tenant", tenant)
         ring = Keyring(

@@ -11,6 +11,7 @@ from bailiwick.audit import Checkpoint, Frontier, sign_note
 from bailiwick.base import Category, Digest, Refusal
 from bailiwick.ports import Draft, TreeHead, Unit
 from bailiwick.stores import Store, make_folder, write_private
+from bailiwick.wiring.clocks import learn, new_clock
 from bailiwick.wiring.embedded import open_ledger
 from bailiwick.wiring.keyfiles import (
     KEY_FILES,
@@ -24,7 +25,6 @@ from bailiwick.wiring.keyfiles import (
 from bailiwick.wiring.keys import fingerprint_of
 from bailiwick.wiring.settings import Settings
 from bailiwick.wiring.trust import KEYS, hold_key_to, plans_of
-from bailiwick.wiring.world import SystemWorld
 
 _ACTOR = "operator:host"
 _PLATFORM = "platform"
@@ -107,7 +107,9 @@ def _lost_alone(folder: Path, name: str, recorded: dict[str, str]) -> None:
 
 async def _record(store: Store, tenants: list[str], said: dict[str, str]) -> tuple[str, ...]:
     """Write the break into the platform's log and every tenant's."""
-    fields = {"kind": "key.replaced", "at": SystemWorld().now(), "actor": _ACTOR, **said}
+    clock = new_clock()
+    await learn(clock, store)
+    fields = {"kind": "key.replaced", "at": clock.now(), "actor": _ACTOR, **said}
     streams = (_PLATFORM, *(f"tenant:{tenant}" for tenant in tenants))
     await store.ledger.commit(Unit(tenant="", others=tuple((stream, Draft(fields)) for stream in streams)))
     return streams

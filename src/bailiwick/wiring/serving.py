@@ -16,12 +16,11 @@ import uvicorn
 import uvloop
 
 from bailiwick.app import App
-from bailiwick.base import Category, Refusal, format_instant
+from bailiwick.base import Category, Instant, Refusal, format_instant
 from bailiwick.http import Limits, close_streams, connection_class, create_app
 from bailiwick.stores import write_private
 from bailiwick.wiring.embedded import Embedded, embedded
 from bailiwick.wiring.settings import Settings
-from bailiwick.wiring.world import SystemWorld
 
 SERVER_FILE = "server.json"
 KEY_FILE = "cli.key"
@@ -89,7 +88,7 @@ async def serving(
         door = _Door(system, listener, bounds)
         url = _url(listener)
         async with door:
-            with _announced(settings.folder, url):
+            with _announced(settings.folder, url, system.world.now()):
                 yield system, url
 
 
@@ -164,7 +163,7 @@ class _Door:
         self._open = False
         self._app = create_app(
             system.platform,
-            readiness=lambda: {"serving": self._open},
+            readiness=lambda: {"serving": self._open, "clock": system.knows_the_time()},
             meter=system.metrics,
             version=version("bailiwick"),
             limits=limits,
@@ -242,10 +241,11 @@ def _url(listener: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def _announced(folder: Path, url: str) -> Iterator[None]:
+def _announced(folder: Path, url: str, at: Instant) -> Iterator[None]:
     path = folder / SERVER_FILE
-    now = format_instant(SystemWorld().now())
-    write_private(path, msgspec.json.encode(Announcement(url, os.getpid(), now, version("bailiwick"))))
+    write_private(
+        path, msgspec.json.encode(Announcement(url, os.getpid(), format_instant(at), version("bailiwick")))
+    )
     try:
         yield
     finally:

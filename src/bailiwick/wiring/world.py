@@ -1,10 +1,10 @@
-"""The machine's own clock, randomness and ids."""
+"""The store's clock, the machine's randomness, and ids made of both."""
 
 import os
 import random
-import time
 
 from bailiwick.base import Instant, mint_id
+from bailiwick.stores import StoreClock
 
 _POOL_BYTES = 8192
 _ID_BYTES = 10
@@ -12,13 +12,14 @@ _SALT_BYTES = 16
 
 
 class SystemWorld:
-    """Implements `ports.World` with the operating system.
+    """Implements `ports.World` with the clock of an open store and the operating system.
 
     Randomness is drawn from the system in pools: each draw gives up the interpreter's lock, which costs a
     busy event loop more than the bytes do. No byte is handed out twice.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: StoreClock) -> None:
+        self._clock = clock
         self._random = random.SystemRandom()
         self._pool = b""
         self._at = 0
@@ -30,12 +31,16 @@ class SystemWorld:
         return self._pool[self._at - count : self._at]
 
     def now(self) -> Instant:
-        """Tell the time."""
-        return Instant(time.time_ns() // 1_000)
+        """Tell the store's time."""
+        return self._clock.now()
+
+    def error_seconds(self) -> float:
+        """Tell by how much it may be wrong; see `StoreClock`."""
+        return self._clock.error_seconds()
 
     def new_id(self, prefix: str) -> str:
         """Make an id that sorts by time."""
-        return mint_id(prefix, time.time_ns() // 1_000_000, int.from_bytes(self._draw(_ID_BYTES)))
+        return mint_id(prefix, self._clock.now() // 1_000, int.from_bytes(self._draw(_ID_BYTES)))
 
     def salt(self) -> bytes:
         """Draw 16 random bytes."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bailiwick.stores.blobs import DiskBlobs
+from bailiwick.stores.clock import Glance, Ticks
 from bailiwick.stores.folders import make_folder
 from bailiwick.stores.lock import DirectoryLock
 from bailiwick.stores.postgres.address import Address
@@ -18,6 +19,7 @@ from bailiwick.stores.postgres.pump import Pump
 from bailiwick.stores.postgres.queue import PostgresQueue
 from bailiwick.stores.postgres.reading import Reads
 from bailiwick.stores.postgres.signals import Signals
+from bailiwick.stores.postgres.statements import SQL
 from bailiwick.stores.postgres.views import PostgresViews
 from bailiwick.stores.postgres.writer import Writer
 from bailiwick.stores.store import Topic
@@ -67,6 +69,17 @@ class PostgresStore:
     def listen(self, hear: Callable[[Topic], None]) -> asyncio.Task[None] | None:
         """Hear what other processes commit, until the store is closed; see `Signals.listen`."""
         return self._signals.listen(hear)
+
+    async def glance(self, ticks: Ticks) -> Glance:
+        """Look at the database's clock; what it takes to get a connection is no part of the look.
+
+        Raises:
+            StoreUnreachable: There is no database there now.
+        """
+        async with self._lines.borrowed() as connection:
+            before = ticks()
+            there = await connection.fetchval(SQL["select_now"])
+            return Glance(before, int(there), ticks())
 
     async def depths(self) -> dict[str, int]:
         """Count the queued tasks that are due, by pool; what a scrape of the metrics asks for."""

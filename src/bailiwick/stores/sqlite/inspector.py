@@ -1,6 +1,5 @@
 """The inspector on SQLite: the invariants, asked of the tables over a connection that cannot write."""
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
@@ -9,6 +8,7 @@ import apsw
 
 from bailiwick.audit import commitment, leaf_hash
 from bailiwick.ports import Checked, LargePayload, RunHead, StoredEvent, Violation
+from bailiwick.stores.clock import machine_time
 from bailiwick.stores.refusals import NoLedger
 from bailiwick.stores.rows import to_run
 from bailiwick.stores.sqlite.connect import Clock, open_reader
@@ -96,7 +96,7 @@ def open_inspector(data_dir: Path, clock: Clock | None = None) -> SqliteInspecto
     path = data_dir / "ledger.db"
     if not path.is_file():
         raise NoLedger(str(data_dir))
-    return SqliteInspector(open_reader(path, clock or _machine_clock))
+    return SqliteInspector(open_reader(path, clock or machine_time))
 
 
 def _leaf_of(*values: Any) -> bytes:
@@ -109,7 +109,3 @@ def _commitment_of(*values: Any) -> str:
         return commitment(salt, body)
     except ValueError:
         return ""  # no salt of ours: it commits to nothing
-
-
-def _machine_clock() -> int:
-    return time.time_ns() // 1_000

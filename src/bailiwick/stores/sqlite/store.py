@@ -1,12 +1,12 @@
 """The store: one data directory opened by one process, with all that the ports ask of it."""
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import apsw
 
 from bailiwick.stores.blobs import DiskBlobs
+from bailiwick.stores.clock import Glance, Ticks, machine_time
 from bailiwick.stores.folders import make_folder, sync_folder
 from bailiwick.stores.lock import DirectoryLock
 from bailiwick.stores.refusals import StoreBroken, StoreFull
@@ -58,6 +58,10 @@ class SqliteStore:
         """Commit what waits, then close; a second call does nothing."""
         self.close()
 
+    async def glance(self, ticks: Ticks) -> Glance:
+        """Look at the machine's clock: no other process has to agree."""
+        return Glance(ticks(), machine_time(), ticks())
+
     async def depths(self) -> dict[str, int]:
         """Count the queued tasks that are due, by pool; what a scrape of the metrics asks for."""
         return dict(await self._reads.scan("select_depths", (), tuple))
@@ -88,7 +92,7 @@ def open_store(data_dir: Path, *, clock: Clock | None = None, blob_key: bytes = 
     try:
         blobs = DiskBlobs(data_dir / "blobs", blob_key)
         blobs.sweep()
-        return _named(SqliteStore(data_dir / "ledger.db", lock, blobs, clock or _machine_clock), data_dir)
+        return _named(SqliteStore(data_dir / "ledger.db", lock, blobs, clock or machine_time), data_dir)
     except apsw.FullError as error:
         lock.release()
         raise StoreFull(str(error)) from error
@@ -118,7 +122,3 @@ def _prepared(path: Path, clock: Clock) -> apsw.Connection:
         connection.close()
         raise
     return connection
-
-
-def _machine_clock() -> int:
-    return time.time_ns() // 1_000

@@ -36,6 +36,10 @@ class NodeWorld:
         """Tell what the node takes for the time."""
         return Instant(EPOCH_MICROSECONDS + int(self._loop.time() * 1e6) + self.offset)
 
+    def error_seconds(self) -> float:
+        """Tell by how much that may be wrong."""
+        return 0.0
+
     def new_id(self, prefix: str) -> str:
         """Make an id."""
         return mint_id(prefix, self.now() // 1_000, self._random.getrandbits(80))
