@@ -9,7 +9,7 @@ from bailiwick.app.app import (
     Intent,
     RepositorySource,
 )
-from bailiwick.app.context import CallRefused, Context, Parking
+from bailiwick.app.context import CallRefused, Context, OutputUnknown, Parking
 from bailiwick.app.shorthand import object_schema
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "FunctionTool",
     "HttpAccess",
     "Intent",
+    "OutputUnknown",
     "Parking",
     "RepositorySource",
     "object_schema",

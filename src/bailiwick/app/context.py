@@ -30,6 +30,23 @@ class CallRefused(Exception):
         self.reason = reason
 
 
+class OutputUnknown(Exception):
+    """The action is done, and what it answered is not known: a person said so without having the answer.
+
+    It must not be done again. An agent may go on without the answer; one that lets this pass fails its step with
+    category `tool-failed`. Once somebody has said the answer, the same call is answered with it.
+
+    Args:
+        capability: What was asked.
+        reason: How it is known that it happened.
+    """
+
+    def __init__(self, capability: str, reason: str) -> None:
+        super().__init__(f"{capability} is done, and what it answered is not known: {reason}")
+        self.capability = capability
+        self.reason = reason
+
+
 class Context(Protocol):
     """Handed to an agent's code. Each call passes the gate, is recorded, and is answered from the record
     when the agent is entered again after a crash or a wait.
@@ -55,6 +72,7 @@ class Context(Protocol):
 
         Raises:
             CallRefused: Policy denied it, a person rejected it, or it failed.
+            OutputUnknown: It is done, and nobody knows what it answered.
         """
         ...
 

@@ -106,11 +106,11 @@ class _Session:
         self._approve = approve
         self._wait = wait
         self._id = ""
+        self._key = (folder / KEY_FILE).read_text("utf-8").strip()
 
     def run(self, app: App) -> ExitCode:
         """Submit what the app says, watch it, and tell how it ended."""
-        key = (self._folder / KEY_FILE).read_text("utf-8").strip()
-        with Client(self._url, key) as client:
+        with Client(self._url, self._key) as client:
             intent = {"app": app.name, **msgspec.to_builtins(app.intent)}
             self._id = client.post("/v1/runs", intent, {"Idempotency-Key": str(uuid4())})["id"]
             try:
@@ -124,7 +124,8 @@ class _Session:
     def _rest(self, timeline: Timeline) -> bool:
         """Deal with a run that waits; answer whether to stay."""
         flags = f" --data-dir {self._folder}"
-        tell_rest(self._id, timeline, flags, APPROVER)
+        with Client(self._url, self._key) as client:
+            tell_rest(client, self._id, timeline, flags, APPROVER)
         if timeline.status == "blocked":
             say(self._again())
             return False

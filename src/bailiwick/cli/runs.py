@@ -7,7 +7,7 @@ from uuid import uuid4
 import typer
 
 from bailiwick.base import Json
-from bailiwick.cli.client import Problem, path_of
+from bailiwick.cli.client import Client, Problem, path_of
 from bailiwick.cli.doors import Door, connected
 from bailiwick.cli.exits import exit_of_run
 from bailiwick.cli.files import Unusable, pairs, parse_at, read_text
@@ -149,14 +149,20 @@ def _show_run(found: dict[str, Any]) -> None:
         say(question["question"], "bold yellow")
         told = ("key", "digest", "arguments", "dispatched_at", "quarantine_until", "evidence")
         show_fields({name: question[name] for name in told})
-        say(
-            f"  decide it:   bailiwick runs resolve {run['id']} {question['key']} --done|--failed --reason TEXT"
-        )
+    if found["ways"]:
+        say("")
+        _show_ways(found["ways"])
     actions = found["actions"]
     if actions:
         say("")
         columns = ("ACTION", "STEP", "CAPABILITY", "STATE", "USD", "APPROVAL", "REASON")
         show_table(columns, [_action(action) for action in actions])
+
+
+def _show_ways(ways: list[dict[str, str]], flags: str = "") -> None:
+    for way in ways:
+        say(f"when {way['when']}:")
+        say(f"  {way['command']}{flags}")
 
 
 def _show_head(run: dict[str, Any]) -> None:
@@ -183,7 +189,7 @@ def watch_run(
 
 def _watch(door: Door, run: str, *, wait: bool) -> None:
     def pause(timeline: Timeline) -> bool:
-        tell_rest(run, timeline)
+        tell_rest(door.client, run, timeline)
         return wait
 
     timeline = watch(door.client, run, pause)
@@ -192,11 +198,11 @@ def _watch(door: Door, run: str, *, wait: bool) -> None:
     raise typer.Exit(exit_of_run(timeline.status))
 
 
-def tell_rest(run: str, timeline: Timeline, flags: str = "", identity: str = "NAME") -> None:
+def tell_rest(client: Client, run: str, timeline: Timeline, flags: str = "", identity: str = "NAME") -> None:
     """Say what a resting run waits for, and what to type."""
     if timeline.status == "blocked":
         say(f"the run is blocked: {timeline.reason}", "bold yellow")
-        say(f"  when that is dealt with: bailiwick runs resume {run}{flags}")
+        _show_ways(client.get(path_of("runs", run))["ways"], flags)
         return
     say(
         f"the run waits for a person: {timeline.approvals.get(timeline.approval, 'an action')} is held",
@@ -236,10 +242,10 @@ def resolve(
     door: Door,
     run: Run,
     done: Annotated[
-        bool,
+        bool | None,
         typer.Option("--done/--failed", "--done/--not-done", help="Whether it happened.", show_default=False),
-    ],
-    reason: Annotated[str, typer.Option(help="How you know.")],
+    ] = None,
+    reason: Annotated[str, typer.Option(help="How you know.")] = "",
     action: Annotated[
         str,
         typer.Argument(
@@ -248,16 +254,33 @@ def resolve(
         ),
     ] = "",
     step: Annotated[str, typer.Option(help="Instead of KEY: the step whose action it is.")] = "",
-    result: Annotated[str, typer.Option(help="What it answered, as JSON.")] = "",
+    result: Annotated[str, typer.Option(help="What it answered, as JSON; see --form.")] = "",
+    reference: Annotated[str, typer.Option(help="What it is found by at the other side.")] = "",
     despite_quarantine: Annotated[
         bool, typer.Option("--despite-quarantine", help="It may still arrive, and you know that.")
     ] = False,
+    form: Annotated[
+        bool, typer.Option("--form", help="Print the form of its answer, to fill in; do nothing.")
+    ] = False,
 ) -> None:
-    """Say what became of an action whose outcome is unknown."""
-    key = action or _asked(door.client.get(path_of("runs", run))["questions"], step)
+    """Say what became of an action whose outcome is unknown; with --form, print what its answer looks like."""
+    questions = [] if action and not form else door.client.get(path_of("runs", run))["questions"]
+    if form:
+        meant = [question for question in questions if action in ("", question["key"])]
+        key = _asked(meant, step)
+        show_json(next(question["form"] for question in meant if question["key"] == key))
+        return
+    if done is None or not reason:
+        missing = "--done or --failed" if done is None else "--reason"
+        raise Unusable(
+            missing, "it is needed", "say what happened, and how you know; --form shows what to fill in"
+        )
+    key = action or _asked(questions, step)
     body: dict[str, Json] = {"key": key, "done": done, "reason": reason}
     if despite_quarantine:
         body["despite_quarantine"] = True
+    if reference:
+        body["reference"] = reference
     if result:
         body["output"] = parse_at("--result", result)
     answered = door.client.post(path_of("runs", run, ":resolve"), body)

@@ -11,6 +11,7 @@ from bailiwick.contract.capability import (
     contract_digest,
     parse_contract,
 )
+from bailiwick.contract.form import form_of
 from bailiwick.contract.schema import InvalidSchema, SchemaError, Validator, validator_for
 from bailiwick.contract.version import CapabilityRef, InvalidReference, parse_ref, satisfies, select_version
 
@@ -28,6 +29,7 @@ __all__ = [
     "Validator",
     "WorkspaceUse",
     "contract_digest",
+    "form_of",
     "parse_contract",
     "parse_ref",
     "satisfies",

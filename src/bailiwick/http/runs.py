@@ -50,6 +50,8 @@ class ResumeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ResolveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What became of an action whose outcome is unknown; `output` is what it answered, if it happened.
 
+    The output is held to the contract of the tool before anything is recorded. Without one it is done, and only a
+    step that reads its answer fails; the answer may be said later. `reference` is what it is found by at the other side.
     `despite_quarantine`: say that it never happened while it may still arrive; a reason is needed.
     `key` is the action's, or the name of a blocked compensation's step that was done by hand.
     """
@@ -57,6 +59,7 @@ class ResolveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str
     done: bool
     output: dict[str, Any] | None = None
+    reference: str = ""
     reason: str = ""
     despite_quarantine: bool = False
 
@@ -172,6 +175,7 @@ async def resolve(door: Door, caller: Caller, id: str, body: Body) -> Response:
         given.key,
         done=given.done,
         output=given.output,
+        reference=given.reference,
         reason=given.reason,
         despite_quarantine=given.despite_quarantine,
     )

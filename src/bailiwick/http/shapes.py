@@ -117,7 +117,8 @@ class ActionView(msgspec.Struct, frozen=True):
 class QuestionView(msgspec.Struct, frozen=True):
     """An action whose outcome is unknown: what must be found out. `key` is what `:resolve` takes.
 
-    Until `quarantine_until` it may still take effect; `arguments` is null when they were erased.
+    Until `quarantine_until` it may still take effect; `arguments` is null when they were erased. `form` is what it
+    would have answered, to be filled in as the `output` of `:resolve`; null where nobody offers the tool any more.
     """
 
     question: str
@@ -129,6 +130,14 @@ class QuestionView(msgspec.Struct, frozen=True):
     dispatched_at: str
     quarantine_until: str
     evidence: list[str]
+    form: Any
+
+
+class WayView(msgspec.Struct, frozen=True):
+    """A command that helps a run on, as it is typed, and the case that it is for."""
+
+    when: str
+    command: str
 
 
 class RunDetailView(msgspec.Struct, frozen=True):
@@ -153,6 +162,7 @@ class RunDetailView(msgspec.Struct, frozen=True):
     steps: list[StepView]
     actions: list[ActionView]
     questions: list[QuestionView]
+    ways: list[WayView]
     erased: list[str]
 
 
@@ -300,6 +310,7 @@ def detail_view(detail: RunDetail) -> RunDetailView:
         steps=[_step(step) for step in run.steps.values()],
         actions=[_action(call) for call in run.calls.values()],
         questions=[_question(question) for question in detail.questions],
+        ways=[WayView(way.when, way.command) for way in detail.ways],
         erased=list(detail.erased),
     )
 
@@ -316,6 +327,7 @@ def _question(question: Question) -> QuestionView:
         dispatched_at=instant(call.dispatched_at),
         quarantine_until=instant(call.quarantine_until),
         evidence=list(question.evidence),
+        form=question.form,
     )
 
 

@@ -63,6 +63,7 @@ class Dispatch(msgspec.Struct, frozen=True, tag="dispatch"):
 class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     """The action was answered before, or the gate answers it: done, failed, canceled, refused or lost.
 
+    With `unanswered` it is done, and nobody knows what it answered.
     `intended` says that its last try is in doubt: whoever holds it asks again in `pause_seconds`.
     `soft_limit` says that by then so much of the run's allotment was spent that the agent should finish.
     """
@@ -73,6 +74,7 @@ class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
     category: ErrorCategory | None = None
     reason: str = ""
     tree: str = ""
+    unanswered: bool = False
     soft_limit: bool = False
     pause_seconds: float = 0.0
 
@@ -167,7 +169,10 @@ class Assignment(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The end of an attempt: an output, or a category and a reason."""
+    """The end of an attempt: an output, or a category and a reason.
+
+    With `unanswered` it has neither: the one action that the step is was done, and its answer is not known.
+    """
 
     task: str
     tenant: str
@@ -181,6 +186,7 @@ class Report(msgspec.Struct, frozen=True):
     rules: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     attests: str = ""
+    unanswered: bool = False
 
 
 class Frame(msgspec.Struct, frozen=True):

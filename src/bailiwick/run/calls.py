@@ -178,6 +178,8 @@ def reconsider(run: Run, command: Reconsider, sight: Sight) -> tuple[Event, ...]
 def resolve(run: Run, command: Resolve, sight: Sight) -> tuple[Event, ...]:
     """A person says what became of an action; the step goes on with that as its outcome.
 
+    What one that is done answered can be said later as well; a step that was nothing else has its output then.
+
     Raises:
         NotAllowed: Its outcome is known: somebody was faster.
         InQuarantine: It may still happen, so nobody can know that it never will.
@@ -185,6 +187,8 @@ def resolve(run: Run, command: Resolve, sight: Sight) -> tuple[Event, ...]:
     if is_undo(command.key):
         return by_hand(run, command, sight)
     call = _found(run, command.key)
+    if call.unanswered and command.state is CallState.DONE and command.outcome_digest:
+        return (_answered(run, call, command, sight),)
     if call.state is not CallState.UNKNOWN or command.state not in (CallState.DONE, CallState.FAILED):
         raise NotAllowed(command="resolve", state=call.state, run=run.id, of=command.key)
     if command.state is CallState.FAILED and sight.at < call.quarantine_until and not command.despite:
@@ -202,6 +206,18 @@ def resolve(run: Run, command: Resolve, sight: Sight) -> tuple[Event, ...]:
     )
     move = goes_on(run, step, f"resolved by {command.by}", newer=resolved)
     return (CallMoved(sight.at, resolved, (move,)),)
+
+
+def _answered(run: Run, call: Call, command: Resolve, sight: Sight) -> CallMoved:
+    answered = replace(
+        call, outcome_seq=run.version + 1, outcome_digest=command.outcome_digest, reason=command.reason
+    )
+    step = run.steps[call.step]
+    if step.status is not StepStatus.SUCCEEDED or step.output_seq:
+        return CallMoved(sight.at, answered)
+    digest = command.outcome_digest
+    move = Move(step.name, StepStatus.SUCCEEDED, attempt=step.attempt, output=True, output_digest=digest)
+    return CallMoved(sight.at, answered, (move,))
 
 
 def _found(run: Run, key: str) -> Call:

@@ -18,7 +18,7 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Succeed(msgspec.Struct, frozen=True):
-    """The holder reports a step's output; the payload of the event is {"output"}.
+    """The holder reports a step's output; the payload of the event is {"output"}. No digest: nobody knows the output.
 
     `attests` is what a passed review stands for; `rules` are the architect rules that were run, with no finding.
     """

@@ -9,6 +9,7 @@ from bailiwick.contract import ErrorCategory, validator_for
 from bailiwick.plan import Node, OnError, Plan
 from bailiwick.run.events import Move
 from bailiwick.run.naming import is_undo
+from bailiwick.run.refusals import AnswerLacking
 from bailiwick.run.reserving import set_aside
 from bailiwick.run.sight import Sight, Start
 from bailiwick.run.state import Run
@@ -56,6 +57,9 @@ def open_leaf(run: Run, plan: Plan, node: Node, name: str, sight: Sight, *, fall
     contract = sight.contracts[node.fallback if fallback else node.uses]
     try:
         given = input_of(run, plan, node, name, sight)
+    except AnswerLacking as lack:
+        failed = _misfit(name, f"{lack.message}; {lack.remedy}")
+        return replace(failed, category=ErrorCategory.TOOL_FAILED)
     except Refusal as refusal:
         return _misfit(name, str(refusal))
     errors = validator_for(contract.input).errors(given)

@@ -80,11 +80,30 @@ class OutcomeUnknown(Refusal):
     def __init__(self, *, run: str, step: str, key: str, capability: str) -> None:
         super().__init__(
             f"whether {capability} happened is unknown (step {step})",
-            remedy=f"find out, then: bailiwick runs resolve {run} {key} --done|--failed",
+            remedy=(
+                f'find out, then: bailiwick runs resolve {run} {key} --done --reason "HOW YOU KNOW" '
+                "(or --failed, if it never happened)"
+            ),
             run=run,
             step=step,
             key=key,
             capability=capability,
+        )
+
+
+class AnswerLacking(Refusal):
+    """What a step reads of another is not known: that one's action is done, and nobody has said what it answered."""
+
+    code: ClassVar[str] = "answer_lacking"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, *, run: str, step: str, key: str) -> None:
+        super().__init__(
+            f"step {step} is done, and what its action answered is not known",
+            remedy=f'say it: bailiwick runs resolve {run} {key} --done --result JSON --reason "HOW YOU KNOW"',
+            run=run,
+            step=step,
+            key=key,
         )
 
 

@@ -126,6 +126,11 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     doubted_since: Instant = Instant(0)
     again_at: Instant = Instant(0)
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether it is done and nobody knows what it answered: a person said so without the answer."""
+        return self.state is CallState.DONE and not self.outcome_digest
+
 
 class Tally(msgspec.Struct, frozen=True):
     """What of a run is counted as it is folded, so that no event costs a walk over all steps.

@@ -20,6 +20,8 @@ from bailiwick.run.state import CONTEXT, PLAN, Run, Step
 from bailiwick.run.states import CallState, StepStatus, WaitKind
 from bailiwick.run.walk import has_inside, open_node
 
+UNANSWERED = "done; what its action answered is not known"
+
 
 def claim(run: Run, plan: Plan, command: Claim, sight: Sight) -> tuple[Event, ...]:
     """A session takes a ready step; one that was taken too often without any record is poison.
@@ -61,6 +63,8 @@ def claimable(step: Step) -> bool:
 def succeed(run: Run, command: Succeed, sight: Sight) -> tuple[Event, ...]:
     """The holder hands in the output. After a cancel it is recorded too, and the run ends as canceled.
 
+    A step that is one action, done without a known answer, succeeds with no output; whoever reads that fails.
+
     A write that it leaves on its way has an unknown outcome: the step blocks and the output is thrown away;
     once a person has resolved it the step goes on, answered by what is recorded.
     """
@@ -74,8 +78,9 @@ def succeed(run: Run, command: Succeed, sight: Sight) -> tuple[Event, ...]:
         step.name,
         StepStatus.SUCCEEDED,
         attempt=step.attempt,
-        output=True,
+        output=bool(command.output_digest),
         output_digest=command.output_digest,
+        reason="" if command.output_digest else UNANSWERED,
         attests=command.attests,
         rules=command.rules,
     )

@@ -20,6 +20,7 @@ from bailiwick.run.naming import (
     previous_turn,
     undone_by,
 )
+from bailiwick.run.refusals import AnswerLacking
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import CONTEXT, PLAN, Run, Step
 from bailiwick.run.states import StepStatus
@@ -60,15 +61,55 @@ def values_for(
         values["context"] = output_of(run.steps.get(CONTEXT), sight) or {}
     if "brief" in roots:
         values["brief"] = brief_of(run, plan, sight)
+    read = [
+        (each.reference.root, str(each.reference.path[0]))
+        for each in references_in(template)
+        if each.reference.path[1:2] == ("output",)
+    ]
     for id in ids:
-        values["steps"][id] = _seen(run, current_instance(run, plan, id, reader), sight)
+        name = current_instance(run, plan, id, reader)
+        if ("steps", id) in read:
+            _require_answer(run, name)
+        values["steps"][id] = _seen(run, name, sight)
         if id in undone:
             values["steps"][id]["input"] = _given(run, plan, undone_by(reader), sight)
     turn = previous_turn(reader)
     for id in previous:
         name = last_turn(run, plan.node(id), turn.child(id).name) if turn is not None else ""
+        if ("previous", id) in read:
+            _require_answer(run, name)
         values["previous"][id] = _seen(run, name, sight)
     return values
+
+
+def lacking(run: Run, plan: Plan, reader: str, text: str) -> AnswerLacking | None:
+    """Say which of the outputs that a condition may read is not known; None when all are."""
+    _, ids, _ = _wanted(plan, (text,), None)
+    for id in ids:
+        try:
+            _require_answer(run, current_instance(run, plan, id, reader))
+        except AnswerLacking as lack:
+            return lack
+    return None
+
+
+def _require_answer(run: Run, name: str) -> None:
+    """Hold that what a step answered is known.
+
+    Raises:
+        AnswerLacking: Its action is done, and nobody knows what it answered.
+    """
+    step = run.steps.get(name)
+    if step is None or not _unanswered(run, step):
+        return
+    key = next(call.key for call in run.calls.values() if call.step == name and call.unanswered)
+    raise AnswerLacking(run=run.id, step=name, key=key)
+
+
+def _unanswered(run: Run, step: Step) -> bool:
+    if step.status is not StepStatus.SUCCEEDED or step.output_seq:
+        return False
+    return any(call.step == step.name and call.unanswered for call in run.calls.values())
 
 
 def _given(run: Run, plan: Plan, name: str, sight: Sight) -> dict[str, Any]:
@@ -121,6 +162,8 @@ def _wanted(plan: Plan, texts: tuple[str, ...], template: Json) -> tuple[list[st
 def _seen(run: Run, name: str, sight: Sight) -> dict[str, Any]:
     """Show a step as templates and conditions see it; what lies in something skipped was skipped with it."""
     step = run.steps.get(name)
+    if step is not None and _unanswered(run, step):
+        return {"status": str(step.status)}
     if step is not None:
         return {"output": output_of(step, sight), "status": str(step.status)}
     while name and step is None:

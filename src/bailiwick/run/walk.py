@@ -15,7 +15,7 @@ from bailiwick.run.sight import Sight
 from bailiwick.run.state import CONTEXT, PLAN, Run, Step
 from bailiwick.run.states import ENDED, PASSED, UNSETTLED, Phase, Status, StepStatus
 from bailiwick.run.status import derive_status, doomed, is_container
-from bailiwick.run.values import values_for
+from bailiwick.run.values import lacking, values_for
 
 SYSTEM_CONTEXT = "system.context@1.0.0"
 _LOST = (StepStatus.FAILED, StepStatus.CANCELED)
@@ -156,8 +156,7 @@ def open_node(run: Run, plan: Plan, node: Node, name: str, sight: Sight) -> Move
         try:
             wanted = holds(node.when, values_for(run, plan, name, (node.when,), None, sight))
         except Refusal as refusal:
-            failed = Move(name, StepStatus.FAILED, category=ErrorCategory.INTERNAL, reason=str(refusal))
-            return asked(node, failed)
+            return asked(node, _undecided(run, plan, name, node.when, refusal))
         if not wanted:
             return Move(name, StepStatus.SKIPPED, when=False)
     when = True if node.when else None
@@ -165,6 +164,15 @@ def open_node(run: Run, plan: Plan, node: Node, name: str, sight: Sight) -> Move
         begun = Move(name, StepStatus.RUNNING, when=when, iteration=1 if node.repeat else 0)
         return set_aside(run, plan, begun, sight) if node.kind is NodeKind.BLOCK else begun
     return replace(opened(run, plan, node, name, sight), when=when)
+
+
+def _undecided(run: Run, plan: Plan, reader: str, text: str, refusal: Refusal) -> Move:
+    """Fail what a condition could not be decided for; the reason names an answer that is lacking, if one is."""
+    lack = lacking(run, plan, reader, text)
+    if lack is None:
+        return Move(reader, StepStatus.FAILED, category=ErrorCategory.INTERNAL, reason=str(refusal))
+    reason = f"{lack.message}; {lack.remedy}"
+    return Move(reader, StepStatus.FAILED, category=ErrorCategory.TOOL_FAILED, reason=reason)
 
 
 def has_inside(node: Node) -> bool:
@@ -212,7 +220,8 @@ def _turn_passed(run: Run, plan: Plan, node: Node, step: Step, last: str, sight:
     try:
         done = holds(node.repeat.until, values_for(run, plan, reader, (node.repeat.until,), None, sight))
     except Refusal as refusal:
-        return asked(node, replace(failed, category=ErrorCategory.INTERNAL, reason=str(refusal)))
+        undecided = _undecided(run, plan, reader, node.repeat.until, refusal)
+        return asked(node, replace(undecided, step=step.name))
     if done:
         return Move(step.name, StepStatus.SUCCEEDED, until=True, iteration=step.iteration)
     if step.iteration < node.repeat.max:

@@ -86,7 +86,9 @@ class Assigning:
         try:
             return await self._described(entry, run, step, session)
         except NotFound as gone:
-            await self._park(held, session, f"{gone.message}; {gone.remedy}")
+            await self._park(
+                held, session, f"{gone.message}; offer it again, then: bailiwick runs resume {run.id}"
+            )
         except Refusal as refusal:
             if refusal.category is Category.UNAVAILABLE:
                 raise

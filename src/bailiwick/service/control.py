@@ -1,14 +1,15 @@
 """Control: cancel, resume, resolve and roll back; each a named act of a person, recorded as such."""
 
 from bailiwick.base import Json, canonical, digest_of, parse_canonical
+from bailiwick.contract import form_of, validator_for
 from bailiwick.plan import Plan
 from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import GuardFailed
-from bailiwick.run import CallState, Cancel, Resolve, Resume, Rollback, Run
+from bailiwick.run import Call, CallState, Cancel, Resolve, Resume, Rollback, Run
 from bailiwick.service.bounds import MAX_NAME, MAX_REASON, within
 from bailiwick.service.budgets import Budgets
 from bailiwick.service.changes import Change, Extra, record_of
-from bailiwick.service.refusals import ContentsErased, ReasonMissing
+from bailiwick.service.refusals import ContentsErased, EvidenceUnfit, ReasonMissing
 from bailiwick.service.runs import Runs
 
 _MAX_TAKES = 4
@@ -64,10 +65,15 @@ class Control:
         *,
         done: bool,
         output: Json = None,
+        reference: str = "",
         reason: str = "",
         despite_quarantine: bool = False,
     ) -> Run:
         """Say what became of an action whose outcome is unknown; the run goes on with that.
+
+        `output` is what it answered, held to its contract before anything is recorded, and `reference` what it is found
+        by at the other side. Without an output it is done, and only who reads its answer fails; the answer may be
+        said later in the same way.
 
         Of all who say so at once, one is heard. That it happened may be said at any time, that it never did
         after its quarantine; before, only knowingly (`despite_quarantine`) and with a reason, which is recorded.
@@ -77,13 +83,14 @@ class Control:
             NoSuchAction, NotAllowed: There is no such action, or its outcome is known.
             InQuarantine: It may still happen.
             ReasonMissing: The quarantine is set aside without a word why.
+            EvidenceUnfit: The output is not what the contract promises.
         """
         require(principal, Permission.RUNS_RESOLVE)
-        within(MAX_REASON, reason=reason)
+        output = output if done else None
+        within(MAX_REASON, reason=reason, reference=reference)
         if despite_quarantine and not reason.strip():
             raise ReasonMissing("setting a quarantine aside")
         state = CallState.DONE if done else CallState.FAILED
-        outcome = output if output is not None else {}
         said = reason or f"{principal.name} says that it {'happened' if done else 'never happened'}"
         if despite_quarantine:
             said = f"despite its quarantine: {said}"
@@ -91,11 +98,31 @@ class Control:
             key,
             principal.name,
             state,
-            digest_of(canonical(outcome)),
+            digest_of(canonical(output)) if output is not None else "",
             said,
             despite=despite_quarantine,
         )
-        return await self._act(principal, run, command, {"outcome": outcome if done else None})
+
+        async def consider(state: Run, plan: Plan) -> Change | None:
+            call = state.calls.get(key)
+            if output is not None and call is not None:
+                self._hold_to_contract(state, call, output)
+            payload: dict[str, Json] = {"outcome": output}
+            if reference:
+                payload["reference"] = reference
+            if output is not None and call is not None and call.unanswered:
+                payload["output"] = output
+            return Change(command, record_of(principal), Extra(payload=payload))
+
+        _, after = await self._runs.change(principal.tenant, run, consider)
+        return after
+
+    def _hold_to_contract(self, run: Run, call: Call, output: Json) -> None:
+        contract = self._runs.catalogue.contracts(run.app)[call.capability]
+        errors = validator_for(contract.output).errors(output)
+        if errors:
+            told = [{"pointer": error.pointer, "detail": error.detail} for error in errors]
+            raise EvidenceUnfit(contract.ref, told, form_of(contract.output))
 
     async def roll_back(self, principal: Principal, run: str, reason: str) -> Run:
         """Have what a run did undone, the last first; it ends as rolled back, or blocked with what could not be undone.
@@ -124,11 +151,10 @@ class Control:
         self,
         principal: Principal,
         run: str,
-        command: Cancel | Resume | Resolve | Rollback,
-        payload: Json = None,
+        command: Cancel | Resume | Rollback,
     ) -> Run:
         async def consider(state: Run, plan: Plan) -> Change | None:
-            return Change(command, record_of(principal), Extra(payload=payload))
+            return Change(command, record_of(principal))
 
         _, after = await self._runs.change(principal.tenant, run, consider)
         return after

@@ -4,7 +4,7 @@ import structlog
 
 from bailiwick.base import Category, Refusal, canonical, digest_of
 from bailiwick.contract import ErrorCategory, validator_for
-from bailiwick.plan import Plan
+from bailiwick.plan import NodeKind, Plan
 from bailiwick.ports import Assignment, Fenced, Report, World
 from bailiwick.run import (
     CONTEXT,
@@ -18,6 +18,7 @@ from bailiwick.run import (
     StepStatus,
     Succeed,
     capability_of,
+    node_id,
 )
 from bailiwick.service.assigning import Assigning
 from bailiwick.service.bounds import MAX_BYTES, MAX_FINDINGS, told
@@ -122,6 +123,8 @@ class Finishing:
         record = Record(actor_of(offer.session))
         if step.call and report.output is not None:
             raise NotAllowed(command="succeed", state="a granted action", run=run.id, of=step.name)
+        if report.unanswered and _one_unanswered_action(run, plan, step):
+            return Change(Succeed(step.name, report.epoch, ""), record, offer=offer)
         if report.output is None:
             return Change(self._failed(step, report, report.reason), record, offer=offer)
         body = canonical(report.output)
@@ -171,3 +174,10 @@ class Finishing:
 
 def _too_large(size: int) -> str:
     return f"the output has {size} bytes, at most {MAX_BYTES} are kept; store it and answer with its name"
+
+
+def _one_unanswered_action(run: Run, plan: Plan, step: Step) -> bool:
+    """Whether a step is nothing but one action, and that is done without a known answer."""
+    if step.name.startswith("$") or plan.node(node_id(step.name)).kind is not NodeKind.TOOL:
+        return False
+    return any(call.step == step.name and call.unanswered for call in run.calls.values())

@@ -280,6 +280,7 @@ class Gate:
             category=call.category,
             reason=call.reason,
             tree=call.tree,
+            unanswered=call.unanswered,
             soft_limit=soft,
             pause_seconds=max(call.again_at - self._runs.world.now(), 0) / 1e6 if call.again_at else 0.0,
         )

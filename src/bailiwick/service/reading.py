@@ -5,12 +5,14 @@ from typing import Any
 import msgspec
 
 from bailiwick.base import Digest, Json, format_instant, parse_canonical
+from bailiwick.contract import form_of
 from bailiwick.plan import Plan
 from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import Ledger, Posting, RunHead, StoredEvent, Views
 from bailiwick.run import Call, CallState, Run
 from bailiwick.service.refusals import NotFound
 from bailiwick.service.runs import Runs
+from bailiwick.service.ways import Way, ways_out
 
 MAX_PAGE = 500
 
@@ -19,19 +21,21 @@ class Question(msgspec.Struct, frozen=True):
     """What a person must find out: whether an action happened, and what is known of it.
 
     `arguments` are those of the stored bytes, None when these were erased; before `quarantine_until` only
-    "it happened" can be known. `evidence` are the facts on record, in words.
+    "it happened" can be known. `evidence` are the facts on record, in words. `form` is what it would have answered,
+    to be filled in, None where the tool is offered no more.
     """
 
     text: str
     call: Call
     arguments: Json
     evidence: tuple[str, ...]
+    form: Json = None
 
 
 class RunDetail(msgspec.Struct, frozen=True):
     """A run with its steps, actions and plan. `output` is the last step's, `brief` the accepted one.
 
-    `erased` names those of intent, brief and output that are None because they were erased.
+    `ways` are the commands that help it on; `erased` names those of intent, brief and output that are None because they were erased.
     """
 
     head: RunHead
@@ -42,6 +46,7 @@ class RunDetail(msgspec.Struct, frozen=True):
     output: Json
     questions: tuple[Question, ...] = ()
     erased: tuple[str, ...] = ()
+    ways: tuple[Way, ...] = ()
 
 
 class Reading:
@@ -92,7 +97,19 @@ class Reading:
             "output": (output, _has_output(state, last)),
         }
         erased = tuple(name for name, (value, there) in recorded.items() if there and value is None)
-        return RunDetail(head, state, entry.plan, asked, brief, output, questions, erased)
+        ways = ways_out(state, entry.plan, self._forms(state))
+        return RunDetail(head, state, entry.plan, asked, brief, output, questions, erased, ways)
+
+    def _forms(self, run: Run) -> dict[str, Json]:
+        """Find what the actions would have answered of which it is not known."""
+        lacking = (call for call in run.calls.values() if call.unanswered or call.state is CallState.UNKNOWN)
+        return {call.key: self._form(run, call) for call in lacking}
+
+    def _form(self, run: Run, call: Call) -> Json:
+        try:
+            return form_of(self._runs.catalogue.contracts(run.app)[call.capability].output)
+        except NotFound:
+            return None
 
     async def _question(self, run: Run, call: Call) -> Question:
         payload = await self._runs.payload(run.tenant, run.id, call.action_seq)
@@ -103,7 +120,7 @@ class Reading:
             f"dispatched {call.tries} time(s), last at {sent}, action in event {run.id}.{call.action_seq}",
             call.reason or "no answer was recorded before its worker was lost",
         )
-        return Question(text, call, arguments, evidence)
+        return Question(text, call, arguments, evidence, self._form(run, call))
 
     async def output(self, principal: Principal, run: str, step: str) -> Json:
         """Read a step's recorded output; None when it has none."""

@@ -2,7 +2,16 @@
 
 from typing import ClassVar
 
-from bailiwick.base import Category, Refusal
+from bailiwick.base import Category, Json, Refusal
+
+_TOLD = 5
+
+
+_LISTED = ("run", "approval", "halt", "key")
+_WHERE = {
+    kind: f"check the id and the key's tenant; list what there is with: bailiwick {kind}s list"
+    for kind in _LISTED
+}
 
 
 class NotFound(Refusal):
@@ -14,9 +23,26 @@ class NotFound(Refusal):
     def __init__(self, kind: str, id: str) -> None:
         super().__init__(
             f"there is no {kind} {id[:80]!r}",
-            remedy=f"check the id and the key's tenant; list what there is with: bailiwick {kind}s list",
+            remedy=_WHERE.get(kind, "check the id and the key's tenant"),
             kind=kind,
             id=id[:80],
+        )
+
+
+class EvidenceUnfit(Refusal):
+    """What is said to have been answered is not what the tool's contract promises; nothing was recorded."""
+
+    code: ClassVar[str] = "evidence_unfit"
+    category: ClassVar[Category] = Category.INVALID
+
+    def __init__(self, capability: str, errors: list[dict[str, str]], form: Json) -> None:
+        told = "; ".join(f"{error['pointer'] or '/'}: {error['detail']}" for error in errors[:_TOLD])
+        super().__init__(
+            f"this is not what {capability} answers: {told}",
+            remedy="fill in the form and say it again; or say that it is done without its answer, if nobody has it",
+            capability=capability,
+            errors=errors,
+            form=form,
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from bailiwick.app import CallRefused, Parking
+from bailiwick.app import CallRefused, OutputUnknown, Parking
 from bailiwick.base import Instant, canonical
 from bailiwick.budget import input_token_bound
 from bailiwick.contract import ErrorCategory
@@ -265,4 +265,6 @@ def _outcome(capability: str, recorded: Recorded) -> Any:
     if recorded.state != "done":
         category = str(recorded.category or "internal")
         raise CallRefused(capability, recorded.state, category, recorded.reason)
+    if recorded.unanswered:
+        raise OutputUnknown(capability, recorded.reason)
     return recorded.outcome

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bailiwick.app import AgentDefinition, CallRefused
+from bailiwick.app import AgentDefinition, CallRefused, OutputUnknown
 from bailiwick.base import Refusal, canonical, parse_strict
 from bailiwick.contract import Contract, ErrorCategory, parse_ref, select_version
 from bailiwick.ports import Message, ModelReply, ToolSpec, ToolUse
@@ -102,6 +102,8 @@ class AgentLoop:
             return _told(use, {"error": "the arguments must be one JSON object"})
         try:
             return _told(use, await self._handle.tool(name, arguments))
+        except OutputUnknown as lack:
+            return _told(use, {"error": str(lack), "state": "done"})
         except CallRefused as refused:
             said = {"error": refused.reason, "category": refused.category, "state": refused.state}
             return _told(use, said if use.name in self._names else {**said, "tools": list(self._names)})

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from msgspec.structs import replace
 
-from bailiwick.app import AgentDefinition, CallRefused, Parking
+from bailiwick.app import AgentDefinition, CallRefused, OutputUnknown, Parking
 from bailiwick.base import Category, Refusal, canonical, parse_canonical
 from bailiwick.contract import Contract, ErrorCategory
 from bailiwick.plan import brief_schema
@@ -102,6 +102,8 @@ class Runner:
             output, checked = await self._work(assignment, handle)
         except Parking as parking:
             return replace(blank, category=ErrorCategory.CANCELED, reason=str(parking))
+        except OutputUnknown:
+            return replace(blank, unanswered=True)
         except StepFailed as failed:
             asked = failed.retry_after
             return replace(
@@ -170,6 +172,8 @@ class Runner:
             cause = raised.__cause__
             if isinstance(cause, CallRefused):
                 raise StepFailed(ErrorCategory(cause.category), str(cause)) from cause
+            if isinstance(cause, OutputUnknown):
+                raise StepFailed(ErrorCategory.TOOL_FAILED, str(cause)) from cause
             log.warning("agent.raised", exc_info=cause)
             raise StepFailed(ErrorCategory.INTERNAL, _told(cause)) from cause
         await handle.drain()
