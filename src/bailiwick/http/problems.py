@@ -27,6 +27,7 @@ from bailiwick.http.refusals import (
     UnsupportedMediaType,
 )
 from bailiwick.http.trace import trace_id_of
+from bailiwick.service import StartsRefused
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
@@ -52,6 +53,8 @@ STATUS_OF_CODE = {
     BodyTooSlow.code: 408,
     HeadTooLarge.code: 431,
     UnsupportedMediaType.code: 415,
+    StartsRefused.code: 507,
+    "store_full": 507,  # of the stores, which are on this floor
 }
 _CLOSES = (BodyTooLarge, BodyTooSlow)
 
@@ -123,7 +126,7 @@ def refused(refusal: Refusal, scope: Scope) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if problem.status == 405:
         headers["Allow"] = str(refusal.facts["allowed"])
-    if problem.status == 503:
+    if problem.status in (503, 507):
         headers["Retry-After"] = str(RETRY_SECONDS)
     if isinstance(refusal, _CLOSES):
         headers["Connection"] = "close"  # what is still on its way is not read

@@ -1,7 +1,7 @@
 """Floor 4: what the service and the worker need of the world, one protocol per consumer."""
 
 from bailiwick.ports.auditlog import AuditLog, TreeHead
-from bailiwick.ports.blobs import Blobs, Trees
+from bailiwick.ports.blobs import Blobs, StoreUnavailable, Trees
 from bailiwick.ports.calls import (
     MOST_TOKENS,
     CallFailed,
@@ -123,6 +123,7 @@ __all__ = [
     "Session",
     "StaleVersion",
     "Stop",
+    "StoreUnavailable",
     "StoredEvent",
     "Submission",
     "Taking",

@@ -1,15 +1,37 @@
 """Blobs: immutable content named by its digest, one space per tenant."""
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from bailiwick.base import Digest
+from bailiwick.base import Category, Digest, Refusal
+
+
+class StoreUnavailable(Refusal):
+    """What was to be kept cannot be kept now; nothing is wrong with it, and it may be handed in again.
+
+    Whoever has something that must be recorded waits for as long as this is the answer: it is nobody's failure.
+    """
+
+    category: ClassVar[Category] = Category.UNAVAILABLE
 
 
 class Blobs(Protocol):
     """Keeps artifacts. What `put` has returned survives a power cut."""
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be stored, as far as was seen last; empty while it can."""
+        ...
+
+    async def probe(self) -> str:
+        """See whether something can be stored now, also if nobody has stored anything lately; answer why not."""
+        ...
+
     async def put(self, tenant: str, body: bytes) -> Digest:
-        """Store and sync a blob, then name it; storing it again is free."""
+        """Store and sync a blob, then name it; storing it again is free.
+
+        Raises:
+            StoreUnavailable: It cannot be stored now.
+        """
         ...
 
     async def get(self, tenant: str, digest: Digest) -> bytes | None:

@@ -20,6 +20,8 @@ class CallFailed(Exception):
         category: Routes what happens next (retry, fallback, person).
         unsent: True only when it is *proven* that the other side did no work (connection refused,
             429, 503 before the first byte); such a call may be repeated inside its effect.
+        unstored: True when the work could not be kept (a full disk) and nothing outside was done: it may be done
+            again, however often.
         ambiguous: True when the other side may have done the work and nobody knows.
         retry_after: Seconds that the other side asked to wait, or None.
         usage: For model calls, what is known of the tokens spent.
@@ -34,6 +36,7 @@ class CallFailed(Exception):
         message: str,
         *,
         unsent: bool = False,
+        unstored: bool = False,
         ambiguous: bool = False,
         retry_after: float | None = None,
         usage: "Usage | None" = None,
@@ -45,6 +48,7 @@ class CallFailed(Exception):
         self.category = category
         self.message = message
         self.unsent = unsent
+        self.unstored = unstored
         self.ambiguous = ambiguous
         self.retry_after = retry_after
         self.usage = usage

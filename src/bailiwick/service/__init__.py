@@ -32,6 +32,7 @@ from bailiwick.service.refusals import (
     ReasonTooLong,
     RunNotEnded,
     SessionLost,
+    StartsRefused,
     TenantDisabled,
     Unauthenticated,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "Sharing",
     "Shown",
     "Signer",
+    "StartsRefused",
     "Stores",
     "TenantDisabled",
     "TextTooLong",

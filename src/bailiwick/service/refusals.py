@@ -91,6 +91,20 @@ class PolicyDenied(Refusal):
         )
 
 
+class StartsRefused(Refusal):
+    """No run begins while what it would leave behind cannot be stored; those that run wait for room."""
+
+    code: ClassVar[str] = "starts_refused"
+    category: ClassVar[Category] = Category.UNAVAILABLE
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"nothing can be stored now ({reason}), so no run begins; nothing was written",
+            remedy="free space on the disk of the artifacts, or restart after a failure of it, and repeat",
+            reason=reason,
+        )
+
+
 class KeyReused(Refusal):
     """An idempotency key came again with another request."""
 

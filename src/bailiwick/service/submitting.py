@@ -17,7 +17,14 @@ from bailiwick.service.changes import Extra, Record, record_of
 from bailiwick.service.halts import Halts
 from bailiwick.service.intents import IntentRequest, bounded
 from bailiwick.service.keyring import Keyring
-from bailiwick.service.refusals import DeadlineExpired, InvalidIntent, KeyReused, NotFound, PolicyDenied
+from bailiwick.service.refusals import (
+    DeadlineExpired,
+    InvalidIntent,
+    KeyReused,
+    NotFound,
+    PolicyDenied,
+    StartsRefused,
+)
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Held, Sessions
 from bailiwick.service.starting import ONLY, submission_of
@@ -66,6 +73,7 @@ class Submitting:
             TextTooLong, TooMany, InputTooLarge, InvalidIntent, InvalidBudget, DeadlineExpired, PlanRefused, UnknownConstraint, NotFound,
             PolicyDenied: The intent is refused; nothing but the refusal was written.
             TenantDisabled: Nothing of the tenant begins.
+            StartsRefused: What a run leaves behind could not be stored now.
             KeyReused: The key came with another request before.
             ScopeExhausted: A shared budget holds less than the intent asks for.
         """
@@ -76,6 +84,8 @@ class Submitting:
             earlier = await self._earlier(principal.tenant, key, fingerprint)
             if earlier is not None:
                 return earlier
+        if trouble := self._runs.blobs.trouble:
+            raise StartsRefused(trouble)
         app = self._catalogue.app(intent.app)
         check_environment(intent.environment)
         check_priority(intent.priority)

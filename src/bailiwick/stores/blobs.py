@@ -18,6 +18,8 @@ MAX_BLOB: Final = 256 * 1024 * 1024
 """Bytes that one blob may have unless a deployment says otherwise."""
 
 _UNFINISHED: Final = "unfinished"
+_PROBE_BYTES: Final = 65_536
+"""What must be storable for a disk to have room: less may fit where nothing that matters does."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -40,6 +42,7 @@ class DiskBlobs:
         self._owner = owner
         self._max_bytes = max_bytes
         self._broken = ""
+        self._full = ""
         make_folder(root / _UNFINISHED)
 
     def unlock(self, key: bytes) -> None:
@@ -61,15 +64,45 @@ class DiskBlobs:
         if self._broken:
             raise StoreBroken(self._broken)
         try:
-            return await asyncio.to_thread(self._put, tenant, body)
+            digest = await asyncio.to_thread(self._put, tenant, body)
         except OSError as error:
             if error.errno in _FULL:
-                raise StoreFull(str(error)) from error
+                self._full = str(error)
+                raise StoreFull(self._full) from error
             if error.errno == errno.EIO:
                 # A sync that failed once may succeed the next time without having written anything.
                 self._broken = f"a blob could not be stored: {error}"
                 raise StoreBroken(self._broken) from error
             raise
+        if self._full and len(body) >= _PROBE_BYTES:
+            self._full = ""
+        return digest
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be stored, as far as was seen last; empty while it can."""
+        return self._broken or self._full
+
+    async def probe(self) -> str:
+        """See whether there is room, by storing something and removing it; answer why there is none."""
+        if self._broken:
+            return self._broken
+        try:
+            await asyncio.to_thread(self._try)
+        except OSError as error:
+            if error.errno == errno.EIO:
+                self._broken = f"nothing can be stored: {error}"
+            self._full = str(error)
+        else:
+            self._full = ""
+        return self.trouble
+
+    def _try(self) -> None:
+        unfinished = self._unfinished()
+        try:
+            self._fill(unfinished, bytes(_PROBE_BYTES))
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     async def get(self, tenant: str, digest: Digest) -> bytes | None:
         """Read a blob and check it against its name; None when this tenant has none of that name.
@@ -140,17 +173,21 @@ class DiskBlobs:
         except FileNotFoundError:
             path.parent.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
             path.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        unfinished = self._root / _UNFINISHED / f"{self._owner}-{secrets.token_hex(16)}"
+        unfinished = self._unfinished()
         try:
-            with os.fdopen(
-                os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb"
-            ) as file:
-                file.write(body)
-                file.flush()
-                os.fsync(file.fileno())
+            self._fill(unfinished, body)
             unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)
+
+    def _unfinished(self) -> Path:
+        return self._root / _UNFINISHED / f"{self._owner}-{secrets.token_hex(16)}"
+
+    def _fill(self, path: Path, body: bytes) -> None:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
 
     def _get(self, tenant: str, digest: Digest) -> bytes | None:
         body = _read(self._path(tenant, digest))

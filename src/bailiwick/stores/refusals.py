@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from bailiwick.base import Category, Refusal
+from bailiwick.ports import StoreUnavailable
 
 
 class DataDirInUse(Refusal):
@@ -123,21 +124,19 @@ class BlobTooLarge(Refusal):
         )
 
 
-class StoreClosed(Refusal):
+class StoreClosed(StoreUnavailable):
     """The store is shut; nothing was written."""
 
     code: ClassVar[str] = "store_closed"
-    category: ClassVar[Category] = Category.UNAVAILABLE
 
     def __init__(self) -> None:
         super().__init__("the store is closed; nothing was written", remedy="repeat after the restart")
 
 
-class StoreFull(Refusal):
+class StoreFull(StoreUnavailable):
     """The disk is full; nothing was written, and writing goes on by itself once there is room."""
 
     code: ClassVar[str] = "store_full"
-    category: ClassVar[Category] = Category.UNAVAILABLE
 
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -147,11 +146,10 @@ class StoreFull(Refusal):
         )
 
 
-class StoreBusy(Refusal):
+class StoreBusy(StoreUnavailable):
     """A foreign program holds the database's write lock; nothing was written."""
 
     code: ClassVar[str] = "store_busy"
-    category: ClassVar[Category] = Category.UNAVAILABLE
 
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -161,11 +159,10 @@ class StoreBusy(Refusal):
         )
 
 
-class StoreBroken(Refusal):
+class StoreBroken(StoreUnavailable):
     """A write or sync failed; whether the last units survived is only known after a restart."""
 
     code: ClassVar[str] = "store_broken"
-    category: ClassVar[Category] = Category.UNAVAILABLE
 
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -175,11 +172,10 @@ class StoreBroken(Refusal):
         )
 
 
-class StoreUnreachable(Refusal):
+class StoreUnreachable(StoreUnavailable):
     """The database cannot be reached; nothing was written."""
 
     code: ClassVar[str] = "store_unreachable"
-    category: ClassVar[Category] = Category.UNAVAILABLE
 
     def __init__(self, store: str, reason: str) -> None:
         super().__init__(
@@ -190,11 +186,10 @@ class StoreUnreachable(Refusal):
         )
 
 
-class OutcomeUnknown(Refusal):
+class OutcomeUnknown(StoreUnavailable):
     """The line to the database was lost in a commit; whether the unit was kept was not found out in time."""
 
     code: ClassVar[str] = "store_outcome_unknown"
-    category: ClassVar[Category] = Category.UNAVAILABLE
 
     def __init__(self, reason: str) -> None:
         super().__init__(

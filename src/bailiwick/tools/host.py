@@ -1,10 +1,12 @@
 """The tool host: executes the calls that the gate dispatched, each within its time, its schema and its silence."""
 
 import asyncio
+import errno
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, ClassVar
 
 import msgspec
+import structlog
 
 from bailiwick.base import Category, Digest, Refusal, canonical
 from bailiwick.contract import (
@@ -18,12 +20,23 @@ from bailiwick.contract import (
     validator_for,
 )
 from bailiwick.contract.version import parse_version
-from bailiwick.ports import Blobs, CallFailed, FactsNeed, FrameSink, Stop, ToolCall, ToolResult
+from bailiwick.ports import (
+    Blobs,
+    CallFailed,
+    FactsNeed,
+    FrameSink,
+    Stop,
+    StoreUnavailable,
+    ToolCall,
+    ToolResult,
+)
 from bailiwick.tools.credentials import RedactedFrames, Redactor
 
+log = structlog.get_logger("bailiwick.tools")
 MAX_OUTPUT_BYTES = 262_144
 MAX_MESSAGE = 1_000
 GRACE_SECONDS = 2.0
+_PATIENCE_SECONDS = 1.0
 WRITES = (EffectClass.IDEMPOTENT_WRITE, EffectClass.EXTERNAL_ACTION)
 
 Implementation = Callable[[ToolCall, FrameSink, Stop], Awaitable[ToolResult]]
@@ -67,7 +80,7 @@ class UnknownTool(Refusal):
 
 
 _SAID = {Category.FORBIDDEN: ErrorCategory.DENIED, Category.UNAVAILABLE: ErrorCategory.TRANSIENT}
-"""What a refusal inside a tool is to its caller; a full disk passes, so that a retry may help."""
+"""What a refusal inside a tool is to its caller."""
 
 
 class Tools:
@@ -231,15 +244,16 @@ class Tools:
         return ToolResult(output, result.tree)
 
     async def _kept(self, tenant: str, body: bytes, *, writes: bool) -> dict[str, Any]:
-        """Store an output that is too large for an event; of a write that is done, a full disk is no failure."""
+        """Store an output that is too large for an event; that of a write that is done waits until there is room."""
         try:
-            return {"artifact": await self._blobs.put(tenant, body), "bytes": len(body)}
+            digest = await (patiently(self._blobs, tenant, body) if writes else self._blobs.put(tenant, body))
+        except StoreUnavailable as refusal:
+            raise self._told(refusal) from None
         except Refusal as refusal:
-            raise self._failed(
-                _SAID.get(refusal.category, ErrorCategory.TOOL_FAILED),
-                f"the output could not be kept: {refusal.message}",
-                ambiguous=writes,
-            ) from None
+            said = f"the output could not be kept: {refusal.message}"
+            category = _SAID.get(refusal.category, ErrorCategory.TOOL_FAILED)
+            raise self._failed(category, said, ambiguous=writes) from None
+        return {"artifact": digest, "bytes": len(body)}
 
     def _told(self, error: BaseException, *, ambiguous: bool = False) -> CallFailed:
         """Turn an implementation's exception into a CallFailed that carries nothing but its redacted text."""
@@ -249,10 +263,16 @@ class Tools:
                     error.category,
                     self._safe(error.message),
                     unsent=error.unsent,
+                    unstored=error.unstored,
                     ambiguous=error.ambiguous,
                     retry_after=error.retry_after,
                     partial=self._redactor.json(error.partial),
                 )
+            case StoreUnavailable():
+                said = self._safe(f"{error.code}: {error.message}")
+                return CallFailed(ErrorCategory.TRANSIENT, said, unstored=True)
+            case OSError(errno=errno.ENOSPC | errno.EDQUOT) if not ambiguous:
+                return CallFailed(ErrorCategory.TRANSIENT, self._safe(str(error)), unstored=True)
             case Refusal():
                 return self._failed(
                     _SAID.get(error.category, ErrorCategory.TOOL_FAILED),
@@ -278,3 +298,13 @@ async def _started(tool: Tool, call: ToolCall, frames: FrameSink, stop: Stop) ->
     except SystemExit as error:
         # It would end the whole server, not the call.
         raise RuntimeError(f"the tool tried to exit with {error.code!r}") from None
+
+
+async def patiently(blobs: Blobs, tenant: str, body: bytes) -> Digest:
+    """Store what a write has brought: it cannot be asked for again, so it waits for as long as it must."""
+    while True:
+        try:
+            return await blobs.put(tenant, body)
+        except StoreUnavailable as refusal:
+            log.warning("tool.output_waits", code=refusal.code, reason=refusal.message)
+        await asyncio.sleep(_PATIENCE_SECONDS)

@@ -10,7 +10,7 @@ from bailiwick.ports import Blobs, CallFailed, FactsNeed, FrameSink, Stop, ToolC
 from bailiwick.tools.addresses import parse_address, parse_site
 from bailiwick.tools.credentials import Credentials, Redactor
 from bailiwick.tools.egress import Cut, Egress, Incoming, Outgoing, Unreached
-from bailiwick.tools.host import WRITES, Facts, Tool
+from bailiwick.tools.host import WRITES, Facts, Tool, patiently
 from bailiwick.tools.http_contracts import MAX_INLINE, SHOWN_HEADERS, get_contract, request_contract
 
 MAX_BODY = 1_048_576
@@ -74,7 +74,7 @@ class HttpTools:
             told = f"the host answered {answer.status}"
             raise CallFailed(_NO_WORK[answer.status], told, unsent=True, retry_after=asked)
         try:
-            shown = await self._shown(call.tenant, answer)
+            shown = await self._shown(call.tenant, answer, writes=writes)
         except Refusal as refusal:
             if not writes:
                 raise
@@ -117,7 +117,7 @@ class HttpTools:
         secret = self._credentials.resolve(reference, allowed=contract.credentials)
         return ((self._access.header, f"{self._access.prefix}{secret.reveal()}"),)
 
-    async def _shown(self, tenant: str, answer: Incoming) -> dict[str, Any]:
+    async def _shown(self, tenant: str, answer: Incoming, *, writes: bool) -> dict[str, Any]:
         """Show an answer: chosen headers, and the body as text where it is short text, else as an artifact."""
         shown: dict[str, Any] = {
             "status": answer.status,
@@ -132,7 +132,8 @@ class HttpTools:
         if text is not None:
             return {**shown, "text": text}
         clean = self._redactor.text(answer.body.decode("latin-1")).encode("latin-1")
-        return {**shown, "artifact": await self._blobs.put(tenant, clean)}
+        keep = patiently(self._blobs, tenant, clean) if writes else self._blobs.put(tenant, clean)
+        return {**shown, "artifact": await keep}
 
 
 def _nothing_needed(_arguments: dict[str, Any]) -> FactsNeed:

@@ -179,6 +179,7 @@ class Embedded:
             Duty("compare", self.platform.comparing.compare, 4.0),
             Duty("relay", sequencing.place, 0.2),
             Duty("sequence", sequencing.integrate, 0.5),
+            Duty("room", self._look_for_room, 2.0),
             Duty("erase", self.platform.erasing.sweep, 30.0),
             Duty("witness", self.platform.witnessing.show, WITNESS_SECONDS),
         )
@@ -191,6 +192,12 @@ class Embedded:
             Duty("neighbours", self.platform.sessions.catch_up, 0.5),
             Duty("watchers", self._stir, 2.0),
         )
+
+    async def _look_for_room(self) -> int:
+        """See when a disk that was full has room again, also if nobody stores anything."""
+        if self.store.blobs.trouble:
+            await self.store.blobs.probe()
+        return 0
 
     async def _load_keys(self) -> int:
         await self.platform.keyring.load()

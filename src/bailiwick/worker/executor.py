@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
+import structlog
 from msgspec.structs import replace
 
 from bailiwick.base import Digest, digest_of, parse_canonical
@@ -21,8 +22,10 @@ from bailiwick.ports import (
 )
 from bailiwick.worker.wire import reply_value
 
+log = structlog.get_logger("bailiwick.worker")
 MAX_TRIES = 3
 MAX_RETRY_SECONDS = 30.0
+UNSTORED_SECONDS = 1.0
 HALT_GRACE_SECONDS = 5.0
 _WRITES = (EffectClass.IDEMPOTENT_WRITE, EffectClass.EXTERNAL_ACTION)
 
@@ -51,6 +54,12 @@ class Executor:
             try:
                 return await self._once(dispatch, request, sink, stop, begun, tries)
             except CallFailed as failed:
+                if failed.unstored:
+                    # Nobody's failure: it is done again once there is room, and until then the step waits.
+                    log.warning("call.waits_for_store", capability=dispatch.capability, reason=failed.message)
+                    tries -= 1
+                    await _pause(UNSTORED_SECONDS, stop)
+                    continue
                 wait = failed.retry_after if failed.retry_after is not None else 0.2 * 2**tries
                 spent = _clock() - begun
                 again = failed.unsent and tries < MAX_TRIES and spent + wait < MAX_RETRY_SECONDS

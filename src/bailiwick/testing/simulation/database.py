@@ -21,18 +21,31 @@ _FACES = ("ledger", "queue", "views", "feed", "audit")
 class MemoryBlobs:
     """Implements `ports.Blobs`; what was put stays, whoever crashes."""
 
-    def __init__(self, at: Callable[[Point], Awaitable[Strike | None]]) -> None:
+    def __init__(self, loop: SimLoop, at: Callable[[Point], Awaitable[Strike | None]]) -> None:
+        self._loop = loop
         self._at = at
+        self._full_until = 0.0
         self.bodies: dict[tuple[str, str], bytes] = {}
 
     async def put(self, tenant: str, body: bytes) -> Digest:
         """Store a blob, unless the disk is full."""
         strike = await self._at(Point.BLOB)
-        if strike is not None:
+        if strike is not None and strike.fault is Fault.DISK_FULL:
+            self._full_until = self._loop.time() + 1 + strike.chance * 20
+        if strike is not None or self.trouble:
             raise StoreFull("simulated")
         digest = digest_of(body)
         self.bodies[tenant, digest] = body
         return digest
+
+    @property
+    def trouble(self) -> str:
+        """Whether the disk is full."""
+        return "simulated" if self._loop.time() < self._full_until else ""
+
+    async def probe(self) -> str:
+        """Look whether it is full."""
+        return self.trouble
 
     async def get(self, tenant: str, digest: Digest) -> bytes | None:
         """Read a blob."""
@@ -73,7 +86,7 @@ class Database:
         self._waiting: list[tuple[Any, asyncio.Future[Any], Life, Strike | None]] = []
         self._full_until = 0.0
         self.offset = 0
-        self.blobs = MemoryBlobs(at)
+        self.blobs = MemoryBlobs(loop, at)
         self.stepped = SteppedDatabase(self.now)
         self.commits = 0
         self.refusals: Counter[str] = Counter()

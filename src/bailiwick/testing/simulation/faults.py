@@ -53,7 +53,7 @@ CAN: Mapping[Point, tuple[Fault, ...]] = {
         Fault.COMMIT_UNKNOWN,
         Fault.DISK_FULL,
     ),
-    Point.BLOB: (Fault.CRASH, Fault.PAUSE, Fault.COMMIT_LOST),
+    Point.BLOB: (Fault.CRASH, Fault.PAUSE, Fault.COMMIT_LOST, Fault.DISK_FULL),
     Point.CALL: (Fault.CRASH, Fault.PAUSE, Fault.REQUEST_LOST, Fault.LATE),
     Point.RESULT: (Fault.CRASH, Fault.PAUSE, Fault.REPLY_LOST),
     Point.TICK: (Fault.CRASH, Fault.PAUSE, Fault.CLOCK_JUMP),
