@@ -208,7 +208,7 @@ LIKELY = st.sampled_from(
 )
 HOSTILE = st.dictionaries(st.sampled_from(FIELDS) | TEXTS, LIKELY | VALUES, max_size=8)
 ROUTES = [
-    "/v1/runs", "/v1/runs/{id}:cancel", "/v1/runs/{id}:resume", "/v1/runs/{id}:resolve", "/v1/approvals/{id}:approve",
+    "/v1/runs", "/v1/runs/{id}:cancel", "/v1/runs/{id}:resume", "/v1/runs/{id}:resolve", "/v1/runs/{id}:choose", "/v1/approvals/{id}:approve",
     "/v1/approvals/{id}:reject", "/v1/halts", "/v1/halts/{id}:lift", "/v1/keys", "/v1/keys/{id}:revoke",
     "/v1/budgets",
 ]  # fmt: skip

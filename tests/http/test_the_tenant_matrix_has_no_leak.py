@@ -7,6 +7,7 @@ from http_house import House, assert_problem
 PARENT = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 BODIES = {
     "/v1/runs/{id}:resolve": {"key": "k", "done": False},
+    "/v1/runs/{id}:choose": {"step": "s", "take": "t"},
     "/v1/runs/{id}:erase": {"reason": "ticket 17"},
     "/v1/runs/{id}/events/{seq}:erase": {"reason": "ticket 17"},
     "/v1/halts": {"scope": "app", "target": "elsewhere", "reason": "drill"},

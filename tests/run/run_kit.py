@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from run_promises import check_unit
 
 from bailiwick.audit import seal
-from bailiwick.base import Digest, Instant, Refusal
+from bailiwick.base import Digest, Instant, Refusal, digest_of
 from bailiwick.contract import Contract, EffectClass, ErrorCategory, Kind
 from bailiwick.plan import Plan, builtin_rules, compile_workflow, parse_workflow, plan_digest
 from bailiwick.policy import Verdict, VerdictKind
@@ -23,7 +23,9 @@ from bailiwick.run import (
     Event,
     Fail,
     Grant,
+    Join,
     Journal,
+    Merged,
     Offer,
     Phase,
     Resolve,
@@ -36,6 +38,7 @@ from bailiwick.run import (
     Step,
     StepStatus,
     Succeed,
+    TreesNeeded,
     WaitKind,
     claimable,
     create,
@@ -43,6 +46,10 @@ from bailiwick.run import (
     decided_again,
     decode_event,
     effect_key,
+    manifest_bytes,
+    manifest_of,
+    merge,
+    tree_of,
 )
 
 SECOND = 1_000_000
@@ -232,7 +239,11 @@ class Stage:
         tree: str = "",
         offer: Offer | None = None,
         intent: Any = None,
+        edition: int = 0,
     ) -> None:
+        self.trees: dict[str, dict[str, tuple[str, str]]] = {"": {}}
+        self.texts: dict[str, str] = {}
+        self.merges: dict[Join, Merged] = {}
         self.plan = plan
         self.denied: list[str] = []
         self.contracts: Mapping[str, Contract] = CONTRACTS
@@ -251,6 +262,7 @@ class Stage:
             created_at=BEGUN,
             deadline=Instant(BEGUN + 3600 * SECOND),
             tree=tree,
+            edition=edition,
         )
         self.at = Instant(BEGUN + 7)  # the machine is called later than the intent was stamped
         self.events, self.run = create(opening, plan, self.sight(), offer)
@@ -262,7 +274,44 @@ class Stage:
         contents = dict(self.contents)
         if payload is not None:
             contents[self.run.version + 1] = payload
-        return Sight(self.at, contents, self.contracts, self.judge)
+        return Sight(self.at, contents, self.contracts, self.judge, self.merges)
+
+    @property
+    def merged(self) -> int:
+        """How many merges were needed so far."""
+        return len(self.merges)
+
+    def tree_of(self, files: Mapping[str, str]) -> str:
+        """Store a workspace; answers its name."""
+        for text in files.values():
+            self.texts[digest_of(text.encode())] = text
+        manifest = {path: ("100644", str(digest_of(text.encode()))) for path, text in files.items()}
+        tree = digest_of(manifest_bytes(manifest))
+        self.trees[tree] = manifest
+        return tree
+
+    def files(self, tree: str | None) -> dict[str, str]:
+        """Read a workspace."""
+        return {path: self.texts[digest] for path, (_, digest) in self.trees[tree or ""].items()}
+
+    def write(self, name: str, path: str, text: str | None) -> str:
+        """Write a file on the line of a step, or remove it (None); answers the new tree."""
+        base = tree_of(self.run, self.step(name))
+        files = {each: said for each, said in self.files(base).items() if each != path}
+        tree = self.tree_of(files | ({path: text} if text is not None else {}))
+        self.journal(name, FREE, CallState.DONE, n=1000 + next(self.numbers), base=base, tree=tree)
+        return tree
+
+    def _decided(
+        self, before: Run, command: Command, payload: Any, offer: Offer | None
+    ) -> tuple[tuple[Event, ...], Run]:
+        while True:
+            try:
+                return decide(before, self.plan, command, self.sight(payload), offer)
+            except TreesNeeded as apart:
+                merged, body = merge(apart.join, self.trees)
+                self.merges[apart.join] = merged
+                self.trees[merged.tree] = manifest_of(body)
 
     def judge(self, start: Start) -> Verdict:
         denied = start.contract.name in self.denied
@@ -274,7 +323,7 @@ class Stage:
         before, image = self.run, msgspec.json.encode(self.run)
         self.at = Instant(self.at + SECOND)
         try:
-            events, after = decide(before, self.plan, command, self.sight(payload), offer)
+            events, after = self._decided(before, command, payload, offer)
         finally:
             assert msgspec.json.encode(before) == image, "a state is a value: nothing changes it"
         check_unit(before, command, events, after, self.plan)

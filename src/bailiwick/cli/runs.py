@@ -250,7 +250,8 @@ def resolve(
         str,
         typer.Argument(
             metavar="[KEY]",
-            help="The action, or the step of a compensation done by hand; left out when there is one question.",
+            help="The action, or the step of a compensation done by hand or of a conflict; "
+            "left out when there is one question.",
         ),
     ] = "",
     step: Annotated[str, typer.Option(help="Instead of KEY: the step whose action it is.")] = "",
@@ -262,8 +263,14 @@ def resolve(
     form: Annotated[
         bool, typer.Option("--form", help="Print the form of its answer, to fill in; do nothing.")
     ] = False,
+    take: Annotated[str, typer.Option(help="For a step in conflict: go on with what this step left.")] = "",
+    tree: Annotated[str, typer.Option(help="For a step in conflict: go on with this stored workspace.")] = "",
 ) -> None:
-    """Say what became of an action whose outcome is unknown; with --form, print what its answer looks like."""
+    """Say what became of an action whose outcome is unknown, or with which workspace a step in conflict goes on."""
+    if take or tree:
+        choice: dict[str, Json] = {"step": action or step, "take": take, "tree": tree}
+        door.show(door.client.post(path_of("runs", run, ":choose"), choice), _show_head)
+        return
     questions = [] if action and not form else door.client.get(path_of("runs", run))["questions"]
     if form:
         meant = [question for question in questions if action in ("", question["key"])]

@@ -48,6 +48,7 @@ class ErrorCategory(StrEnum):
     POISON = "poison"
     CANCELED = "canceled"
     TOOL_FAILED = "tool-failed"
+    CONFLICT = "conflict"
     INTERNAL = "internal"
 
 

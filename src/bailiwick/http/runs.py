@@ -64,6 +64,14 @@ class ResolveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     despite_quarantine: bool = False
 
 
+class ChooseBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """With which workspace a joining step in conflict goes on: what the step `take` left, or the stored `tree`."""
+
+    step: str
+    take: str = ""
+    tree: str = ""
+
+
 class RollbackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why what a run did should be undone."""
 
@@ -179,6 +187,18 @@ async def resolve(door: Door, caller: Caller, id: str, body: Body) -> Response:
         reason=given.reason,
         despite_quarantine=given.despite_quarantine,
     )
+    return answer(run_view(await door.reading.head(caller, id)))
+
+
+@router.post(
+    "/v1/runs/{id}:choose",
+    **answers(RunView, 200, "The joining step goes on with it."),
+    openapi_extra=takes(ChooseBody),
+)
+async def choose(door: Door, caller: Caller, id: str, body: Body) -> Response:
+    """Choose the workspace of a joining step in conflict."""
+    given = shaped(body, ChooseBody)
+    await door.control.choose(caller, id, given.step, take=given.take, tree=given.tree)
     return answer(run_view(await door.reading.head(caller, id)))
 
 

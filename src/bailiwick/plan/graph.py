@@ -155,6 +155,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_
                 groups.setdefault(before, []).append(node)
         return MappingProxyType({before: tuple(nodes) for before, nodes in groups.items()})
 
+    @cached_property
+    def _before(self) -> Mapping[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+
+        def look(id: str) -> tuple[str, ...]:
+            if id not in found:
+                direct = self._by_id[id].after
+                found[id] = tuple(sorted({*direct, *(name for each in direct for name in look(each))}))
+            return found[id]
+
+        return MappingProxyType({node.id: look(node.id) for node in self.nodes})
+
     def node(self, id: str) -> Node:
         """Find a node.
 
@@ -174,6 +186,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_
     def dependents(self, id: str) -> tuple[Node, ...]:
         """List the siblings that wait for a node, in document order."""
         return self._by_predecessor.get(id, ())
+
+    def before(self, id: str) -> tuple[str, ...]:
+        """Name the siblings that have passed before a node begins: those it waits for, and those that they waited for."""
+        return self._before[id]
 
     def ancestors(self, id: str) -> tuple[Node, ...]:
         """List the blocks around a node, the innermost first."""

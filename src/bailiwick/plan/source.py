@@ -69,7 +69,13 @@ _RETRYABLE = tuple(
     category
     for category in ErrorCategory
     if category
-    not in (ErrorCategory.DENIED, ErrorCategory.REJECTED, ErrorCategory.CANCELED, ErrorCategory.POISON)
+    not in (
+        ErrorCategory.DENIED,
+        ErrorCategory.REJECTED,
+        ErrorCategory.CANCELED,
+        ErrorCategory.POISON,
+        ErrorCategory.CONFLICT,
+    )
 )
 
 UNDO_RETRY = Retry(on=(ErrorCategory.TRANSIENT, ErrorCategory.RATE_LIMITED), attempts=3)

@@ -4,6 +4,7 @@ from bailiwick.run.again import Again, decided_again
 from bailiwick.run.calls import effect_key
 from bailiwick.run.commands import (
     Cancel,
+    Choose,
     Claim,
     Command,
     Escalate,
@@ -45,6 +46,16 @@ from bailiwick.run.hanging import in_doubt, repeatable
 from bailiwick.run.journal import held_step, recorded
 from bailiwick.run.lease import LEASE_SECONDS, MAX_CLAIMS, doubt_delay, heartbeat_of
 from bailiwick.run.lines import line_of, outdated, tree_of
+from bailiwick.run.merging import (
+    Conflict,
+    Join,
+    Manifest,
+    Merged,
+    TreesNeeded,
+    manifest_bytes,
+    manifest_of,
+    merge,
+)
 from bailiwick.run.naming import is_undo, node_id, undone_by
 from bailiwick.run.progress import LIMIT, NO_PROGRESS, stalled
 from bailiwick.run.refusals import (
@@ -52,12 +63,13 @@ from bailiwick.run.refusals import (
     LeaseLost,
     NoSuchAction,
     NotAllowed,
+    NotOfTheConflict,
     OutcomeUnknown,
     Outdated,
     PastPivot,
 )
 from bailiwick.run.sight import ContentNeeded, Sight, Start
-from bailiwick.run.state import CONTEXT, EDITION, PLAN, Admission, Call, Fund, Run, Step, Wait
+from bailiwick.run.state import CONTEXT, EDITION, END, PLAN, Admission, Call, Fund, Run, Step, Wait
 from bailiwick.run.states import (
     ANSWERED,
     ENDED,
@@ -80,6 +92,7 @@ __all__ = [
     "ANSWERED",
     "CONTEXT",
     "EDITION",
+    "END",
     "ENDED",
     "INTENT_SEQ",
     "LEASE_SECONDS",
@@ -99,9 +112,11 @@ __all__ = [
     "CallState",
     "Cancel",
     "CancelRequested",
+    "Choose",
     "Claim",
     "Closed",
     "Command",
+    "Conflict",
     "ContentNeeded",
     "Created",
     "DeadlinePassed",
@@ -112,11 +127,15 @@ __all__ = [
     "Fund",
     "Grant",
     "InQuarantine",
+    "Join",
     "Journal",
     "LeaseLost",
+    "Manifest",
+    "Merged",
     "Move",
     "NoSuchAction",
     "NotAllowed",
+    "NotOfTheConflict",
     "Offer",
     "OutcomeUnknown",
     "Outdated",
@@ -143,6 +162,7 @@ __all__ = [
     "StepStatus",
     "StepsMoved",
     "Succeed",
+    "TreesNeeded",
     "Wait",
     "WaitKind",
     "brief_of",
@@ -165,6 +185,9 @@ __all__ = [
     "is_container",
     "is_undo",
     "line_of",
+    "manifest_bytes",
+    "manifest_of",
+    "merge",
     "node_id",
     "outdated",
     "output_of",

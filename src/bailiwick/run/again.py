@@ -8,8 +8,10 @@ from msgspec.structs import replace
 from bailiwick.base import Refusal
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
+from bailiwick.run.choosing import CHOSEN_BY
 from bailiwick.run.commands import (
     Cancel,
+    Choose,
     Claim,
     Command,
     Escalate,
@@ -44,6 +46,8 @@ from bailiwick.run.events import (
     RollbackRequested,
     StepsMoved,
 )
+from bailiwick.run.joining import CHOSEN
+from bailiwick.run.merging import TreesNeeded
 from bailiwick.run.naming import is_undo
 from bailiwick.run.opening import ASKED, BY_HAND, CANNOT_FALL_BACK, UNDO_FAILED
 from bailiwick.run.sight import ContentNeeded, Sight
@@ -76,6 +80,7 @@ def decided_again(before: Run | None, plan: Plan, events: tuple[Event, ...], sig
 
     Raises:
         ContentNeeded: A payload that is needed was not handed in.
+        TreesNeeded: Workspaces must be merged first.
     """
     first = events[0]
     offers = _offers(events)
@@ -102,14 +107,14 @@ def _decided(
     before: Run, plan: Plan, events: tuple[Event, ...], sight: Sight, offers: tuple[Offer | None, ...]
 ) -> Again:
     nearest = Again(agrees=False, command=None)
-    needed: ContentNeeded | None = None
+    needed: ContentNeeded | TreesNeeded | None = None
     for command in _commands(before, events):
         for offer in offers:
             try:
                 made, _ = decide(before, plan, command, sight, offer)
             except Refusal:
                 continue
-            except ContentNeeded as lacking:
+            except (ContentNeeded, TreesNeeded) as lacking:
                 needed = lacking  # of this command; another may need nothing
                 continue
             if made == events:
@@ -178,6 +183,11 @@ def _of_step(before: Run, move: Move, event: StepsMoved) -> Iterator[Command]:
         if is_undo(step.name):
             by, _, said = move.reason.removeprefix(DONE_BY_HAND).partition(": ")
             yield Resolve(step.name, by, CallState.DONE, reason=said)
+        if move.tree is not None or CHOSEN in move.merged:
+            said = move.reason.removeprefix(CHOSEN_BY) if move.reason.startswith(CHOSEN_BY) else ""
+            by, _, took = said.partition(": what ")
+            yield Choose(step.name, by, move.tree or "", took.removesuffix(" left"))
+            yield Choose(step.name, by, move.tree or "")
         yield Resume("", "")
         yield Resume("", step.name)
     else:

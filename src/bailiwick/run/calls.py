@@ -56,7 +56,7 @@ def settle(run: Run, command: Settle, sight: Sight) -> tuple[Event, ...]:
         raise LeaseLost(step=call.step, epoch=command.epoch, held=step.epoch)
     if command.state not in _OUTCOMES:
         raise NotAllowed(command=f"settling as {command.state}", state=call.state, run=run.id, of=call.key)
-    if command.tree and outdated(run, step, call):
+    if command.tree and outdated(run, step, call, command.tree):
         raise Outdated(run=run.id, step=step.name, base=call.base or "", tree=tree_of(run, step))
     in_doubt = command.state is CallState.UNKNOWN or (call.doubts > 0 and command.state is not CallState.DONE)
     if in_doubt and _goes_again(run, call, command, sight):

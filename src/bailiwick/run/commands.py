@@ -159,6 +159,18 @@ class Resolve(msgspec.Struct, frozen=True):
     despite: bool = False
 
 
+class Choose(msgspec.Struct, frozen=True):
+    """A person chooses the workspace of a joining step in conflict: what one of the steps left, or another tree.
+
+    `tree` is a stored workspace; `take` names the step that left it, "" for another one.
+    """
+
+    step: str
+    by: str
+    tree: str = ""
+    take: str = ""
+
+
 class Rollback(msgspec.Struct, frozen=True):
     """A person asks that what the run did be undone."""
 
@@ -182,6 +194,7 @@ Command = (
     | PassDeadline
     | Resume
     | Resolve
+    | Choose
     | Quarantine
     | Rollback
 )

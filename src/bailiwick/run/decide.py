@@ -8,8 +8,10 @@ from msgspec.structs import replace
 
 from bailiwick.plan import Plan
 from bailiwick.run.calls import escalate, grant, reconsider, reject, resolve, settle
+from bailiwick.run.choosing import choose
 from bailiwick.run.commands import (
     Cancel,
+    Choose,
     Claim,
     Command,
     Escalate,
@@ -132,6 +134,8 @@ def _facts(run: Run, plan: Plan, command: Command, sight: Sight) -> tuple[Event,
             return resume(run, plan, command, sight)
         case Resolve():
             return resolve(run, command, sight)
+        case Choose():
+            return choose(run, plan, command, sight)
         case Quarantine():
             return quarantine(run, command, sight)
         case _:

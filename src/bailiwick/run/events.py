@@ -17,7 +17,8 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
     `output` says that this event's payload holds the step's output under "output"; `served` names the
     exact capability version that serves the attempt; `policies` and `when` are the decisions taken;
     `attests` is the digest that a passed review stands for; `findings` are the architect rules' results;
-    `aside` is what is set aside for the step's compensation, in micro-USD.
+    `aside` is what is set aside for the step's compensation, in micro-USD; `tree` is the workspace with which the step
+    begins or, once it has begun, the one that it leaves, and `merged` names whose workspaces were merged for that.
     """
 
     step: str
@@ -37,13 +38,14 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
     when: bool | None = None
     until: bool | None = None
     attests: str = ""
-    tree: str = ""
+    tree: str | None = None
     iteration: int = 0
     fallback: bool = False
     call: str = ""
     rules: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     aside: int = 0
+    merged: tuple[str, ...] = ()
 
 
 class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.created"):

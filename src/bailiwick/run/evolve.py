@@ -23,6 +23,8 @@ from bailiwick.run.events import (
     RollbackRequested,
     StepsMoved,
 )
+from bailiwick.run.hanging import WRITES
+from bailiwick.run.lines import tree_of
 from bailiwick.run.naming import is_undo, undone_by
 from bailiwick.run.progress import continued, stepped
 from bailiwick.run.state import CONTEXT, Call, Fund, Run, Step
@@ -130,7 +132,7 @@ def _journal(run: Run, call: Call) -> Run:
     steps = run.steps
     step = steps.get(call.step)
     if step is not None and call.state in (*ANSWERED, CallState.HELD):
-        trail = stepped(step.trail, call, run.tree) if call.state in ANSWERED else step.trail
+        trail = stepped(step.trail, call, tree_of(run, step)) if call.state in ANSWERED else step.trail
         step = replace(step, claims=0, tree_after=call.tree or step.tree_after, trail=trail)
         steps = {**steps, step.name: step}
     before = run.calls.get(call.key)
@@ -180,10 +182,7 @@ def apply_move(run: Run, move: Move, at: Instant) -> Run:
     if move.aside and run.closed is None:
         run = _reserving(run, move.aside)
     new_attempt = move.attempt != before.attempt
-    tree = move.tree or (_restored(run, before) if new_attempt else run.tree)
-    tree_before = None if new_attempt else before.tree_before
-    if tree_before is None and move.to is StepStatus.RUNNING:
-        tree_before = tree
+    tree_before, tree_after, tree = _workspaces(run, before, move)
     step = Step(
         name=move.step,
         status=move.to,
@@ -198,7 +197,7 @@ def apply_move(run: Run, move: Move, at: Instant) -> Run:
         output_digest=move.output_digest or before.output_digest,
         input_digest=move.input_digest or before.input_digest,
         tree_before=tree_before,
-        tree_after="" if new_attempt else before.tree_after,
+        tree_after=tree_after,
         iteration=move.iteration or before.iteration,
         fallback=move.fallback or before.fallback,
         since=at,
@@ -206,6 +205,7 @@ def apply_move(run: Run, move: Move, at: Instant) -> Run:
         feedback=_feedback(before, move) if new_attempt else before.feedback,
         trail=continued(before, move.to, at),
         aside=before.aside + move.aside,
+        joined=move.merged or before.joined,
     )
     over = move.to in ENDED or step.fallback != before.fallback
     reviewed = (*run.reviewed, move.attests) if move.attests else run.reviewed
@@ -229,6 +229,38 @@ def _spendable(run: Run, undone: str) -> Run:
     if run.closed is None:
         run = _reserving(run, -step.aside)
     return replace(run, steps={**run.steps, undone: replace(step, aside=0)})
+
+
+def _workspaces(run: Run, before: Step, move: Move) -> tuple[str | None, str, str]:
+    """Tell with which tree a step's attempt began, the last one that it made, and the run's newest."""
+    new_attempt = move.attempt != before.attempt
+    if not run.lines:
+        tree = _restored(run, before) if new_attempt else run.tree
+        began = None if new_attempt else before.tree_before
+        began = tree if began is None and move.to is StepStatus.RUNNING else began
+        return began, "" if new_attempt else before.tree_after, tree
+    if before.tree_before is None:
+        if move.tree is None and move.to not in (StepStatus.READY, StepStatus.RUNNING, StepStatus.SUCCEEDED):
+            return None, "", run.tree
+        tree = run.tree if move.tree is None else move.tree
+        return tree, "", tree
+    if move.tree is not None:
+        return before.tree_before, move.tree, move.tree
+    if not new_attempt:
+        return before.tree_before, before.tree_after, run.tree
+    kept = _kept(run, before)
+    newest = before.tree_after and before.tree_after == run.tree
+    return before.tree_before, kept, (kept or before.tree_before) if newest else run.tree
+
+
+def _kept(run: Run, step: Step) -> str:
+    """Find the tree with which a new attempt begins: what it did outside is not done again, so its workspace stays."""
+    stands = [
+        call
+        for call in run.calls.values()
+        if call.step == step.name and call.tree and call.effect in WRITES and call.state is CallState.DONE
+    ]
+    return max(stands, key=lambda call: call.outcome_seq).tree if stands else ""
 
 
 def _restored(run: Run, before: Step) -> str:

@@ -59,7 +59,7 @@ def journal(run: Run, call: Call, sight: Sight) -> tuple[Event, ...]:
     if not _fits(run, step, call, sight):
         state = before.state if before is not None else run.status
         raise NotAllowed(command=f"recording {call.state}", state=state, run=run.id, of=call.key)
-    if outdated(run, step, call) and call.state in (CallState.INTENDED, CallState.DONE):
+    if outdated(run, step, call, call.tree) and call.state in (CallState.INTENDED, CallState.DONE):
         raise Outdated(run=run.id, step=step.name, base=call.base or "", tree=tree_of(run, step))
     call = replace(call, attempt=step.attempt)
     if before is None:

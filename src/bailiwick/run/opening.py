@@ -8,6 +8,7 @@ from bailiwick.base import Refusal, canonical, digest_of
 from bailiwick.contract import ErrorCategory, validator_for
 from bailiwick.plan import Node, OnError, Plan
 from bailiwick.run.events import Move
+from bailiwick.run.joining import begun
 from bailiwick.run.naming import is_undo
 from bailiwick.run.refusals import AnswerLacking
 from bailiwick.run.reserving import set_aside
@@ -23,12 +24,24 @@ ASKED = "a person must decide: "
 CANNOT_FALL_BACK = "; and its fallback cannot begin: "
 
 
-def opened(run: Run, plan: Plan, node: Node, name: str, sight: Sight, *, fallback: bool = False) -> Move:
-    """Open a single step; one that cannot begin goes the way of every failure."""
+def opened(
+    run: Run,
+    plan: Plan,
+    node: Node,
+    name: str,
+    sight: Sight,
+    *,
+    fallback: bool = False,
+    tree: str | None = None,
+) -> Move:
+    """Open a single step; one that cannot begin goes the way of every failure.
+
+    `tree` is the workspace that a person chose for it; None for what its predecessors left.
+    """
     move = open_leaf(run, plan, node, name, sight, fallback=fallback)
-    if move.to is not StepStatus.FAILED:
-        return move
-    return routed(run, plan, node, replace(move, fallback=fallback), sight)
+    if move.to is StepStatus.FAILED:
+        move = routed(run, plan, node, replace(move, fallback=fallback), sight)
+    return begun(run, plan, move, sight, tree)
 
 
 def routed(run: Run, plan: Plan, node: Node, failed: Move, sight: Sight) -> Move:

@@ -75,6 +75,15 @@ class Path(msgspec.Struct, frozen=True):
             return len(self.levels) > depth
         return not outer.last.numbered and mine.node == outer.last.node
 
+    @property
+    def unnumbered(self) -> "Path":
+        """The loop or list that it is a turn or an item of; itself where it is neither."""
+        return self.sibling(self.last.node)
+
+    def sibling(self, node: str) -> "Path":
+        """Name the instance of another node beside it."""
+        return Path((*self.levels[:-1], Level(node)))
+
     def child(self, node: str) -> "Path":
         """Name the instance of a node that stands directly in it."""
         return Path((*self.levels, Level(node)))

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from bailiwick.base import Digest, Instant
 from bailiwick.contract import EffectClass
 from bailiwick.plan import Limits, Plan
+from bailiwick.run.lines import tree_of
 from bailiwick.run.naming import node_id
 from bailiwick.run.state import Call, Run, Step, Trail
 from bailiwick.run.states import CallState, StepStatus
@@ -72,7 +73,7 @@ def stalled(run: Run, plan: Plan, step: Step, call: Call, at: Instant, *, unjour
     """
     limits, trail = limits_of(plan, step), step.trail
     allow = f"an operator may let it go on: bailiwick runs resume {run.id}"
-    repeats = trail.stale.get(_met(run.tree, call.digest), 0)
+    repeats = trail.stale.get(_met(tree_of(run, step), call.digest), 0)
     if not call.model and repeats >= limits.repeats:
         return (
             f"{NO_PROGRESS}{call.capability} (action {call.digest[:12]}) came {repeats} times again in the same "

@@ -40,6 +40,22 @@ class Outdated(Refusal):
         )
 
 
+class NotOfTheConflict(Refusal):
+    """A workspace to take is of a step that has no part in the conflict."""
+
+    code: ClassVar[str] = "not_of_the_conflict"
+    category: ClassVar[Category] = Category.INVALID
+
+    def __init__(self, *, run: str, step: str, take: str, of: tuple[str, ...]) -> None:
+        super().__init__(
+            f"{take[:80]} has no part in the conflict of {step}",
+            remedy=f"take one of: {', '.join(of)}; or name a stored workspace by its digest",
+            run=run,
+            step=step,
+            take=take[:80],
+        )
+
+
 class PastPivot(Refusal):
     """The run has done what its plan calls the point of no return; it can only go forward."""
 

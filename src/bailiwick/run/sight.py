@@ -7,6 +7,7 @@ import msgspec
 from bailiwick.base import Digest, Instant, Json
 from bailiwick.contract import Contract
 from bailiwick.policy import Verdict
+from bailiwick.run.merging import Join, Merged, TreesNeeded
 from bailiwick.run.state import Run
 
 
@@ -28,12 +29,25 @@ class Start(msgspec.Struct, frozen=True):
 
 
 class Sight(msgspec.Struct, frozen=True):
-    """The world as data. `contents` maps an event's seq to its payload, parsed; `judge` is pure."""
+    """The world as data. `contents` maps an event's seq to its payload, parsed; `judge` is pure; `merges` holds
+    what came of the merges that this decision needs.
+    """
 
     at: Instant
     contents: Mapping[int, Json]
     contracts: Mapping[str, Contract]
     judge: Callable[[Start], Verdict]
+    merges: Mapping[Join, Merged] = {}
+
+    def merged(self, join: Join) -> Merged:
+        """Find what came of a merge.
+
+        Raises:
+            TreesNeeded: It was not handed in.
+        """
+        if join not in self.merges:
+            raise TreesNeeded(join)
+        return self.merges[join]
 
     def payload(self, seq: int) -> Json:
         """Read the payload of an event of this run.

@@ -9,9 +9,12 @@ from bailiwick.run.states import CallState, Phase, Status, StepStatus, WaitKind
 
 CONTEXT = "$context"
 PLAN = "$plan"
-EDITION = 1
+END = "$end"
+EDITION = 2
 """By which facts a run is decided, written when it begins. 0: policy saw less at submissions and starts, and no paths but
-those of a patch. A replay decides a run by the facts of its time; what goes on with an older one sees all facts."""
+those of a patch. 1: it sees all. 2: each step works on a line of its own; before, all steps of a run wrote one workspace.
+A replay decides a run by the facts of its time; what goes on with an older one sees all facts, and keeps its one line."""
+_LINES = 2
 
 
 class Wait(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -45,7 +48,8 @@ class Step(msgspec.Struct, frozen=True):
     its attempt began with (None until somebody claimed it), `tree_after` the last one that it made;
     `claims` counts claims since something was last recorded; `iteration` is the current turn of a repeat
     (0: not one); `feedback` says why the attempt before this one failed; `aside` is what its compensation may cost,
-    in micro-USD, until that begins.
+    in micro-USD, until that begins. In a run with lines, `tree_before` is known as soon as it may begin and `tree_after`
+    is where its line has come to ("" while that is `tree_before`); `joined` names whose workspaces were merged for it.
     """
 
     name: str
@@ -69,6 +73,7 @@ class Step(msgspec.Struct, frozen=True):
     feedback: str = ""
     trail: Trail = Trail()
     aside: int = 0
+    joined: tuple[str, ...] = ()
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -224,6 +229,11 @@ class Run(msgspec.Struct, frozen=True):
         """
         known = self.admission.principal if self.admission is not None else ""
         return f"idn_{known.removeprefix('key_')}" if known.startswith("key_") else known
+
+    @property
+    def lines(self) -> bool:
+        """Whether each step works on a line of its own."""
+        return self.edition >= _LINES
 
     @property
     def ending(self) -> bool:

@@ -10,13 +10,14 @@ from bailiwick.run.events import AllotmentRaised, Event, Move, StepsMoved
 from bailiwick.run.evolve import apply_move
 from bailiwick.run.failing import end_attempt
 from bailiwick.run.hanging import blocked_unknown, goes_on, lose_calls, open_calls
+from bailiwick.run.joining import run_end
 from bailiwick.run.journal import held_step
 from bailiwick.run.lease import MAX_CLAIMS
 from bailiwick.run.naming import is_turn, is_undo, node_id, parent_of, undone_by
 from bailiwick.run.opening import opened
 from bailiwick.run.refusals import LeaseLost, NotAllowed, OutcomeUnknown
 from bailiwick.run.sight import Sight
-from bailiwick.run.state import CONTEXT, PLAN, Run, Step
+from bailiwick.run.state import CONTEXT, END, PLAN, Run, Step
 from bailiwick.run.states import CallState, StepStatus, WaitKind
 from bailiwick.run.walk import has_inside, open_node
 
@@ -157,6 +158,8 @@ def _again(run: Run, plan: Plan, step: Step, sight: Sight) -> list[Move]:
         return [goes_on(run, step, "resumed", attempt=attempt)]
     if is_undo(step.name):
         return [open_undo(run, plan, undone_by(step.name), sight)]
+    if step.name == END:
+        return [run_end(run, plan, sight)]
     node = plan.node(node_id(step.name))
     if is_turn(step.name):
         return [opened(run, plan, node, step.name, sight, fallback=step.fallback)]

@@ -8,11 +8,12 @@ from bailiwick.plan import Node, NodeKind, OnError, Plan, holds
 from bailiwick.run.compensating import unwind
 from bailiwick.run.events import Closed, Move
 from bailiwick.run.evolve import apply_move
+from bailiwick.run.joining import CHOSEN, begun, end_of, ending, in_conflict, run_end
 from bailiwick.run.opening import asked, judged, opened
 from bailiwick.run.path import Path, path_of
 from bailiwick.run.reserving import set_aside
 from bailiwick.run.sight import Sight
-from bailiwick.run.state import CONTEXT, PLAN, Run, Step
+from bailiwick.run.state import CONTEXT, END, PLAN, Run, Step
 from bailiwick.run.states import ENDED, PASSED, UNSETTLED, Phase, Status, StepStatus
 from bailiwick.run.status import derive_status, doomed, is_container
 from bailiwick.run.values import lacking, values_for
@@ -58,7 +59,17 @@ def _next(run: Run, plan: Plan, sight: Sight) -> Move | None:
         return _open_plan(run, plan, sight)
     if brief.status is not StepStatus.SUCCEEDED:
         return None
-    return _scope(run, plan, None, plan.children(""), sight)
+    move = _scope(run, plan, None, plan.children(""), sight)
+    if move is not None or not run.lines or END in run.steps or not _all_passed(run, plan):
+        return move
+    end = run_end(run, plan, sight)
+    return end if end.to is StepStatus.BLOCKED or end.tree != run.tree else None
+
+
+def _all_passed(run: Run, plan: Plan) -> bool:
+    if run.tally.unfinished:
+        return False
+    return all(_status(run, node.id) in PASSED for node in plan.children(""))
 
 
 def unsettled(run: Run, step: str) -> bool:
@@ -94,8 +105,8 @@ def _closing(run: Run, plan: Plan, sight: Sight) -> Closed | None:
         return Closed(sight.at, Status.ROLLED_BACK, reason=f"rolled back by {run.rollback_requested}")
     if doomed(run):
         return _end_of_doom(run, sight)
-    names = (PLAN, *(node.id for node in plan.children("")))
-    return Closed(sight.at, Status.COMPLETED) if all(_status(run, name) in PASSED for name in names) else None
+    done = _status(run, PLAN) in PASSED and _all_passed(run, plan)
+    return Closed(sight.at, Status.COMPLETED) if done else None
 
 
 def _end_of_doom(run: Run, sight: Sight) -> Closed:
@@ -150,8 +161,11 @@ def _scope(run: Run, plan: Plan, outer: Path | None, nodes: tuple[Node, ...], si
     return None
 
 
-def open_node(run: Run, plan: Plan, node: Node, name: str, sight: Sight) -> Move:
-    """Open a node whose predecessors have passed: skip it, or begin the step, the block or the loop."""
+def open_node(run: Run, plan: Plan, node: Node, name: str, sight: Sight, tree: str | None = None) -> Move:
+    """Open a node whose predecessors have passed: skip it, or begin the step, the block or the loop.
+
+    `tree` is the workspace that a person chose for it; None for what its predecessors left.
+    """
     if node.when:
         try:
             wanted = holds(node.when, values_for(run, plan, name, (node.when,), None, sight))
@@ -161,9 +175,10 @@ def open_node(run: Run, plan: Plan, node: Node, name: str, sight: Sight) -> Move
             return Move(name, StepStatus.SKIPPED, when=False)
     when = True if node.when else None
     if has_inside(node):
-        begun = Move(name, StepStatus.RUNNING, when=when, iteration=1 if node.repeat else 0)
-        return set_aside(run, plan, begun, sight) if node.kind is NodeKind.BLOCK else begun
-    return replace(opened(run, plan, node, name, sight), when=when)
+        move = Move(name, StepStatus.RUNNING, when=when, iteration=1 if node.repeat else 0)
+        move = set_aside(run, plan, move, sight) if node.kind is NodeKind.BLOCK else move
+        return begun(run, plan, move, sight, tree)
+    return replace(opened(run, plan, node, name, sight, tree=tree), when=when)
 
 
 def _undecided(run: Run, plan: Plan, reader: str, text: str, refusal: Refusal) -> Move:
@@ -202,7 +217,7 @@ def _container(run: Run, plan: Plan, node: Node, step: Step, sight: Sight) -> Mo
         return _container_failed(run, node, step, names) if quiet else None
     if any(state not in PASSED for state in states):
         return None
-    return _turn_passed(run, plan, node, step, names[-1], sight)
+    return turn_passed(run, plan, node, step, sight)
 
 
 def _container_failed(run: Run, node: Node, step: Step, names: list[str]) -> Move:
@@ -212,7 +227,25 @@ def _container_failed(run: Run, node: Node, step: Step, names: list[str]) -> Mov
     return asked(node, Move(step.name, StepStatus.FAILED, category=cause.category, reason=reason))
 
 
-def _turn_passed(run: Run, plan: Plan, node: Node, step: Step, last: str, sight: Sight) -> Move:
+def turn_passed(run: Run, plan: Plan, node: Node, step: Step, sight: Sight, tree: str | None = None) -> Move:
+    """End a block, or a loop's turn and perhaps the loop, with the workspace that its last steps left.
+
+    `tree` is the workspace that a person chose in its place.
+    """
+    if not run.lines:
+        return _turn_ended(run, plan, node, step, sight)
+    path = path_of(step.name)
+    children = plan.children(node.id) if node.kind is NodeKind.BLOCK else ()
+    if tree is None:
+        joined = ending(run, plan, path.at(step.iteration) if node.repeat else path, children, sight)
+        if joined.conflicts:
+            return in_conflict(run, Move(step.name, StepStatus.BLOCKED), joined)
+        tree = None if joined.tree == end_of(step) else joined.tree
+        return replace(_turn_ended(run, plan, node, step, sight), tree=tree, merged=joined.sources)
+    return replace(_turn_ended(run, plan, node, step, sight), tree=tree, merged=(CHOSEN,))
+
+
+def _turn_ended(run: Run, plan: Plan, node: Node, step: Step, sight: Sight) -> Move:
     if node.repeat is None:
         return Move(step.name, StepStatus.SUCCEEDED)
     reader = path_of(step.name).at(step.iteration).child(node.id).name
@@ -226,5 +259,8 @@ def _turn_passed(run: Run, plan: Plan, node: Node, step: Step, last: str, sight:
         return Move(step.name, StepStatus.SUCCEEDED, until=True, iteration=step.iteration)
     if step.iteration < node.repeat.max:
         return Move(step.name, StepStatus.RUNNING, until=False, iteration=step.iteration + 1)
-    reason = f"still not done after {step.iteration} turns (last: {last})"
+    turn = path_of(step.name).at(step.iteration)
+    last = plan.children(node.id)[-1].id if node.kind is NodeKind.BLOCK else ""
+    told = turn.child(last).name if last else turn.name
+    reason = f"still not done after {step.iteration} turns (last: {told})"
     return asked(node, replace(failed, category=ErrorCategory.EXHAUSTED, until=False, reason=reason))

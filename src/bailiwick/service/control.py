@@ -5,11 +5,12 @@ from bailiwick.contract import form_of, validator_for
 from bailiwick.plan import Plan
 from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import GuardFailed
-from bailiwick.run import Call, CallState, Cancel, Resolve, Resume, Rollback, Run
+from bailiwick.run import Call, CallState, Cancel, Choose, Resolve, Resume, Rollback, Run
 from bailiwick.service.bounds import MAX_NAME, MAX_REASON, within
 from bailiwick.service.budgets import Budgets
 from bailiwick.service.changes import Change, Extra, record_of
-from bailiwick.service.refusals import ContentsErased, EvidenceUnfit, ReasonMissing
+from bailiwick.service.merging import read_tree
+from bailiwick.service.refusals import ContentsErased, EvidenceUnfit, NoSuchWorkspace, ReasonMissing
 from bailiwick.service.runs import Runs
 
 _MAX_TAKES = 4
@@ -124,6 +125,31 @@ class Control:
             told = [{"pointer": error.pointer, "detail": error.detail} for error in errors]
             raise EvidenceUnfit(contract.ref, told, form_of(contract.output))
 
+    async def choose(
+        self, principal: Principal, run: str, step: str, *, take: str = "", tree: str = ""
+    ) -> Run:
+        """Choose the workspace of a joining step in conflict; the step goes on with it.
+
+        Args:
+            principal: Who chooses.
+            run: The run.
+            step: The joining step; a block or loop at its end, or `$end` for the run's.
+            take: A step of the conflict: what it left is taken.
+            tree: Instead, the digest of a stored workspace.
+
+        Raises:
+            NotAllowed: The step is in no conflict.
+            NotOfTheConflict: The step to take from has no part in it.
+            NoSuchWorkspace: The digest names none of this tenant, or neither or both are given.
+        """
+        require(principal, Permission.RUNS_RESOLVE)
+        within(MAX_NAME, step=step, take=take)
+        if bool(take) == bool(tree) or (
+            tree and await read_tree(self._runs.blobs, principal.tenant, tree) is None
+        ):
+            raise NoSuchWorkspace(tree)
+        return await self._act(principal, run, Choose(step, principal.name, tree, take))
+
     async def roll_back(self, principal: Principal, run: str, reason: str) -> Run:
         """Have what a run did undone, the last first; it ends as rolled back, or blocked with what could not be undone.
 
@@ -151,7 +177,7 @@ class Control:
         self,
         principal: Principal,
         run: str,
-        command: Cancel | Resume | Rollback,
+        command: Cancel | Resume | Choose | Rollback,
     ) -> Run:
         async def consider(state: Run, plan: Plan) -> Change | None:
             return Change(command, record_of(principal))

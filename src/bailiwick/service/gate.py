@@ -23,6 +23,7 @@ from bailiwick.run import (
     recorded,
     repeatable,
     stalled,
+    tree_of,
 )
 from bailiwick.service.acting import agent_of
 from bailiwick.service.actions import Action, Actions
@@ -267,6 +268,7 @@ class Gate:
         """Answer a call from the record."""
         outcome: Json = None
         soft = False
+        step = run.steps[call.step]
         if call.outcome_seq:
             payload = await self._runs.payload(run.tenant, run.id, call.outcome_seq)
             if isinstance(payload, dict):
@@ -279,7 +281,8 @@ class Gate:
             outcome=outcome,
             category=call.category,
             reason=call.reason,
-            tree=call.tree,
+            # What was done outside in an earlier attempt stands, and the line goes on from another workspace.
+            tree=tree_of(run, step) if call.tree and call.attempt < step.attempt else call.tree,
             unanswered=call.unanswered,
             soft_limit=soft,
             pause_seconds=max(call.again_at - self._runs.world.now(), 0) / 1e6 if call.again_at else 0.0,

@@ -167,6 +167,20 @@ class ApprovalAltered(Refusal):
         )
 
 
+class NoSuchWorkspace(Refusal):
+    """A digest names no workspace of this tenant."""
+
+    code: ClassVar[str] = "no_such_workspace"
+    category: ClassVar[Category] = Category.ABSENT
+
+    def __init__(self, tree: str) -> None:
+        super().__init__(
+            f"{tree[:64]!r} names no workspace",
+            remedy="take what a step of the conflict left (--take STEP), or name a tree that the run's actions show",
+            tree=tree[:64],
+        )
+
+
 class InvalidOutcome(Refusal):
     """A worker reports a state that is none of an outcome."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from bailiwick.audit import commitment, leaf_hash
 from bailiwick.base import Digest, Instant, Json, canonical, digest_of, parse_canonical
@@ -14,13 +15,19 @@ from bailiwick.run import (
     ContentNeeded,
     Created,
     Event,
+    Join,
     Journal,
+    Manifest,
+    Merged,
     Run,
     Sight,
     Start,
+    TreesNeeded,
     decided_again,
     decode_event,
     evolve,
+    manifest_of,
+    merge,
 )
 from bailiwick.service.catalogue import Contracts, contracts_of
 from bailiwick.service.editions import first_edition
@@ -171,10 +178,27 @@ class _Replay:
         again = Again(agrees=False, command=None)
         for edition in (0, EDITION) if not self._opening.get("edition") else (EDITION,):
             judge = self._judge(plan, events, edition)
-            again = decided_again(before, plan, events, Sight(Instant(0), self._contents, contracts, judge))
+            again = self._merging(before, plan, events, Sight(Instant(0), self._contents, contracts, judge))
             if again.agrees:
                 break
         return again
+
+    def _merging(self, before: Run | None, plan: Plan, events: tuple[Event, ...], sight: Sight) -> Again:
+        """Decide a unit again, with the workspaces that it joined merged again from their sources."""
+        merges: dict[Join, Merged] = {}
+        while True:
+            try:
+                return decided_again(before, plan, events, replace(sight, merges=merges))
+            except TreesNeeded as apart:
+                merges[apart.join], _ = merge(
+                    apart.join, {tree: self._tree(tree) for tree in apart.join.trees}
+                )
+
+    def _tree(self, tree: str) -> Manifest:
+        body = self._transcript.trees.get(tree, "").encode() if tree else b"[]"
+        if tree and digest_of(body) != tree:
+            raise Unkept(f"the workspace {tree[:16]} is not kept")
+        return manifest_of(body)
 
     def _admission(self, opening: Created, plan: Plan, place: str) -> None:
         try:

@@ -20,11 +20,26 @@ from bailiwick.ports import (
     Views,
     World,
 )
-from bailiwick.run import ContentNeeded, Created, Event, Offer, Quarantine, Run, Sight, Start, create, decide
+from bailiwick.run import (
+    ContentNeeded,
+    Created,
+    Event,
+    Join,
+    Merged,
+    Offer,
+    Quarantine,
+    Run,
+    Sight,
+    Start,
+    TreesNeeded,
+    create,
+    decide,
+)
 from bailiwick.service.accompanying import accompany
 from bailiwick.service.catalogue import Catalogue
 from bailiwick.service.changes import Change, Changer, Extra, Record
 from bailiwick.service.memory import Entry, Memory
+from bailiwick.service.merging import merged
 from bailiwick.service.rows import differences, head_row
 from bailiwick.service.starting import start_of
 from bailiwick.service.units import Decided, unit_of
@@ -260,15 +275,24 @@ class Runs:
         fresh: dict[int, Json] = {}
         if change.extra.payload is not None:
             fresh[entry.run.version + 1] = payload
+        merges: dict[Join, Merged] = {}
         while True:
-            sight = self.sight_of(entry.run, entry.plan, ChainMap(fresh, entry.contents))
+            sight = self.sight_of(entry.run, entry.plan, ChainMap(fresh, entry.contents), merges)
             try:
                 return decide(entry.run, entry.plan, change.command, sight, change.offer)
             except ContentNeeded as needed:
                 fresh.update(await self.memory.read(entry, needed.seqs))
+            except TreesNeeded as apart:
+                merges[apart.join] = await merged(self.blobs, entry.run.tenant, apart.join)
 
-    def sight_of(self, run: Run | Created, plan: Plan, contents: Mapping[int, Json]) -> Sight:
-        """Make what decisions may see: the time, contents, contracts, and policy's judgement of starts.
+    def sight_of(
+        self,
+        run: Run | Created,
+        plan: Plan,
+        contents: Mapping[int, Json],
+        merges: Mapping[Join, Merged] | None = None,
+    ) -> Sight:
+        """Make what decisions may see: the time, contents, contracts, policy's judgement of starts, and merges.
 
         Raises:
             ClockUnsure: Nobody knows the time well enough.
@@ -280,7 +304,7 @@ class Runs:
         def judge(start: Start) -> Verdict:
             return self.bundle.decide(start_of(start, plan))
 
-        return Sight(self.world.now(), contents, self.catalogue.contracts(run.app), judge)
+        return Sight(self.world.now(), contents, self.catalogue.contracts(run.app), judge, merges or {})
 
     def _announce(self, decided: Decided, record: Record) -> None:
         stirred = self._stirring.pop(decided.after.id, None)

@@ -8,6 +8,7 @@ from bailiwick.base import Digest, Json, canonical, parse_canonical
 from bailiwick.plan import plan_bytes
 from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import Blobs, Ledger, RunHead, Views
+from bailiwick.run import Run
 from bailiwick.service.refusals import NotFound
 from bailiwick.service.runs import Runs
 
@@ -23,7 +24,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Transcript(msgspec.Struct, frozen=True):
-    """A run to take away. Bodies are canonical JSON texts; `policies` and `contracts` are named by their digests.
+    """A run to take away. Bodies are canonical JSON texts; `policies`, `contracts` and `trees` are named by
+    their digests; the trees are those of a run whose workspaces were merged.
 
     `head` is the projection as it was stored beside the log; `state` is its fold, as the release that wrote
     this saw it.
@@ -36,6 +38,7 @@ class Transcript(msgspec.Struct, frozen=True):
     events: tuple[Line, ...]
     policies: dict[str, str]
     contracts: dict[str, str]
+    trees: dict[str, str] = {}
 
 
 class Transcribing:
@@ -69,7 +72,22 @@ class Transcribing:
             for digest in (cited.get("catalogue", ""), cited.get("law", "")):
                 await self._keep(tenant, digest, contracts)
         state: dict[str, Any] = parse_canonical(canonical(msgspec.to_builtins(entry.run)))
-        return Transcript(release, head, state, plan_bytes(entry.plan).decode(), lines, policies, contracts)
+        plan = plan_bytes(entry.plan).decode()
+        trees = await self._trees(entry.run, lines)
+        return Transcript(release, head, state, plan, lines, policies, contracts, trees)
+
+    async def _trees(self, run: Run, lines: tuple[Line, ...]) -> dict[str, str]:
+        """Keep the workspaces that were merged; a run without a merge needs none to be decided again."""
+        trees: dict[str, str] = {}
+        if not any(step.joined for step in run.steps.values()):
+            return trees
+        for step in run.steps.values():
+            for tree in (step.tree_before or "", step.tree_after):
+                await self._keep(run.tenant, tree, trees)
+        for line in lines:
+            for move in parse_canonical(line.header.encode()).get("moves", ()):
+                await self._keep(run.tenant, move.get("tree", ""), trees)
+        return trees
 
     async def _lines(self, tenant: str, run: str, version: int) -> tuple[Line, ...]:
         lines: list[Line] = []
