@@ -34,6 +34,7 @@ from bailiwick.service import (
     Catalogue,
     Inspecting,
     IntentRequest,
+    LimitBook,
     Platform,
     Replayed,
     Sharing,
@@ -111,6 +112,7 @@ class System:
         self._models = models if models is not None else NoModels()
         self._repositories = repositories if repositories is not None else {}
         self._egress = egress if egress is not None else Egress()
+        self.limits = LimitBook()
         self._working: list[asyncio.Task[None]] = []
         self.workers: list[Worker] = []
         self._changed = asyncio.Event()
@@ -213,6 +215,7 @@ class System:
             signer=keys.signer("test"),
             pepper=keys.pepper,
             sharing=sharing,
+            limits=self.limits,
         )
 
     def _observe(self, _before: Run | None, _after: Run, _events: tuple[Event, ...]) -> None:

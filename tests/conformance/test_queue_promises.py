@@ -4,10 +4,11 @@ import asyncio
 
 import msgspec
 import pytest
-from conformance_shapes import ShiftedClock, claim, finish, opening, task
+from conformance_shapes import ShiftedClock, claim, finish, head, opening, task
 
 from bailiwick.base import Instant
 from bailiwick.ports import Fenced, GuardFailed, MoveTask, TaskState, Unit
+from bailiwick.run import TERMINAL, Status
 from bailiwick.stores import Store
 
 
@@ -292,3 +293,34 @@ async def test_a_task_is_overdue_when_its_timeout_passed_by_the_databases_clock(
     clock.advance(6)
     assert [late.id for late in await store.queue.overdue(10)] == ["timed", "leased"]
     assert len(await store.queue.overdue(1)) == 1
+
+
+async def test_each_lane_names_its_longest_wait_among_the_first_in_line(
+    store: Store, clock: ShiftedClock
+) -> None:
+    assert list(await store.queue.waiting()) == []
+    await put(store, *[task(f"a{n:02d}", due_at=n + 1, since=500 - n) for n in range(40)])
+    await put(store, task("read", capability="read@1", since=7), task("high", priority=3, since=9))
+    await put(store, task("b0", tenant="b", app="other", since=11), tenant="b")
+    await put(store, task("later", app="late", due_at=clock() + 10**12, since=1))
+    await put(store, task("held", app="held", since=1))
+    await move(store, claim(task("held", app="held", since=1)))
+    found = {(each.tenant, each.app, each.priority, each.since) for each in await store.queue.waiting()}
+    assert found == {
+        ("acme", "shop", 0, 500 - 31),
+        ("acme", "shop", 0, 7),
+        ("acme", "shop", 3, 9),
+        ("b", "other", 0, 11),
+    }
+
+
+async def test_unfinished_runs_of_a_tenant_are_counted_up_to_a_number(store: Store) -> None:
+    for number, status in enumerate(Status):
+        await store.ledger.commit(opening(f"run_{number}", head=head(f"run_{number}", status=status)))
+    other = head("run_b", tenant="b", status="executing")
+    await store.ledger.commit(opening("run_b", tenant="b", head=other))
+    unfinished = len(Status) - len(TERMINAL)
+    assert await store.views.count_unfinished("acme", 100) == unfinished
+    assert await store.views.count_unfinished("acme", 2) == 2
+    assert await store.views.count_unfinished("b", 100) == 1
+    assert await store.views.count_unfinished("c", 100) == 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -219,6 +220,25 @@ async def test_a_revoked_key_ends_its_streams(house):
     house.hush.set()
     await serving
     assert client.events[-1]["data"]["reason"] == "revoked"
+
+
+async def test_a_stream_makes_room_for_a_tenant_that_has_none(house):
+    run = await house.submit("talk")
+    app = house.door(Limits(streams=2))
+    first, second = Client(house, run, app=app), Client(house, run, app=app)
+    serving = [asyncio.create_task(first.serve())]
+    await first.until("first line")
+    serving.append(asyncio.create_task(second.serve()))
+    await second.until("first line")
+    caller = house.platform.keyring.authenticate(house.keys["foreign"])
+    source = SimpleNamespace(platform=house.platform, caller=caller, run="run_theirs")
+    with app.state.streams.one(source):
+        await serving[1]
+        assert second.events[-1]["data"]["reason"] == "shared"
+        assert second.events[-1]["data"]["resume_after"] > 0
+        assert not serving[0].done()
+    first.leaving.set()
+    await serving[0]
 
 
 async def test_streams_are_bounded_in_number(house):

@@ -13,6 +13,7 @@ class Category(StrEnum):
     ABSENT = "absent"
     CONFLICT = "conflict"
     EXHAUSTED = "exhausted"
+    LIMITED = "limited"
     TOO_LARGE = "too-large"
     UNAVAILABLE = "unavailable"
 

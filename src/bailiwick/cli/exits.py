@@ -22,6 +22,7 @@ _BY_CATEGORY = {
     "unauthenticated": ExitCode.REFUSED,
     "forbidden": ExitCode.REFUSED,
     "exhausted": ExitCode.REFUSED,
+    "limited": ExitCode.REFUSED,
     "unavailable": ExitCode.FAILED,
 }
 _BY_STATUS = {

@@ -21,6 +21,7 @@ from bailiwick.http import (
 from bailiwick.http.edge import Edge
 from bailiwick.http.limits import Limits
 from bailiwick.http.meter import Meter
+from bailiwick.http.rates import Rates
 from bailiwick.http.sse import OpenStreams
 from bailiwick.service import Platform
 
@@ -50,7 +51,8 @@ def create_app(
     app.state.readiness = readiness
     app.state.meter = meter
     app.state.limits = bounds
-    app.state.streams = OpenStreams(bounds.streams)
+    app.state.streams = OpenStreams(bounds.streams, platform.limits)
+    app.state.rates = Rates(platform.limits)
     app.router.routes.append(events.route())
     for room in _ROOMS:
         app.include_router(room.router)

@@ -62,7 +62,7 @@ async def events(request: Request) -> Response | ASGIApp:
             places[0].strip(" \t") if places else None, "/header/Last-Event-ID", after, 0, MAX_SEQ
         )
         over = head.status if head.status in TERMINAL and head.version <= after else ""
-        source = Source(platform, secret_of(request), run, show)
+        source = Source(platform, caller, secret_of(request), run, show)
         return EventStream(
             source,
             after=after,

@@ -25,6 +25,7 @@ _Shape = TypeVar("_Shape")
 MAX_KEY = 255
 _BARE = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
+_STOPS = (":cancel", ":rollback", ":reject", ":revoke", ":disable", "/v1/halts")
 _ESCAPED = re.compile(r'\\(["\\])')
 
 
@@ -51,9 +52,13 @@ async def caller_of(request: Request) -> Principal:
 
     Raises:
         Unauthenticated: Nobody's.
+        RequestsLimit: The key or its tenant asks too often; never of a request that stops something.
     """
     platform = await platform_of(request)
-    return platform.keyring.authenticate(secret_of(request))
+    caller = platform.keyring.authenticate(secret_of(request))
+    if request.method != "POST" or not request.url.path.endswith(_STOPS):
+        request.app.state.rates.take(caller.tenant, caller.key or caller.id)
+    return caller
 
 
 async def read_body(request: Request, limits: Limits) -> bytes:

@@ -42,6 +42,7 @@ STATUS_OF_CATEGORY = {
     Category.ABSENT: 404,
     Category.CONFLICT: 409,
     Category.EXHAUSTED: 402,
+    Category.LIMITED: 429,
     Category.TOO_LARGE: 413,
     Category.UNAVAILABLE: 503,
 }
@@ -126,8 +127,8 @@ def refused(refusal: Refusal, scope: Scope) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if problem.status == 405:
         headers["Allow"] = str(refusal.facts["allowed"])
-    if problem.status in (503, 507):
-        headers["Retry-After"] = str(RETRY_SECONDS)
+    if problem.status in (429, 503, 507):
+        headers["Retry-After"] = str(refusal.facts.get("retry_after_seconds", RETRY_SECONDS))
     if isinstance(refusal, _CLOSES):
         headers["Connection"] = "close"  # what is still on its way is not read
     return Response(msgspec.json.encode(problem), problem.status, headers, MEDIA_TYPE)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,7 @@ from bailiwick.http.limits import Limits
 from bailiwick.http.refusals import TooManyStreams
 from bailiwick.http.shapes import instant
 from bailiwick.policy import Principal
-from bailiwick.service import Platform, Unauthenticated, Watcher
+from bailiwick.service import LimitBook, Platform, StreamsLimit, Unauthenticated, Watcher
 
 RETRY_MILLISECONDS = 1000
 _PAGE = 16
@@ -30,9 +31,10 @@ _HEADERS = [
 
 
 class Source(msgspec.Struct, frozen=True):
-    """What a stream shows: a run, to whoever holds the key, as long as it is in force."""
+    """What a stream shows: a run, to the caller whose key it was, as long as that is in force."""
 
     platform: Platform
+    caller: Principal
     secret: str
     run: str
     show: Callable[[dict[str, Any]], dict[str, Any]]
@@ -47,11 +49,17 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class OpenStreams:
-    """The streams that are open, so that they can be counted and, when the server stops, ended."""
+    """The streams that are open, so that they can be counted, shared and, when the server stops, ended.
 
-    def __init__(self, limit: int) -> None:
+    When all are taken, a tenant that has fewer than another gets the newest one of whoever has the most: that client
+    is told where to resume.
+    """
+
+    def __init__(self, limit: int, limits: LimitBook) -> None:
         self._limit = limit
-        self._watchers: set[Watcher] = set()
+        self._limits = limits
+        self._watchers: dict[Watcher, Principal] = {}
+        self._yielding: set[Watcher] = set()
         self.closing = False
 
     @contextmanager
@@ -59,17 +67,42 @@ class OpenStreams:
         """Watch a run for the length of a `with`.
 
         Raises:
-            TooManyStreams: As many as there may be are open.
+            StreamsLimit: The tenant or the key has as many as it may.
+            TooManyStreams: As many as there may be are open, and nobody has more than this tenant.
         """
-        if len(self._watchers) >= self._limit:
-            raise TooManyStreams(self._limit)
+        self._admit(source.caller)
         watcher = source.platform.streams.watch(source.run)
-        self._watchers.add(watcher)
+        self._watchers[watcher] = source.caller
         try:
             yield watcher
         finally:
-            self._watchers.discard(watcher)
+            self._watchers.pop(watcher, None)
+            self._yielding.discard(watcher)
             source.platform.streams.leave(source.run, watcher)
+
+    def _admit(self, caller: Principal) -> None:
+        limits = self._limits.of(caller.tenant)
+        staying = {watcher: who for watcher, who in self._watchers.items() if watcher not in self._yielding}
+        own = [who for who in staying.values() if who.tenant == caller.tenant]
+        if limits.streams and len(own) >= limits.streams:
+            raise StreamsLimit("tenant", limits.streams)
+        if (
+            limits.key_streams
+            and sum(who.key == caller.key and who.id == caller.id for who in own) >= limits.key_streams
+        ):
+            raise StreamsLimit("key", limits.key_streams)
+        if len(staying) < self._limit:
+            return
+        most, count = Counter(who.tenant for who in staying.values()).most_common(1)[0]
+        if count <= len(own) + 1:
+            raise TooManyStreams(self._limit)
+        newest = next(watcher for watcher in reversed(staying) if staying[watcher].tenant == most)
+        self._yielding.add(newest)
+        newest.wake()
+
+    def yields(self, watcher: Watcher) -> bool:
+        """Whether a stream has to make room for another tenant's."""
+        return watcher in self._yielding
 
     def __len__(self) -> int:
         return len(self._watchers)
@@ -82,7 +115,7 @@ class OpenStreams:
 
 
 class LetGo(Exception):
-    """The stream ends although its run goes on; `reason` is slow or shutdown."""
+    """The stream ends although its run goes on; `reason` is slow, shutdown, or shared: others have fewer."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -196,6 +229,8 @@ class EventStream:
                 told = watcher.dropped
             if self._streams.closing:
                 raise LetGo("shutdown")
+            if self._streams.yields(watcher):
+                raise LetGo("shared")
             if not await watcher.wait(self._limits.ping_seconds):
                 await outlet.write(b": ping\n\n")
 

@@ -36,7 +36,6 @@ from bailiwick.ports.ledger import (
     MoveApproval,
     MoveTask,
     Posting,
-    Queue,
     RunHead,
     StaleVersion,
     StoredEvent,
@@ -48,6 +47,7 @@ from bailiwick.ports.ledger import (
     Views,
 )
 from bailiwick.ports.process import Processes, ProcessResult
+from bailiwick.ports.queue import Queue, Waiting
 from bailiwick.ports.sandbox import Sandbox, SandboxJob, SandboxResult, SandboxStatus
 from bailiwick.ports.wire import InvalidMessage, read_wire
 from bailiwick.ports.witness import Witness, WitnessUnavailable
@@ -141,6 +141,7 @@ __all__ = [
     "Usage",
     "Views",
     "Violation",
+    "Waiting",
     "Witness",
     "WitnessUnavailable",
     "WorkerPort",

@@ -11,6 +11,7 @@ from bailiwick.service.identities import Identities
 from bailiwick.service.inspecting import Inspecting
 from bailiwick.service.intents import IntentRequest, parse_intent
 from bailiwick.service.keyring import Held, Keyring
+from bailiwick.service.limits import LimitBook, Limits, Overloaded, RequestsLimit, RunsLimit, StreamsLimit
 from bailiwick.service.planned import Planned, check_planned
 from bailiwick.service.platform import Platform, Stores
 from bailiwick.service.reading import Question, RunDetail, event_view
@@ -74,10 +75,13 @@ __all__ = [
     "KeyReused",
     "Keyring",
     "LastAdmin",
+    "LimitBook",
+    "Limits",
     "MadeByRequester",
     "NameTaken",
     "NotErasable",
     "NotFound",
+    "Overloaded",
     "Planned",
     "Platform",
     "PolicyDenied",
@@ -85,8 +89,10 @@ __all__ = [
     "ReasonMissing",
     "ReasonTooLong",
     "Replayed",
+    "RequestsLimit",
     "RunDetail",
     "RunNotEnded",
+    "RunsLimit",
     "ScopeExhausted",
     "SessionLost",
     "Sharing",
@@ -94,6 +100,7 @@ __all__ = [
     "Signer",
     "StartsRefused",
     "Stores",
+    "StreamsLimit",
     "TenantDisabled",
     "TextTooLong",
     "TooMany",

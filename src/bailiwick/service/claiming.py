@@ -59,8 +59,11 @@ class Claiming:
                 return tuple(each for each in taken if isinstance(each, Assignment))
             room = limit - known.reserved
             due = await self._queue.claimable(known.sorted_keys, room) if room > 0 else ()
-            tasks = self._sessions.turns.draw(due, room, known.keys, self._world.now()) if due else ()
-            taken = await asyncio.gather(*(self._claim(known, task) for task in tasks))
+            tasks = self._sessions.draw(known, due, room) if due else ()
+            try:
+                taken = await asyncio.gather(*(self._claim(known, task) for task in tasks))
+            finally:
+                self._sessions.taking.subtract(task.tenant for task in tasks)
             assignments = tuple(each for each in taken if isinstance(each, Assignment))
             left = deadline - asyncio.get_running_loop().time()
             if assignments or left <= 0:

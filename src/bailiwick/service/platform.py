@@ -32,6 +32,7 @@ from bailiwick.ports import (
 from bailiwick.run import LEASE_SECONDS, Event, Run
 from bailiwick.service.actions import Actions
 from bailiwick.service.activating import Activating
+from bailiwick.service.admitting import Admitting
 from bailiwick.service.approving import Approving
 from bailiwick.service.assigning import Assigning
 from bailiwick.service.budgets import Budgets
@@ -48,6 +49,7 @@ from bailiwick.service.halts import Halts, Sharing
 from bailiwick.service.identities import Identities
 from bailiwick.service.keyring import Keyring
 from bailiwick.service.lifting import Lifting
+from bailiwick.service.limits import LimitBook
 from bailiwick.service.reading import Reading
 from bailiwick.service.recovering import Recovering
 from bailiwick.service.redeciding import Redeciding
@@ -98,7 +100,9 @@ class Platform:
         sharing: Sharing | None = None,
         four_eyes_hours: float = DAY_HOURS,
         lease_seconds: float = LEASE_SECONDS,
+        limits: LimitBook | None = None,
     ) -> None:
+        self.limits = limits if limits is not None else LimitBook()
         self.catalogue = catalogue
         self.streams = Streams()
         self.observers: list[Observer] = []
@@ -121,6 +125,10 @@ class Platform:
             halts=self.halts,
             world=world,
             lease_seconds=lease_seconds,
+            limits=self.limits,
+        )
+        self.admitting = Admitting(
+            views=stores.views, queue=stores.queue, world=world, limits=self.limits, shared=self.halts.shared
         )
         self.settling = Settling(runs=self.runs, gate=self.gate, sessions=self.sessions, prices=prices)
         self.runs.on_doubt = self.sessions.doubt
@@ -176,6 +184,7 @@ class Platform:
             halts=self.halts,
             budgets=self.budgets,
             keyring=self.keyring,
+            admitting=self.admitting,
             world=world,
         )
         self.control = Control(runs=self.runs, budgets=self.budgets)
@@ -200,6 +209,7 @@ class Platform:
 
     async def start(self) -> None:
         """Read what must be in memory before the doors open, and let go what was halted when it closed."""
+        self.admitting.start()
         await self.halts.load()
         await self.keyring.load()
         await self.activating.start()
@@ -209,6 +219,7 @@ class Platform:
     def _committed(self, before: Run | None, after: Run, events: tuple[Event, ...], record: Record) -> None:
         self.streams.committed(after.id, closed=after.closed is not None)
         self.sessions.observe(before, after, record)
+        self.admitting.observe(before, after)
         if before is None or before.status is not after.status:
             log.info("run.status", run_id=after.id, trace_id=trace_id_of(after.trace), status=after.status)
         for observer in self.observers:

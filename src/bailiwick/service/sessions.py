@@ -1,16 +1,19 @@
 """Sessions: which workers are here, what each has in hand, and what it must hear at once."""
 
 import asyncio
-from collections import OrderedDict
+import sys
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
 
 import msgspec
 
 from bailiwick.contract import ErrorCategory
-from bailiwick.ports import Frame, Hello, Notice, Queue, Session, World
+from bailiwick.ports import Frame, Hello, Notice, Queue, Session, Task, World
 from bailiwick.run import LEASE_SECONDS, Run, Step, StepStatus, capability_of, doomed, heartbeat_of
 from bailiwick.service.changes import Record
 from bailiwick.service.gate import Gate
 from bailiwick.service.halts import HALTED, Halts
+from bailiwick.service.limits import LimitBook
 from bailiwick.service.refusals import SessionLost
 from bailiwick.service.rows import task_id
 from bailiwick.service.runs import Runs
@@ -101,7 +104,9 @@ class Sessions:
         halts: Halts,
         world: World,
         lease_seconds: float = LEASE_SECONDS,
+        limits: LimitBook | None = None,
     ) -> None:
+        self._limits = limits if limits is not None else LimitBook()
         self._lease_seconds = lease_seconds
         self._runs = runs
         self._queue = queue
@@ -110,7 +115,8 @@ class Sessions:
         self._world = world
         self._open: dict[str, WorkerSession] = {}
         self.doubts: dict[tuple[str, str], None] = {}
-        self.turns = Turns()
+        self.turns = Turns(self._limits.weight_of)
+        self.taking: Counter[str] = Counter()
 
     def doubt(self, tenant: str, run: str) -> None:
         """Note that a step of a run may have been taken for a session that was not told: the keeper looks."""
@@ -157,20 +163,40 @@ class Sessions:
             raise SessionLost(session)
         return known
 
+    def draw(self, session: WorkerSession, due: Sequence[Task], room: int) -> tuple[Task, ...]:
+        """Choose what a session takes of what is due; it is counted under `taking` until that is done."""
+        drawn = self.turns.draw(due, room, session.keys, self._world.now(), self.room_of)
+        self.taking.update(task.tenant for task in drawn)
+        return drawn
+
+    def room_of(self, tenant: str) -> int:
+        """Tell how many more steps of a tenant may be in the hands of this process's workers."""
+        most = self._limits.of(tenant).steps
+        if not most:
+            return sys.maxsize
+        held = sum(
+            held.tenant == tenant
+            for session in self._open.values()
+            for held in (*session.holds.values(), *session.given)
+        )
+        return most - held - self.taking[tenant]
+
     def reserve(self, lane: Lane) -> WorkerSession | None:
         """Keep a place with the session that waits for the most tasks; None when nobody waits, or others go first."""
         waiting = max(self._open.values(), key=lambda session: session.room, default=None)
         if waiting is None or waiting.room <= 0:
             return None
-        if self.turns.yields(lane, waiting.keys, self._world.now()):
+        if self.turns.yields(lane, waiting.keys, self._world.now()) or self.room_of(lane.tenant) <= 0:
             return None
+        self.taking[lane.tenant] += 1
         waiting.room -= 1
         waiting.reserved += 1
         return waiting
 
-    def give(self, session: WorkerSession, held: Held | None) -> None:
-        """Fill a reserved place with a step that was taken for the session, or let the place go."""
+    def give(self, session: WorkerSession, tenant: str, held: Held | None) -> None:
+        """Fill a place reserved for a tenant with a step that was taken for the session, or let the place go."""
         session.reserved -= 1
+        self.taking[tenant] -= 1
         if held is not None and session.id in self._open:
             session.given.append(held)
         elif held is not None:
@@ -248,7 +274,7 @@ class Sessions:
                     self.turns.waits(lane_of(after))
                 self.wake()
             if old is not None and old.status is StepStatus.RUNNING and old.epoch > 0:
-                self._left(after.id, old, step, record)
+                self._left(after.tenant, after.id, old, step, record)
         if before is not None and after.closed is None:
             self._tell_ending(before, after)
 
@@ -259,11 +285,13 @@ class Sessions:
         elif entry is not None and doomed(after) and not doomed(before):
             self._tell_run(after, "another step of the run has failed")
 
-    def _left(self, run: str, old: Step, now: Step, record: Record) -> None:
+    def _left(self, tenant: str, run: str, old: Step, now: Step, record: Record) -> None:
         """A step has left its holder's hands: by the holder's own doing, or else it is told."""
         if now.status is StepStatus.RUNNING and now.epoch == old.epoch:
             return
         self._gate.left(run, old.name)
+        if self._limits.of(tenant).steps:
+            self.wake()  # another step of the tenant may be taken now
         session = self._open.get(old.session)
         task = task_id(run, old.name)
         held = session.holds.get(task) if session is not None else None

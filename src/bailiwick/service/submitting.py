@@ -11,6 +11,7 @@ from bailiwick.plan import Plan, compile_workflow, plan_digest
 from bailiwick.policy import Permission, Principal, VerdictKind, require
 from bailiwick.ports import Draft, GuardFailed, Ledger, Submission, Unit, World
 from bailiwick.run import EDITION, Admission, Created, Offer, Run, StepStatus
+from bailiwick.service.admitting import Admitting
 from bailiwick.service.budgets import Budgets, ScopeExhausted
 from bailiwick.service.catalogue import AppEntry, Catalogue
 from bailiwick.service.changes import Extra, Record, record_of
@@ -52,11 +53,13 @@ class Submitting:
         halts: Halts,
         budgets: Budgets,
         keyring: Keyring,
+        admitting: Admitting,
         world: World,
     ) -> None:
         self._keyring = keyring
         self._runs = runs
         self._budgets = budgets
+        self._admitting = admitting
         self._sessions = sessions
         self._halts = halts
         self._ledger = ledger
@@ -76,6 +79,7 @@ class Submitting:
             StartsRefused: What a run leaves behind could not be stored now.
             KeyReused: The key came with another request before.
             ScopeExhausted: A shared budget holds less than the intent asks for.
+            RunsLimit, Overloaded: Nothing more is taken on now; a repeat of what was accepted is answered all the same.
         """
         require(principal, Permission.RUNS_SUBMIT)
         self._keyring.require_enabled(principal.tenant)
@@ -86,6 +90,13 @@ class Submitting:
                 return earlier
         if trouble := self._runs.blobs.trouble:
             raise StartsRefused(trouble)
+        await self._admitting.look(principal.tenant)
+        with self._admitting.one(principal.tenant, intent.app, intent.priority):
+            return await self._taken_on(principal, intent, key, fingerprint, traceparent)
+
+    async def _taken_on(
+        self, principal: Principal, intent: IntentRequest, key: str, fingerprint: Digest, traceparent: str
+    ) -> Run:
         app = self._catalogue.app(intent.app)
         check_environment(intent.environment)
         check_priority(intent.priority)
@@ -143,7 +154,7 @@ class Submitting:
                     self._sessions.turns.serve(lane)
             return run
         finally:
-            self._sessions.give(idle, taken)
+            self._sessions.give(idle, opening.tenant, taken)
 
     async def _earlier(self, tenant: str, key: str, fingerprint: Digest) -> Run | None:
         known = await self._ledger.submission(tenant, key)

@@ -4,6 +4,7 @@ Tenants take turns by their weights, in a tenant its apps, in an app its priorit
 the others stand: it has saved up nothing, and owes nothing.
 """
 
+import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 from typing import NamedTuple
@@ -101,20 +102,37 @@ class Turns:
         self._looked = Instant(0)
         self._heard = False
 
-    def draw(self, due: Sequence[Task], room: int, keys: Collection[str], now: Instant) -> tuple[Task, ...]:
-        """Choose from what the queue offers to whoever serves `keys`, and count it as served; the rest waits."""
+    def draw(
+        self,
+        due: Sequence[Task],
+        room: int,
+        keys: Collection[str],
+        now: Instant,
+        room_of: Callable[[str], int] = lambda _: sys.maxsize,
+    ) -> tuple[Task, ...]:
+        """Choose from what the queue offers to whoever serves `keys`, and count it as served; the rest waits.
+
+        `room_of` tells how many of a tenant's steps may be taken; who has no room is nobody to give way to.
+        """
         lines = _lines(due)
+        rooms = {tenant: room_of(tenant) for tenant in lines}
         self._looked, self._heard = now, False
-        drawn = tuple(self._drawn(lines, room))
+        drawn = tuple(self._drawn(lines, room, rooms))
         kept = {waits: None for waits in self._waiting if waits[0] not in keys and waits[0] != _ANY}
         taken = {task.id for task in drawn}
-        left = {(task.capability, lane_of_task(task)): None for task in due if task.id not in taken}
+        left = {
+            (task.capability, lane_of_task(task)): None
+            for task in due
+            if task.id not in taken and rooms[task.tenant] > 0
+        }
         self._waiting = {**kept, **left}
         return drawn
 
-    def _drawn(self, lines: Mapping[str, dict[str, dict[int, list[Task]]]], room: int) -> Iterable[Task]:
-        """Draw from lines that lie in reverse, whose heads are their last."""
-        heap = [(self._tenants.begins(tenant), tenant) for tenant in lines]
+    def _drawn(
+        self, lines: Mapping[str, dict[str, dict[int, list[Task]]]], room: int, rooms: dict[str, int]
+    ) -> Iterable[Task]:
+        """Draw from lines that lie in reverse, whose heads are their last; `rooms` are taken up."""
+        heap = [(self._tenants.begins(tenant), tenant) for tenant in lines if rooms[tenant] > 0]
         heapify(heap)
         while heap and room > 0:
             tenant = heap[0][1]
@@ -125,12 +143,13 @@ class Turns:
             rank = self._ranks_of(tenant, app).first(ranks)
             yield ranks[rank].pop()
             room -= 1
+            rooms[tenant] -= 1
             self.serve(Lane(tenant, app, rank))
             if not ranks[rank]:
                 del ranks[rank]
             if not ranks:
                 del apps[app]
-            if apps:
+            if apps and rooms[tenant] > 0:
                 heapreplace(heap, (self._tenants.begins(tenant), tenant))
             else:
                 heappop(heap)

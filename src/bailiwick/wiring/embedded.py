@@ -23,7 +23,7 @@ from bailiwick.ports import (
 )
 from bailiwick.run import SYSTEM_CONTEXT
 from bailiwick.sandbox import BubblewrapSandbox, default_cache_dir
-from bailiwick.service import Catalogue, Platform, Sharing, Stores, keys_of
+from bailiwick.service import Catalogue, LimitBook, Platform, Sharing, Stores, keys_of
 from bailiwick.stores import (
     Address,
     Store,
@@ -264,6 +264,7 @@ async def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSand
             sharing=Sharing(operators=settings.tenant, shared=bool(settings.store)),
             four_eyes_hours=settings.kept_apart_hours,
             lease_seconds=settings.lease_seconds,
+            limits=LimitBook(settings.limits, settings.limits_of),
         )
     except BaseException:
         store.close()

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from bailiwick.base import Category, Refusal
-from bailiwick.service import DAY_HOURS
+from bailiwick.service import DAY_HOURS, LimitBook, Limits
 from bailiwick.stores import Address
 
 PREFIX = "BAILIWICK_"
@@ -58,7 +58,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     one deployment share, its keys and its blobs; empty: the data directory does.
     `default_price_usd_per_million` prices models that nobody has priced: (input, output), never zero.
     `groups` are given to the key that is made at first start. `witnesses` are shown each log's signed heads:
-    addresses of servers that speak C2SP tlog-witness, or paths of files on storage that is not ours.
+    addresses of servers that speak C2SP tlog-witness, or paths of files on storage that is not ours. `limits` are what
+    a tenant may have at a time; `limits_of` says, by tenant, where it may have more or less.
     A key, role or group that the requester of a run gave within `four_eyes_hours` before the request (1 to 744), or
     since, decides nothing of it. The `profile` `first-steps` does without that, for one person who tries both sides.
     """
@@ -80,6 +81,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     egress: EgressSettings = EgressSettings()
     profile: str = ""
     four_eyes_hours: float = DAY_HOURS
+    limits: Limits = Limits()
+    limits_of: dict[str, dict[str, float]] = {}
 
     @property
     def kept_apart_hours(self) -> float:
@@ -147,6 +150,10 @@ def load_settings(path: Path | None = None, **given: Any) -> Settings:
             f"`four_eyes_hours` is {least:g} to {most:g}; none are kept in the profile {FIRST_STEPS} alone",
             str(source),
         )
+    try:
+        LimitBook(settings.limits, settings.limits_of)
+    except ValueError as error:
+        raise InvalidSettings(str(error), str(source)) from error
     return settings
 
 

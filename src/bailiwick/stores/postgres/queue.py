@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from bailiwick.base import Instant, canonical
-from bailiwick.ports import GuardFailed, Task
+from bailiwick.ports import GuardFailed, Task, Waiting
 from bailiwick.stores.postgres.connect import Lines
 from bailiwick.stores.postgres.reading import Reads
 from bailiwick.stores.postgres.statements import SQL
@@ -47,6 +47,10 @@ class PostgresQueue:
         """List queued tasks that are due, turn by turn over the lanes; see `ports.Queue.claimable`."""
         asked = canonical(list(capabilities)).decode()
         return await self._reads.scan("select_claimable", (asked, limit), to_task)
+
+    async def waiting(self) -> Sequence[Waiting]:
+        """List the lanes that have due work, each with the longest wait among the first few in its line."""
+        return await self._reads.scan("select_waiting", (), lambda row: Waiting(*row))
 
     async def orphans(self, limit: int) -> Sequence[Task]:
         """List leased tasks whose session has expired or ended."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import apsw
 
 from bailiwick.base import Instant, canonical
-from bailiwick.ports import GuardFailed, Task
+from bailiwick.ports import GuardFailed, Task, Waiting
 from bailiwick.stores.rows import to_task
 from bailiwick.stores.sqlite.reading import Reads
 from bailiwick.stores.sqlite.statements import SQL
@@ -50,6 +50,10 @@ class SqliteQueue:
         """List queued tasks that are due, turn by turn over the lanes; see `ports.Queue.claimable`."""
         asked = canonical(list(capabilities)).decode()
         return await self._reads.scan("select_claimable", (asked, limit), to_task)
+
+    async def waiting(self) -> Sequence[Waiting]:
+        """List the lanes that have due work, each with the longest wait among the first few in its line."""
+        return await self._reads.scan("select_waiting", (), lambda row: Waiting(*row))
 
     async def orphans(self, limit: int) -> Sequence[Task]:
         """List leased tasks whose session has expired or ended."""
