@@ -10,7 +10,7 @@ import pytest
 from cli_kit import Call, Place
 
 from bailiwick.cli.apps import load_app
-from bailiwick.cli.identities import second_identity
+from bailiwick.cli.reviewer import second_identity
 from bailiwick.telemetry import configure_logging
 from bailiwick.wiring import Settings
 from bailiwick.wiring.serving import ServingThread

@@ -10,6 +10,7 @@ from bailiwick.app.app import (
     RepositorySource,
 )
 from bailiwick.app.context import CallRefused, Context, OutputUnknown, Parking
+from bailiwick.app.probe import Probe
 from bailiwick.app.shorthand import object_schema
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Intent",
     "OutputUnknown",
     "Parking",
+    "Probe",
     "RepositorySource",
     "object_schema",
 ]

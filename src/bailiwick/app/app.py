@@ -169,7 +169,11 @@ class App:
         version: str = "1.0.0",
         **options: Any,
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Offer a Python function as a tool; its schemas come from its annotations."""
+        """Offer a Python function as a tool; its schemas come from its annotations.
+
+        `options` are further fields of its contract, `credentials` among them. `probe` names a read-only tool that says
+        whether a call of this one was applied: it takes `key` and `arguments` and answers with a `Probe`.
+        """
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             self.tools.append(FunctionTool(function, name, version, EffectClass(effect), options))

@@ -12,11 +12,13 @@ from bailiwick.contract.capability import (
     parse_contract,
 )
 from bailiwick.contract.form import form_of
+from bailiwick.contract.probe import PROBE_OUTPUT, ProbeAnswer, answer_of, probe_fault
 from bailiwick.contract.schema import InvalidSchema, SchemaError, Validator, validator_for
 from bailiwick.contract.version import CapabilityRef, InvalidReference, parse_ref, satisfies, select_version
 
 __all__ = [
     "MAX_TRIES",
+    "PROBE_OUTPUT",
     "CapabilityRef",
     "Contract",
     "EffectClass",
@@ -25,13 +27,16 @@ __all__ = [
     "InvalidReference",
     "InvalidSchema",
     "Kind",
+    "ProbeAnswer",
     "SchemaError",
     "Validator",
     "WorkspaceUse",
+    "answer_of",
     "contract_digest",
     "form_of",
     "parse_contract",
     "parse_ref",
+    "probe_fault",
     "satisfies",
     "select_version",
     "validator_for",

@@ -69,6 +69,7 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     resources that the provider may reach; `credentials` the references that its host resolves.
     `key_kept_seconds` says how long an idempotent tool remembers a key: None means for ever.
     `in_flight_seconds` says how long after its timeout a call may still arrive at the other side.
+    `probe` names a read-only tool that says whether a call was applied (see `contract/probe.py`).
     Money is in micro-USD, durations in seconds.
     """
 
@@ -93,6 +94,7 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     key_kept_seconds: int | None = None
     in_flight_seconds: int = DEFAULT_IN_FLIGHT_SECONDS
     price_micro_usd: int = 0
+    probe: str = ""
     code: str = ""
 
     @property
@@ -156,6 +158,8 @@ def _fault_of(contract: Contract) -> str:
     try:
         if parse_ref(contract.name).floor:
             return "the name carries a version; `version` does that"
+        if contract.probe:
+            parse_ref(contract.probe)
         validator_for(contract.input)
         validator_for(contract.output)
     except (InvalidReference, InvalidSchema) as refusal:

@@ -8,7 +8,7 @@ from bailiwick.base import Instant, Json, format_instant
 from bailiwick.budget import format_usd
 from bailiwick.ports import Posting, RunHead
 from bailiwick.run import Call, Run, Step
-from bailiwick.service import Erased, Question, RunDetail
+from bailiwick.service import Erased, Probed, Question, RunDetail
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -114,6 +114,21 @@ class ActionView(msgspec.Struct, frozen=True):
     tree: str
 
 
+class ProbeView(msgspec.Struct, frozen=True):
+    """The probe of an action: how often it was asked, when it is next, and what it said (`event` holds all of it).
+
+    `answer` is applied, not-applied, cannot-tell, or empty while it has not answered.
+    """
+
+    capability: str
+    asked: int
+    due_at: str
+    answer: str
+    reference: str
+    output: Any
+    event: str
+
+
 class QuestionView(msgspec.Struct, frozen=True):
     """An action whose outcome is unknown: what must be found out. `key` is what `:resolve` takes.
 
@@ -131,6 +146,7 @@ class QuestionView(msgspec.Struct, frozen=True):
     quarantine_until: str
     evidence: list[str]
     form: Any
+    probe: ProbeView | None
 
 
 class WayView(msgspec.Struct, frozen=True):
@@ -328,6 +344,19 @@ def _question(question: Question) -> QuestionView:
         quarantine_until=instant(call.quarantine_until),
         evidence=list(question.evidence),
         form=question.form,
+        probe=_probe(question.probe) if question.probe is not None else None,
+    )
+
+
+def _probe(probe: Probed) -> ProbeView:
+    return ProbeView(
+        capability=probe.capability,
+        asked=probe.asked,
+        due_at=instant(probe.due_at),
+        answer=probe.answer,
+        reference=probe.reference,
+        output=probe.output,
+        event=probe.event,
     )
 
 

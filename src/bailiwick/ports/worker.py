@@ -141,7 +141,7 @@ class Outcome(msgspec.Struct, frozen=True):
 class Assignment(msgspec.Struct, frozen=True):
     """A step's attempt (or a granted action: then `dispatch` is set) that this session now holds.
 
-    `kind`: agent, tool, context or action. `feedback` says why the attempt before this one failed.
+    `kind`: agent, tool, context, action or probe. `feedback` says why the attempt before this one failed.
     `checks` are (rule, constraint) pairs to run before finishing; `tree_before` is what they compare with,
     the workspace that the run began with. `phrases` are the constraints that a brief may name.
     """

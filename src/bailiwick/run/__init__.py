@@ -57,6 +57,7 @@ from bailiwick.run.merging import (
     merge,
 )
 from bailiwick.run.naming import is_undo, node_id, undone_by
+from bailiwick.run.probing import is_probe, probed_in, waits_for_probe
 from bailiwick.run.progress import LIMIT, NO_PROGRESS, stalled
 from bailiwick.run.refusals import (
     InQuarantine,
@@ -183,6 +184,7 @@ __all__ = [
     "input_of",
     "instants_in",
     "is_container",
+    "is_probe",
     "is_undo",
     "line_of",
     "manifest_bytes",
@@ -191,6 +193,7 @@ __all__ = [
     "node_id",
     "outdated",
     "output_of",
+    "probed_in",
     "queue_key",
     "recorded",
     "repeatable",
@@ -200,4 +203,5 @@ __all__ = [
     "undone_by",
     "unsettled",
     "values_for",
+    "waits_for_probe",
 ]

@@ -164,7 +164,8 @@ def _commands(before: Run, events: tuple[Event, ...]) -> Iterator[Command]:
             moved = next((event for event in events if isinstance(event, StepsMoved)), None)
             if first.call.state in _LEFT and moved is not None and moved.moves:
                 yield from _of_step(before, moved.moves[0], moved)
-            yield from _of_call(before, first)
+            second = events[1] if len(events) > 1 else None
+            yield from _of_call(before, first, second.call.answer if isinstance(second, CallMoved) else "")
         case _:
             return
 
@@ -215,12 +216,15 @@ def _failures(step: Step, move: Move, event: StepsMoved) -> Iterator[Command]:
             )
 
 
-def _of_call(before: Run, event: CallMoved) -> Iterator[Command]:
+def _of_call(before: Run, event: CallMoved, answer: str) -> Iterator[Command]:
     call = event.call
     known = before.calls.get(call.key)
-    yield Journal(call)
+    yield Journal(call, answer)
     if known is None:
         return
+    if event.moves and event.moves[0].to is StepStatus.RUNNING:
+        taken = event.moves[0]
+        yield Claim(call.step, taken.epoch, taken.session, taken.served)
     reason = event.moves[0].reason if event.moves else ""
     by = reason.partition(" by ")[2]
     yield Settle(

@@ -63,9 +63,13 @@ class Park(msgspec.Struct, frozen=True):
 
 
 class Journal(msgspec.Struct, frozen=True):
-    """The gate records an action: held, intended (dispatched), refused, or done (a free read, recorded whole)."""
+    """The gate records an action: held, intended (dispatched), refused, or done (a free read, recorded whole).
+
+    `answer` is what a probe says of the action that it was asked about; see `ProbeAnswer`.
+    """
 
     call: Call
+    answer: str = ""
 
 
 class Settle(msgspec.Struct, frozen=True):

@@ -44,6 +44,7 @@ from bailiwick.run.evolve import apply_move, evolve
 from bailiwick.run.hanging import abandoned, open_calls
 from bailiwick.run.journal import journal
 from bailiwick.run.naming import node_id
+from bailiwick.run.probing import probed_in
 from bailiwick.run.quarantine import lift, quarantine
 from bailiwick.run.refusals import NotAllowed
 from bailiwick.run.sight import Sight
@@ -105,8 +106,8 @@ def _facts(run: Run, plan: Plan, command: Command, sight: Sight) -> tuple[Event,
             return release(run, command, sight)
         case Park():
             return park(run, command, sight)
-        case Journal(call=call):
-            return journal(run, call, sight)
+        case Journal(call=call, answer=answer):
+            return journal(run, call, sight, answer)
         case Settle():
             return settle(run, command, sight)
         case Grant():
@@ -206,7 +207,10 @@ def _taken(run: Run, plan: Plan, offer: Offer) -> Move | None:
 
 
 def capability_of(run: Run, plan: Plan, step: Step) -> str:
-    """Name the exact capability that a claimable step needs: its own, or that of its granted action."""
+    """Name the exact capability that a claimable step needs: its own, its granted action's, or its probe."""
+    asked = probed_in(run, step)
+    if asked is not None:
+        return asked.probe
     if step.call:
         return run.calls[step.call].capability
     if step.name == CONTEXT:

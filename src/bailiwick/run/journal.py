@@ -9,6 +9,7 @@ from bailiwick.contract import EffectClass
 from bailiwick.run.events import CallMoved, Event, Move
 from bailiwick.run.hanging import WRITES, blocked_unknown, goes_on, in_doubt, quarantined, repeatable
 from bailiwick.run.lines import outdated, tree_of
+from bailiwick.run.probing import concluded, is_probe, probe_of
 from bailiwick.run.refusals import LeaseLost, NotAllowed, Outdated
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Call, Run, Step, Wait
@@ -45,7 +46,7 @@ def _stands(call: Call) -> bool:
     return call.effect in WRITES and call.state is CallState.DONE
 
 
-def journal(run: Run, call: Call, sight: Sight) -> tuple[Event, ...]:
+def journal(run: Run, call: Call, sight: Sight, answer: str = "") -> tuple[Event, ...]:
     """Record what the gate decided about an action of the step that the caller holds.
 
     Raises:
@@ -68,12 +69,16 @@ def journal(run: Run, call: Call, sight: Sight) -> tuple[Event, ...]:
         again = before.attempt != step.attempt and step.call != call.key
         at = run.version + 1 if again else before.action_seq
         call = replace(call, cost=before.cost, tries=before.tries, action_seq=at)
+    if is_probe(run, step, call):
+        return (*_written(run, step, before, call, sight), *concluded(run, step, call, answer, sight))
     return _written(run, step, before, call, sight)
 
 
 def _fits(run: Run, step: Step, call: Call, sight: Sight) -> bool:
     """Whether an action's entry may come into the state that the gate decided on."""
     before = run.calls.get(call.key)
+    if is_probe(run, step, call):
+        return call.state in ANSWERED and call.reserved == 0 and _is_free(before, step)
     if step.call not in ("", call.key) or (before is not None and _differs(before, call)):
         return False
     begins = not doomed(run)
@@ -124,6 +129,7 @@ def _written(run: Run, step: Step, before: Call | None, call: Call, sight: Sight
                 dispatched_at=sight.at,
                 again_at=Instant(0),
                 quarantine_until=quarantined(call, sight),
+                probe=probe_of(sight.contracts.get(call.capability), sight) if call.effect in WRITES else "",
                 **fresh,
             )
             return (CallMoved(sight.at, sent),)

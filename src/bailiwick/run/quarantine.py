@@ -3,6 +3,7 @@
 from bailiwick.run.commands import Quarantine, Resume
 from bailiwick.run.events import AllotmentRaised, Event, Move, Quarantined, QuarantineLifted
 from bailiwick.run.hanging import blocked_unknown, lose_calls
+from bailiwick.run.probing import waits_for_probe
 from bailiwick.run.refusals import NotAllowed
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Run, Step
@@ -21,6 +22,9 @@ def quarantine(run: Run, command: Quarantine, sight: Sight) -> tuple[Event, ...]
     for step in run.steps.values():
         held = step.status is StepStatus.RUNNING and not is_container(step)
         if not held and not claimable(step):
+            continue
+        if waits_for_probe(step):
+            moves.append(_parked(step, step.reason))
             continue
         facts, unknown = lose_calls(run, step, sight) if held else ((), False)
         lost += facts

@@ -92,6 +92,8 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     `doubts` counts the tries of an effect before the present one whose outcome nobody knows, the first of them
     dispatched at `doubted_since`; `again_at` is set when the last one is over as well: the instant from which the
     same key may be sent again.
+    `probe` is the tool that can be asked whether it was applied, `probed` how often it was; `answer` is what it said
+    last, in the event `answer_seq`.
     """
 
     key: str
@@ -130,6 +132,10 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     doubts: int = 0
     doubted_since: Instant = Instant(0)
     again_at: Instant = Instant(0)
+    probe: str = ""
+    probed: int = 0
+    answer: str = ""
+    answer_seq: int = 0
 
     @property
     def unanswered(self) -> bool:

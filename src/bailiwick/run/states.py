@@ -61,6 +61,7 @@ class WaitKind(StrEnum):
     TIMER = "timer"
     CHILD = "child"
     RETRY = "retry"
+    PROBE = "probe"
 
 
 class CallState(StrEnum):

@@ -15,6 +15,7 @@ from bailiwick.run.journal import held_step
 from bailiwick.run.lease import MAX_CLAIMS
 from bailiwick.run.naming import is_turn, is_undo, node_id, parent_of, undone_by
 from bailiwick.run.opening import opened
+from bailiwick.run.probing import take, waits_for_probe
 from bailiwick.run.refusals import LeaseLost, NotAllowed, OutcomeUnknown
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import CONTEXT, END, PLAN, Run, Step
@@ -36,6 +37,8 @@ def claim(run: Run, plan: Plan, command: Claim, sight: Sight) -> tuple[Event, ..
         )
     if command.epoch != step.epoch + 1:
         raise LeaseLost(step=command.step, epoch=command.epoch, held=step.epoch)
+    if waits_for_probe(step):
+        return take(run, step, command, sight)
     if step.claims >= MAX_CLAIMS:
         reason = f"claimed {step.claims} times with nothing new recorded"
         poison = Fail(step.name, step.epoch, ErrorCategory.POISON, reason)
@@ -56,7 +59,7 @@ def claim(run: Run, plan: Plan, command: Claim, sight: Sight) -> tuple[Event, ..
 
 def claimable(step: Step) -> bool:
     """Whether a worker may take the step (a retry's due time is checked by the queue, in SQL)."""
-    if step.status is StepStatus.READY:
+    if step.status is StepStatus.READY or waits_for_probe(step):
         return True
     return step.status is StepStatus.WAITING and step.wait is not None and step.wait.kind is WaitKind.RETRY
 

@@ -11,6 +11,7 @@ from bailiwick.run.evolve import apply_move
 from bailiwick.run.joining import CHOSEN, begun, end_of, ending, in_conflict, run_end
 from bailiwick.run.opening import asked, judged, opened
 from bailiwick.run.path import Path, path_of
+from bailiwick.run.probing import due
 from bailiwick.run.reserving import set_aside
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import CONTEXT, END, PLAN, Run, Step
@@ -43,6 +44,9 @@ def advance(run: Run, plan: Plan, sight: Sight) -> tuple[tuple[Move, ...], Close
 
 
 def _next(run: Run, plan: Plan, sight: Sight) -> Move | None:
+    probe = due(run, sight)
+    if probe is not None:
+        return probe
     if doomed(run):
         return _wind_down(run, None)
     if run.quarantine:

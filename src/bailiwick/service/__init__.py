@@ -14,7 +14,7 @@ from bailiwick.service.keyring import Held, Keyring
 from bailiwick.service.limits import LimitBook, Limits, Overloaded, RequestsLimit, RunsLimit, StreamsLimit
 from bailiwick.service.planned import Planned, check_planned
 from bailiwick.service.platform import Platform, Stores
-from bailiwick.service.reading import Question, RunDetail, event_view
+from bailiwick.service.reading import Probed, Question, RunDetail, event_view
 from bailiwick.service.refusals import (
     AlreadyDecided,
     ApprovalAltered,
@@ -85,6 +85,7 @@ __all__ = [
     "Planned",
     "Platform",
     "PolicyDenied",
+    "Probed",
     "Question",
     "ReasonMissing",
     "ReasonTooLong",

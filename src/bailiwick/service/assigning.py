@@ -16,6 +16,7 @@ from bailiwick.run import (
     INTENT_SEQ,
     PLAN,
     SYSTEM_CONTEXT,
+    Call,
     ContentNeeded,
     Fail,
     Park,
@@ -29,6 +30,7 @@ from bailiwick.run import (
     input_of,
     node_id,
     output_of,
+    probed_in,
     values_for,
 )
 from bailiwick.service.changes import Change, Record
@@ -75,7 +77,7 @@ class Assigning:
         held = Held(run.tenant, run.id, step.name, step.epoch)
         task = task_id(run.id, step.name)
         session.holds[task] = held
-        if doomed(run):
+        if doomed(run) and probed_in(run, step) is None:
             session.tell(Notice(task, step.epoch, "cancel", "the run is ending"))
         wanted = capability_of(run, entry.plan, step)
         await self._halts.confirm()
@@ -98,11 +100,33 @@ class Assigning:
     async def _described(
         self, entry: Entry, run: Run, step: Step, session: WorkerSession
     ) -> Assignment | None:
+        asked = probed_in(run, step)
+        if asked is not None:
+            return await self._probe(run, step, asked)
         assignment = await self._describe(entry, run, step)
         if not step.call:
             return assignment
         dispatch = await self._granting.dispatch(run.tenant, run.id, step.name, step.epoch, session.id)
         return replace(assignment, kind="action", dispatch=dispatch) if dispatch is not None else None
+
+    async def _probe(self, run: Run, step: Step, asked: Call) -> Assignment:
+        """Describe the probe of an action: it is handed the effect's key, and what the action was made with."""
+        payload = await self._runs.payload(run.tenant, run.id, asked.action_seq)
+        return Assignment(
+            task=task_id(run.id, step.name),
+            tenant=run.tenant,
+            app=run.app,
+            run=run.id,
+            step=step.name,
+            attempt=step.attempt,
+            epoch=step.epoch,
+            kind="probe",
+            capability=asked.probe,
+            input={"key": asked.key, "arguments": payload["action"]["arguments"] if payload else {}},
+            timeout_seconds=float(self._runs.catalogue.contracts(run.app)[asked.probe].timeout_seconds),
+            tree=run.tree,
+            traceparent=run.trace,
+        )
 
     async def _park(self, held: Held, session: WorkerSession, reason: str) -> None:
         async def consider(run: Run, plan: Plan) -> Change | None:

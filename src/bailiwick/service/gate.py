@@ -20,6 +20,8 @@ from bailiwick.run import (
     Settle,
     Step,
     doomed,
+    is_probe,
+    probed_in,
     recorded,
     repeatable,
     stalled,
@@ -36,6 +38,7 @@ from bailiwick.service.lines import Lines, Place, base_of
 from bailiwick.service.runs import Runs
 
 _LOST = "it was on its way when its worker was lost"
+_NO_PROBE_HOLD = "a policy holds this probe, and nobody waits for what a person may find out as well"
 _NO_HOLD = "a policy holds this model call, and only tool calls can wait for people"
 
 Answer = Dispatch | Recorded | Parked
@@ -113,7 +116,8 @@ class Gate:
 
     async def _consider(self, run: Run, plan: Plan, proposal: Proposal, session: str, place: Place) -> Turn:
         step = held(run, proposal.step, proposal.epoch, session)
-        if doomed(run):
+        probing = probed_in(run, step) is not None
+        if doomed(run) and not probing:
             return Turn(Parked("the run is ending", canceled=True))
         action = await self._actions.propose(run, plan, step, proposal)
         if isinstance(action, Recorded):
@@ -178,7 +182,8 @@ class Gate:
         call = self._call(run, step, action, verdict)
         reads = len(self.reading(run.id, step.name))
         stuck = stalled(run, plan, step, call, self._runs.world.now(), unjournaled=reads)
-        if stuck:
+        probing = is_probe(run, step, call)
+        if stuck and not probing:
             return _parked(step, stuck)
         if before is not None and before.state is CallState.INTENDED:
             return self._again(
@@ -194,6 +199,8 @@ class Gate:
                 return _denied(action, call, verdict.reasons)
             case VerdictKind.HOLD if action.contract.kind is Kind.MODEL:
                 return _denied(action, call, (_NO_HOLD,))
+            case VerdictKind.HOLD if probing:
+                return _denied(action, call, (_NO_PROBE_HOLD,))
             case VerdictKind.HOLD if in_flight(run, step):
                 return Turn(wait=self._runs.stirring(run.id))
             case VerdictKind.HOLD:

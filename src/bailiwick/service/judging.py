@@ -3,7 +3,7 @@
 from bailiwick.contract import Kind
 from bailiwick.plan import Plan
 from bailiwick.policy import ActionKind, ActionRequest, Principal, PrincipalKind, written_by
-from bailiwick.run import Run, Step
+from bailiwick.run import Run, Step, probed_in
 from bailiwick.service.acting import agent_of, is_declared
 from bailiwick.service.actions import Action
 from bailiwick.service.catalogue import Contracts
@@ -34,7 +34,7 @@ def request_of(
         app=run.app,
         permissions=contract.permissions,
         allowed_apis=contract.allowed_apis,
-        declared=is_declared(contracts, plan, step, contract),
+        declared=is_declared(contracts, plan, step, contract) or _asks(run, step, contract.ref),
         subject=action.subject,
         reviewed=run.reviewed,
         paths=written.paths,
@@ -51,3 +51,9 @@ def request_of(
         generated_prompt=action.generated_prompt,
         approvals=approvals,
     )
+
+
+def _asks(run: Run, step: Step, ref: str) -> bool:
+    """Whether a capability is the probe that a step was taken for: the contract of the action names it."""
+    asked = probed_in(run, step)
+    return asked is not None and asked.probe == ref

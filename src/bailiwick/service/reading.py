@@ -4,17 +4,32 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.base import Digest, Json, format_instant, parse_canonical
-from bailiwick.contract import form_of
+from bailiwick.base import Digest, Instant, Json, format_instant, parse_canonical
+from bailiwick.contract import ProbeAnswer, form_of
 from bailiwick.plan import Plan
 from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import Ledger, Posting, RunHead, StoredEvent, Views
-from bailiwick.run import Call, CallState, Run
+from bailiwick.run import Call, CallState, Run, waits_for_probe
 from bailiwick.service.refusals import NotFound
 from bailiwick.service.runs import Runs
 from bailiwick.service.ways import Way, ways_out
 
 MAX_PAGE = 500
+
+
+class Probed(msgspec.Struct, frozen=True):
+    """What is known of the probe of an action: which tool, how often it was asked, when next (0: not), what it said.
+
+    `output` is what it says that the action answered, `event` the event that holds all of it.
+    """
+
+    capability: str
+    asked: int
+    due_at: Instant
+    answer: str
+    reference: str
+    output: Json
+    event: str
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -30,6 +45,7 @@ class Question(msgspec.Struct, frozen=True):
     arguments: Json
     evidence: tuple[str, ...]
     form: Json = None
+    probe: Probed | None = None
 
 
 class RunDetail(msgspec.Struct, frozen=True):
@@ -97,7 +113,12 @@ class Reading:
             "output": (output, _has_output(state, last)),
         }
         erased = tuple(name for name, (value, there) in recorded.items() if there and value is None)
-        ways = ways_out(state, entry.plan, self._forms(state))
+        known = {
+            question.call.key: question.probe.output
+            for question in questions
+            if question.probe is not None and question.probe.output is not None
+        }
+        ways = ways_out(state, entry.plan, {**self._forms(state), **known})
         return RunDetail(head, state, entry.plan, asked, brief, output, questions, erased, ways)
 
     def _forms(self, run: Run) -> dict[str, Json]:
@@ -116,11 +137,32 @@ class Reading:
         arguments = payload["action"]["arguments"] if payload else None
         sent = format_instant(call.dispatched_at)
         text = f"Did {call.capability} of step {call.step}, sent at {sent}, happen?"
-        evidence = (
+        evidence: tuple[str, ...] = (
             f"dispatched {call.tries} time(s), last at {sent}, action in event {run.id}.{call.action_seq}",
             call.reason or "no answer was recorded before its worker was lost",
         )
-        return Question(text, call, arguments, evidence, self._form(run, call))
+        probe = await self._probed(run, call) if call.probe else None
+        if probe is not None:
+            evidence += (_told_of(probe),)
+        return Question(text, call, arguments, evidence, self._form(run, call), probe)
+
+    async def _probed(self, run: Run, call: Call) -> Probed:
+        outcome: Json = None
+        if call.answer_seq:
+            payload = await self._runs.payload(run.tenant, run.id, call.answer_seq)
+            outcome = payload.get("outcome") if payload else None
+        said = outcome if isinstance(outcome, dict) and call.answer != ProbeAnswer.CANNOT_TELL else {}
+        step = run.steps[call.step]
+        waits = step.wait is not None and waits_for_probe(step) and step.wait.ref == call.key
+        return Probed(
+            capability=call.probe,
+            asked=call.probed,
+            due_at=step.wait.until if step.wait is not None and waits else Instant(0),
+            answer=call.answer,
+            reference=str(said.get("reference", "")),
+            output=said.get("output") if call.answer == ProbeAnswer.APPLIED else None,
+            event=f"{run.id}.{call.answer_seq}" if call.answer_seq else "",
+        )
 
     async def output(self, principal: Principal, run: str, step: str) -> Json:
         """Read a step's recorded output; None when it has none."""
@@ -174,6 +216,16 @@ class Reading:
         if body is None:
             raise NotFound("artifact", digest)
         return body
+
+
+def _told_of(probe: Probed) -> str:
+    found = f", reference {probe.reference}" if probe.reference else ""
+    due = f"; asked next at {format_instant(probe.due_at)}" if probe.due_at else ""
+    if not probe.asked:
+        return f"its probe {probe.capability} is not asked before the quarantine is over{due}"
+    if not probe.answer:
+        return f"its probe {probe.capability} was asked {probe.asked} time(s), and has not answered{due}"
+    return f"its probe {probe.capability} says: {probe.answer}{found} (event {probe.event}){due}"
 
 
 def _has_output(run: Run, name: str) -> bool:

@@ -15,6 +15,7 @@ from bailiwick.run import (
     capability_of,
     node_id,
     queue_key,
+    waits_for_probe,
 )
 from bailiwick.service.turns import NORMAL
 
@@ -44,7 +45,7 @@ def task_rows(before: Run | None, after: Run, plan: Plan) -> tuple[tuple[Task, .
                 moved.append(MoveTask(was, old.epoch, _row(after, plan, step, TaskState.DONE)))
         elif was is None or old is None:
             new.append(_row(after, plan, step, now))
-        elif (was, old.epoch, old.call) != (now, step.epoch, step.call):
+        elif (was, old.epoch, old.call, old.wait) != (now, step.epoch, step.call, step.wait):
             moved.append(MoveTask(was, old.epoch, _row(after, plan, step, now)))
     return tuple(new), tuple(moved)
 
@@ -58,6 +59,8 @@ def _task_state(step: Step | None) -> TaskState | None:
         case StepStatus.RUNNING:
             return TaskState.LEASED if step.epoch > 0 else None
         case StepStatus.WAITING if step.wait is not None and step.wait.kind is WaitKind.RETRY:
+            return TaskState.QUEUED
+        case StepStatus.BLOCKED if waits_for_probe(step):
             return TaskState.QUEUED
         case _:
             return None

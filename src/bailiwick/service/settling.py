@@ -4,10 +4,10 @@ from msgspec.structs import replace
 
 from bailiwick.base import Json, canonical, digest_of, parse_canonical
 from bailiwick.budget import Allotment, PriceTable
-from bailiwick.contract import EffectClass
+from bailiwick.contract import EffectClass, answer_of
 from bailiwick.plan import Plan
 from bailiwick.ports import Outcome, Recorded
-from bailiwick.run import ANSWERED, Call, CallState, Journal, LeaseLost, Run, Settle, outdated
+from bailiwick.run import ANSWERED, Call, CallState, Journal, LeaseLost, Run, Settle, is_probe, outdated
 from bailiwick.service.bounds import told
 from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.charging import Charge, charge_of
@@ -96,7 +96,8 @@ class Settling:
             judged=0 if free.call.judged == run.version else free.call.judged,
         )
         payload = {"action": parse_canonical(free.body), **_payload(run.allotment, outcome, Charge(0))}
-        return Change(Journal(settled), Record(f"worker:{session}"), Extra(payload=payload))
+        said = answer_of(outcome.outcome).value if is_probe(run, run.steps[settled.step], settled) else ""
+        return Change(Journal(settled, said), Record(f"worker:{session}"), Extra(payload=payload))
 
     def _record(self, run: Run, plan: Plan, call: Call, outcome: Outcome, session: str) -> Change:
         if not self._sessions.may_report(session, run.id, run.steps[call.step]):

@@ -14,8 +14,11 @@ from bailiwick.contract import (
     Contract,
     EffectClass,
     ErrorCategory,
+    InvalidContract,
     WorkspaceUse,
     contract_digest,
+    parse_ref,
+    probe_fault,
     select_version,
     validator_for,
 )
@@ -93,6 +96,7 @@ class Tools:
 
     Raises:
         ValueError: Two tools have one name and version.
+        InvalidContract: A tool names a probe that is not there, or none.
     """
 
     def __init__(self, tools: Iterable[Tool], *, blobs: Blobs, redactor: Redactor) -> None:
@@ -107,6 +111,26 @@ class Tools:
                 raise ValueError(f"{ref} is registered twice")
             self._tools[ref] = tool
             self._digests[ref] = contract_digest(tool.contract)
+
+        for tool in self._tools.values():
+            self._check_probe(tool.contract)
+
+    def _check_probe(self, contract: Contract) -> None:
+        """Hold that a contract's probe is there and can be one.
+
+        Raises:
+            InvalidContract: It is not.
+        """
+        if not contract.probe:
+            return
+        wanted = parse_ref(contract.probe)
+        offered = [each.contract for each in self._tools.values() if each.contract.name == wanted.name]
+        chosen = select_version((each.version for each in offered), wanted)
+        if chosen is None:
+            raise InvalidContract(contract.name, f"its probe {contract.probe} is not offered")
+        fault = next(probe_fault(each) for each in offered if each.version == chosen)
+        if fault:
+            raise InvalidContract(contract.name, f"{contract.probe} is not a probe: {fault}")
 
     def contracts(self) -> tuple[Contract, ...]:
         """List what this host can execute."""

@@ -68,6 +68,8 @@ class Runner:
         try:
             if assignment.dispatch is not None:
                 return await self._granted(session, assignment, handle, blank)
+            if assignment.kind == "probe":
+                return await self._probe(assignment, handle, blank)
             report = await self._report(assignment, handle, blank)
             await handle.drain()
         except asyncio.CancelledError:
@@ -94,6 +96,20 @@ class Runner:
         except (LeaseLost, SessionLost, Fenced) as lost:
             log.info("step.fenced", code=lost.code)
         except Exception as error:  # whatever goes wrong with a host is this step's failure
+            return _broken(blank, error)
+        return None
+
+    async def _probe(self, assignment: Assignment, handle: Handle, blank: Report) -> Report | None:
+        """Ask a probe; its recorded answer moves the step by itself, so only that there is none is reported."""
+        try:
+            # Asked again, it is another question: what it said before is no answer to it.
+            await handle.tool(assignment.capability, assignment.input, key=f"probe {assignment.epoch}")
+        except CallRefused as refused:
+            return replace(blank, category=ErrorCategory(refused.category), reason=str(refused)[:MAX_REASON])
+        except Parking as parking:
+            reason = str(parking)
+            return None if handle.gone else replace(blank, category=ErrorCategory.CANCELED, reason=reason)
+        except Exception as error:  # whatever goes wrong in a step is that step's failure
             return _broken(blank, error)
         return None
 

@@ -29,4 +29,5 @@ SELECT t.tenant, t.id, 'it is ' || t.state || '; its step is ' || coalesce(i.sta
 FROM tasks AS t
 LEFT JOIN steps AS i ON i.tenant = t.tenant AND i.run = t.run AND i.step = t.step
 WHERE i.state IS NULL OR t.id <> t.run || '/' || t.step
-    OR NOT (i.state = 'ready' OR (i.state = 'running' AND i.epoch > 0) OR (i.state = 'waiting' AND i.wait = 'retry'));
+    OR NOT (i.state = 'ready' OR (i.state = 'running' AND i.epoch > 0) OR (i.state = 'waiting' AND i.wait = 'retry')
+        OR (i.state = 'blocked' AND i.wait = 'probe'));
