@@ -96,10 +96,13 @@ class House:
     def platform(self):
         return self.system.platform
 
+    async def readiness(self) -> dict[str, str]:
+        return {"store": "", "worker": "" if self.ready else "it rests"}
+
     def door(self, limits: Limits | None = None) -> FastAPI:
         return create_app(
             self.platform,
-            readiness=lambda: {"store": True, "worker": self.ready},
+            readiness=self.readiness,
             meter=self.metrics,
             version="0.1.0",
             limits=limits,

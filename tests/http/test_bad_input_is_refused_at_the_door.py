@@ -178,7 +178,7 @@ async def test_paths_and_methods_that_do_not_exist_are_problems_too(house):
 
 
 async def test_a_mistake_of_ours_tells_the_trace_id_and_nothing_else(house, log):
-    def broken():
+    async def broken():
         raise RuntimeError("the secret is 12345")
 
     house.app.state.readiness = broken

@@ -15,11 +15,12 @@ async def test_health_and_readiness_are_told_apart(house):
         ready = await client.get("/readyz")
         assert (ready.status_code, ready.json()) == (
             200,
-            {"ready": True, "checks": {"store": True, "worker": True}},
+            {"ready": True, "checks": {"store": True, "worker": True}, "reasons": {}},
         )
         house.ready = False
         answer = await client.get("/readyz")
         assert (answer.status_code, answer.json()["checks"]["worker"]) == (503, False)
+        assert answer.json()["reasons"] == {"worker": "it rests"}
         assert (await client.get("/healthz")).json() == {"status": "ok"}
         assert (await client.get("/version")).json() == {"name": "bailiwick", "version": "0.1.0", "api": "v1"}
 

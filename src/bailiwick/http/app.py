@@ -1,6 +1,6 @@
 """The application: the routes of the API around one platform; it starts and stops nothing."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
 
@@ -31,7 +31,7 @@ _ROOMS = (runs, approvals, halts, budgets, identities, keys, tenants, audit, ope
 def create_app(
     platform: Platform,
     *,
-    readiness: Callable[[], dict[str, bool]],
+    readiness: Callable[[], Awaitable[dict[str, str]]],
     meter: Meter,
     version: str,
     limits: Limits | None = None,
@@ -40,7 +40,7 @@ def create_app(
 
     Args:
         platform: What the routes speak to.
-        readiness: Answers /readyz, check by check; must be quick.
+        readiness: Answers /readyz: by check, why it does not hold, empty when it does; must be quick.
         meter: Counts, and answers /metrics.
         version: What /version and the document say.
         limits: Bounds; the defaults when None.
@@ -58,7 +58,7 @@ def create_app(
         app.include_router(room.router)
     problems.install(app, meter)
     documenting.install(app, version=version, bare={events.PATH: events.operations()})
-    app.add_middleware(Edge, meter=meter)
+    app.add_middleware(Edge, meter=meter, store_seconds=bounds.store_seconds)
     return app
 
 

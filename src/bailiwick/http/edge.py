@@ -11,6 +11,7 @@ from bailiwick.http.meter import Meter
 from bailiwick.http.problems import broken, refused
 from bailiwick.http.refusals import BadRequest
 from bailiwick.http.trace import begin, trace_id_of
+from bailiwick.ports import wait_at_most
 
 log = structlog.get_logger("bailiwick.http")
 
@@ -32,9 +33,10 @@ class Edge:
     count as one slow request.
     """
 
-    def __init__(self, app: ASGIApp, meter: Meter) -> None:
+    def __init__(self, app: ASGIApp, meter: Meter, store_seconds: float) -> None:
         self._app = app
         self._meter = meter
+        self._store_seconds = store_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -50,6 +52,7 @@ class Edge:
                     scope, receive, exchange.send
                 )
                 return
+            wait_at_most(self._store_seconds)
             await self._app(scope, receive, exchange.send)
         except ClientDisconnect:
             log.info("http.client_left", route=exchange.route)

@@ -19,6 +19,7 @@ from bailiwick.http.refusals import (
     UnsupportedMediaType,
 )
 from bailiwick.policy import Principal
+from bailiwick.ports import wait_at_most
 from bailiwick.service import Platform, Unauthenticated
 
 _Shape = TypeVar("_Shape")
@@ -85,6 +86,7 @@ async def read_body(request: Request, limits: Limits) -> bytes:
                     raise BodyTooLarge(limit=limits.body_bytes, declared=size)
     except TimeoutError as error:
         raise BodyTooSlow(limits.body_seconds) from error
+    wait_at_most(limits.store_seconds)  # what the client took is not the store's
     return bytes(body)
 
 

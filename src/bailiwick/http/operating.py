@@ -19,10 +19,11 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether it should get traffic, check by check."""
+    """Whether it should get traffic, check by check, and why not."""
 
     ready: bool
     checks: dict[str, bool]
+    reasons: dict[str, str]
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -42,9 +43,10 @@ async def healthz() -> Response:
 @router.get("/readyz", **answers(Readiness))
 async def readyz(request: Request) -> Response:
     """Say whether every check holds; 503 while one does not."""
-    checks: dict[str, bool] = dict(request.app.state.readiness())
-    ready = all(checks.values())
-    return answer(Readiness(ready, checks), 200 if ready else 503)
+    found: dict[str, str] = await request.app.state.readiness()
+    reasons = {name: why for name, why in found.items() if why}
+    checks = {name: not why for name, why in found.items()}
+    return answer(Readiness(not reasons, checks, reasons), 503 if reasons else 200)
 
 
 @router.get("/version", **answers(Version))

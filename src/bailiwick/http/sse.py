@@ -16,6 +16,7 @@ from bailiwick.http.limits import Limits
 from bailiwick.http.refusals import TooManyStreams
 from bailiwick.http.shapes import instant
 from bailiwick.policy import Principal
+from bailiwick.ports import wait_for_ever
 from bailiwick.service import LimitBook, Platform, StreamsLimit, Unauthenticated, Watcher
 
 RETRY_MILLISECONDS = 1000
@@ -138,7 +139,8 @@ class Outlet:
         await self.write(b"")
 
     async def open(self) -> None:
-        """Begin the response."""
+        """Begin the response; from here on it lasts as long as what it shows."""
+        wait_for_ever()
         await self._send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         await self.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode())
 

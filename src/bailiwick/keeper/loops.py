@@ -18,18 +18,37 @@ class Duty(msgspec.Struct, frozen=True):
     every_seconds: float
 
 
-async def keep(duties: tuple[Duty, ...]) -> None:
-    """Run all duties until canceled."""
+class Pulse:
+    """When each duty was last done."""
+
+    def __init__(self) -> None:
+        self._done: dict[str, tuple[float, float]] = {}
+
+    def beat(self, duty: Duty) -> None:
+        """Note that a duty was done."""
+        self._done[duty.name] = (asyncio.get_running_loop().time(), duty.every_seconds)
+
+    def late(self, seconds: float) -> list[str]:
+        """Name the duties that were not done for so many seconds beyond their period."""
+        now = asyncio.get_running_loop().time()
+        return [name for name, (at, every) in self._done.items() if now - at > every + seconds]
+
+
+async def keep(duties: tuple[Duty, ...], pulse: Pulse | None = None) -> None:
+    """Run all duties until canceled; the pulse, if there is one, tells which are done."""
+    heard = pulse if pulse is not None else Pulse()
     async with asyncio.TaskGroup() as group:
         for duty in duties:
-            group.create_task(_keep(duty))
+            heard.beat(duty)
+            group.create_task(_keep(duty, heard))
 
 
-async def _keep(duty: Duty) -> None:
+async def _keep(duty: Duty, pulse: Pulse) -> None:
     pause = duty.every_seconds
     while True:
         try:
             done = await duty.act()
+            pulse.beat(duty)
             pause = 0.0 if done else duty.every_seconds
         except Exception as error:  # a duty that stops for ever is worse than one that fails loudly
             pause = min(max(pause * 2, duty.every_seconds), MAX_PAUSE_SECONDS)

@@ -46,6 +46,7 @@ from bailiwick.ports.ledger import (
     Unit,
     Views,
 )
+from bailiwick.ports.patience import patience, wait_at_most, wait_for_ever
 from bailiwick.ports.process import Processes, ProcessResult
 from bailiwick.ports.queue import Queue, Waiting
 from bailiwick.ports.sandbox import Sandbox, SandboxJob, SandboxResult, SandboxStatus
@@ -146,5 +147,8 @@ __all__ = [
     "WitnessUnavailable",
     "WorkerPort",
     "World",
+    "patience",
     "read_wire",
+    "wait_at_most",
+    "wait_for_ever",
 ]

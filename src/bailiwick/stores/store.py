@@ -101,6 +101,11 @@ class Store(Protocol):
         """
         ...
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing could be written the last time; empty when it was."""
+        ...
+
     async def depths(self) -> dict[str, int]:
         """Count the queued tasks that are due, by pool."""
         ...

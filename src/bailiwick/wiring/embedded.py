@@ -10,7 +10,7 @@ import structlog
 
 from bailiwick.app import App
 from bailiwick.base import Refusal
-from bailiwick.keeper import Duty, keep
+from bailiwick.keeper import Duty, Pulse, keep
 from bailiwick.plan import RuleBook, builtin_rules
 from bailiwick.policy import Role, build_bundle, stacked
 from bailiwick.ports import (
@@ -82,6 +82,8 @@ class Embedded:
         self._books = books
         self.metrics = metrics
         self.first_key = ""
+        self.pulse = Pulse()
+        self.sandbox: SandboxStatus | None = None
         self._loading: set[asyncio.Task[object]] = set()
 
     async def prepare(self, sandbox: BubblewrapSandbox) -> SandboxStatus:
@@ -103,7 +105,7 @@ class Embedded:
             )
         while await self.platform.recovering.reap():
             pass
-        status = await sandbox.self_test()
+        status = self.sandbox = await sandbox.self_test()
         if not status.available:
             log.warning("sandbox.off", findings=list(status.findings))
         return status
@@ -112,6 +114,13 @@ class Embedded:
         """Look at the store's clock once more."""
         await look(self.clock, self.store)
         return 0
+
+    @property
+    def needs_sandbox(self) -> bool:
+        """Whether an agent of any app was given a tool that runs in the sandbox."""
+        apps = self.platform.catalogue.apps.values()
+        agents = [agent for app in apps for agent in app.agents.values()]
+        return any(tool.startswith("shell.") for agent in agents for tool in agent.contract.tools)
 
     def knows_the_time(self) -> bool:
         """Whether the store's time is known well enough to decide by it."""
@@ -296,7 +305,7 @@ async def embedded(
     system = await build(settings, apps, sandbox)
     try:
         await system.prepare(sandbox)
-        tasks = [asyncio.create_task(keep(system.duties()))]
+        tasks = [asyncio.create_task(keep(system.duties(), system.pulse))]
         if system.hosts.models.models():
             tasks.append(asyncio.create_task(system.hosts.models.warm()))
         at_work: list[Worker] = []

@@ -20,6 +20,7 @@ from bailiwick.base import Category, Instant, Refusal, format_instant
 from bailiwick.http import Limits, close_streams, connection_class, create_app
 from bailiwick.stores import write_private
 from bailiwick.wiring.embedded import Embedded, embedded
+from bailiwick.wiring.readiness import Readiness, checks_of
 from bailiwick.wiring.settings import Settings
 
 SERVER_FILE = "server.json"
@@ -163,7 +164,7 @@ class _Door:
         self._open = False
         self._app = create_app(
             system.platform,
-            readiness=lambda: {"serving": self._open, "clock": system.knows_the_time()},
+            readiness=Readiness(checks_of(system, lambda: "" if self._open else "it is starting or ending")),
             meter=system.metrics,
             version=version("bailiwick"),
             limits=limits,

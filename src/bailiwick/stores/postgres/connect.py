@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from bailiwick.ports import patience
 from bailiwick.stores.postgres.address import Address
 from bailiwick.stores.postgres.migrate import migrate
 from bailiwick.stores.refusals import StoreBusy, StoreClosed, StoreUnreachable
@@ -107,10 +108,17 @@ class Lines:
             StoreBusy: Others held what was needed for too long; nothing was written.
             StoreClosed: The store is shut.
         """
-        pool = await self._ready()
         try:
-            async with pool.acquire(timeout=_WAIT_SECONDS) as connection:
-                yield connection
+            async with asyncio.timeout(patience()):
+                pool = await self._ready()
+                async with pool.acquire(timeout=_WAIT_SECONDS) as connection:
+                    try:
+                        yield connection
+                    except asyncio.CancelledError:
+                        # A line in the middle of a statement is of no use to the next, and a silent server would
+                        # let even its return to the pool wait.
+                        connection.terminate()
+                        raise
         except COLLIDED as error:
             raise StoreBusy(str(error)) from None
         except LOST as error:

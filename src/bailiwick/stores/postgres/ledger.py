@@ -46,7 +46,7 @@ class PostgresLedger:
             ValueError, TypeError: The unit is not well-formed; its neighbours are not touched.
         """
         async with self._large.stored(unit) as names:
-            await self._pump.submit(Job(unit, names))
+            await self._pump.answered(Job(unit, names))
 
     async def events(self, tenant: str, stream: str, after: int, limit: int) -> Sequence[StoredEvent]:
         """Read a stream in order, events with seq > `after`; empty for a foreign or absent stream.

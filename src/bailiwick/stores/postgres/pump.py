@@ -7,6 +7,7 @@ import asyncpg
 import structlog
 
 from bailiwick.base import Refusal
+from bailiwick.ports import patience
 from bailiwick.stores.postgres.connect import LOST, Connection, Lines, pause_before
 from bailiwick.stores.postgres.signals import Signals
 from bailiwick.stores.postgres.statements import SQL
@@ -36,6 +37,7 @@ class Pump:
     """Commits what waits, one transaction at a time, over one connection of its own.
 
     Attributes:
+        trouble: Why nothing could be written the last time; empty when it was.
         lost: Lines that were lost with units on them.
         doubts: Commits whose outcome had to be asked for.
         kept: Of these, the ones that had been committed.
@@ -49,6 +51,7 @@ class Pump:
         self._task: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
         self._closed = False
+        self.trouble = ""
         self.lost = 0
         self.doubts = 0
         self.kept = 0
@@ -66,6 +69,23 @@ class Pump:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
         return future
+
+    async def answered(self, job: Job) -> None:
+        """Hand a unit over and wait until it survives a power cut, for as long as the caller has patience.
+
+        Raises:
+            StoreUnreachable: Nobody took it in time; nothing was written.
+            OutcomeUnknown: It was on its way when the patience ended.
+        """
+        future = self.submit(job)
+        try:
+            async with asyncio.timeout(patience()):
+                await future
+        except TimeoutError:
+            if (job, future) in self._waiting:
+                self._waiting.remove((job, future))
+                raise StoreUnreachable(self._lines.address.shown, "it does not answer") from None
+            raise OutcomeUnknown("it does not answer") from None
 
     async def drain(self) -> None:
         """Commit what waits and take nothing more."""
@@ -126,21 +146,23 @@ class Pump:
                 self.lost += 1
                 log.warning("store.line_lost", reason=type(error).__name__)
                 if loop.time() > give_up:
-                    return _all(jobs, StoreUnreachable(self._lines.address.shown, type(error).__name__))
+                    return self._failed(
+                        jobs, StoreUnreachable(self._lines.address.shown, type(error).__name__)
+                    )
             except StoreUnreachable as refusal:
                 self.writer.drop()
                 if loop.time() > give_up:
-                    return _all(jobs, refusal)
+                    return self._failed(jobs, refusal)
             except (SchemaTooNew, StoreBusy, StoreClosed) as refusal:
                 self.writer.drop()
-                return _all(jobs, refusal)
+                return self._failed(jobs, refusal)
             except (asyncpg.DiskFullError, asyncpg.PostgresError) as error:
                 self._hang_up()
                 self.writer.drop()
                 if isinstance(error, asyncpg.DiskFullError):
-                    return _all(jobs, StoreFull(str(error)))
+                    return self._failed(jobs, StoreFull(str(error)))
                 log.exception("store.refused", sqlstate=error.sqlstate)
-                return _all(jobs, StoreUnreachable(self._lines.address.shown, str(error)))
+                return self._failed(jobs, StoreUnreachable(self._lines.address.shown, str(error)))
             attempt += 1
             await asyncio.sleep(pause_before(attempt))
 
@@ -150,6 +172,7 @@ class Pump:
             await self._lines.begin()
             self._connection = await self._lines.connect()
         outcomes = await self.writer.step(self._connection, jobs)
+        self.trouble = ""
         self._settle(outcomes)
         return outcomes
 
@@ -201,11 +224,11 @@ class Pump:
             return "unknown"
         return "committed" if kept else "aborted"
 
+    def _failed(self, jobs: list[Job], refusal: Refusal) -> list[Outcome]:
+        self.trouble = refusal.message
+        return [refusal] * len(jobs)
+
     def _hang_up(self) -> None:
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
-
-
-def _all(jobs: list[Job], refusal: Refusal) -> list[Outcome]:
-    return [refusal] * len(jobs)

@@ -81,6 +81,11 @@ class PostgresStore:
             there = await connection.fetchval(SQL["select_now"])
             return Glance(before, int(there), ticks())
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing could be written the last time; empty when it was."""
+        return self.pump.trouble
+
     async def depths(self) -> dict[str, int]:
         """Count the queued tasks that are due, by pool; what a scrape of the metrics asks for."""
         return dict(await self._reads.scan("select_depths", (), tuple))

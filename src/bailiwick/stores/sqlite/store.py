@@ -62,6 +62,11 @@ class SqliteStore:
         """Look at the machine's clock: no other process has to agree."""
         return Glance(ticks(), machine_time(), ticks())
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing could be written the last time; empty when it was."""
+        return self.writer.trouble
+
     async def depths(self) -> dict[str, int]:
         """Count the queued tasks that are due, by pool; what a scrape of the metrics asks for."""
         return dict(await self._reads.scan("select_depths", (), tuple))

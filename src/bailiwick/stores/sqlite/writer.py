@@ -115,6 +115,7 @@ class Writer:
         self._connection = connection
         self._sealer = Sealer(_Tables(connection), connection.execute(SQL["select_counters"]).get)
         self._broken = ""
+        self._full = ""
         self._wal_pages = 0
         self.commits = 0
         self.rows = 0
@@ -139,6 +140,7 @@ class Writer:
             outcomes = self._transact(batch)
         except apsw.FullError as error:
             self._undo()
+            self._full = str(error)
             return [StoreFull(str(error)) for _ in batch]
         except apsw.BusyError as error:
             self._undo()
@@ -151,9 +153,15 @@ class Writer:
         except BaseException:
             self._undo()
             raise
+        self._full = ""
         self._count(batch, outcomes)
         self._fold = self._fold or (self.unfolded and any(entry is fold for entry in batch))
         return outcomes
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing could be written the last time; empty when it was."""
+        return self._broken or self._full
 
     def tend(self) -> None:
         """Checkpoint when the log has grown; called between batches, when nobody waits."""
