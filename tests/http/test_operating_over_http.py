@@ -114,6 +114,7 @@ async def test_metrics_tell_what_happened_without_naming_runs(house: House):
         assert await house.ended(await house.submit("look", key="look")) == "completed"
         await client.get("/v1/runs/none")
         await client.get(f"/v1/runs/{run}")
+    async with house.client("deployment") as client:
         text = (await client.get("/metrics")).text
         openmetrics = await client.get(
             "/metrics", headers={"Accept": "application/openmetrics-text; version=x.y"}
@@ -141,3 +142,22 @@ async def test_metrics_tell_what_happened_without_naming_runs(house: House):
         assert f'bailiwick_hop_seconds_count{{hop="{hop}"}}' in text, hop
     assert run not in text
     assert approval not in text
+
+
+async def test_what_tenants_named_is_counted_for_the_operator_alone(house):
+    await house.ended(await house.submit("look"))
+    async with house.client("") as client:
+        told = (await client.get("/metrics")).text
+    assert "bailiwick_runs_created_total 1.0" in told
+    assert 'app="' not in told
+    assert 'model="' not in told
+    for role in ("viewer", "operator", "admin", "foreign"):
+        async with house.client(role) as client:
+            assert 'app="' not in (await client.get("/metrics")).text, role
+    async with house.client("deployment") as client:
+        for accept in ("text/plain", "application/openmetrics-text"):
+            told = (await client.get("/metrics", headers={"Accept": accept})).text
+            assert 'bailiwick_runs_created_total{app="shop"} 1.0' in told
+    async with house.client("") as client:
+        refused = await client.get("/metrics", headers={"Authorization": "Bearer nobody"})
+    assert_problem(refused, 401, "unauthenticated")

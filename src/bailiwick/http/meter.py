@@ -18,6 +18,6 @@ class Meter(Protocol):
         """Time one hop of a run's way, for example `submit`."""
         ...
 
-    async def exposition(self, *, openmetrics: bool) -> tuple[bytes, str]:
-        """Write all metrics; answer the text and its media type."""
+    async def exposition(self, *, openmetrics: bool, named: bool) -> tuple[bytes, str]:
+        """Write all metrics; answer the text and its media type. Unless `named`, without the names that tenants gave."""
         ...

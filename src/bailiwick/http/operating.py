@@ -8,6 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bailiwick.http.documenting import answer, answers, answers_bytes
+from bailiwick.http.intake import Door, caller_of
+from bailiwick.policy import PERMISSIONS, Permission, Principal
+from bailiwick.service import Platform
 
 router = APIRouter(tags=["operating"])
 
@@ -56,9 +59,16 @@ async def version(request: Request) -> Response:
 
 
 @router.get("/metrics", **answers_bytes("text/plain", "All metrics; as OpenMetrics if Accept asks for it."))
-async def metrics(request: Request) -> Response:
-    """Show what was counted."""
+async def metrics(request: Request, door: Door) -> Response:
+    """Show what was counted: to everybody in sum, by app, feature and model to a key that stands above the tenants."""
     wanted = "application/openmetrics-text" in request.headers.get("accept", "")
-    body, media_type = await request.app.state.meter.exposition(openmetrics=wanted)
+    named = "authorization" in request.headers and _operates(door, await caller_of(request))
+    body, media_type = await request.app.state.meter.exposition(openmetrics=wanted, named=named)
     made: dict[str, Any] = {"Content-Type": media_type}
     return Response(body, 200, made)
+
+
+def _operates(door: Platform, caller: Principal) -> bool:
+    """Whether a caller stands above the tenants, or speaks for the deployment's own."""
+    granted = PERMISSIONS[caller.role] if caller.role is not None else frozenset()
+    return Permission.TENANTS_MANAGE in granted and door.halts.operates(caller)

@@ -116,8 +116,12 @@ class Halts:
         Raises:
             NotTheOperator: The principal is of another tenant.
         """
-        if principal.tenant != self._sharing.operators:
+        if not self.operates(principal):
             raise NotTheOperator(principal)
+
+    def operates(self, principal: Principal) -> bool:
+        """Whether somebody speaks for the whole deployment."""
+        return principal.tenant == self._sharing.operators
 
     def in_force(self, id: str) -> bool:
         """Whether a halt stands."""

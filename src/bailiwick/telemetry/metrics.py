@@ -15,6 +15,7 @@ from prometheus_client.openmetrics import exposition as openmetrics_text
 
 from bailiwick.ports import ApprovalState, Posting, Unit
 from bailiwick.run import CONTEXT, PLAN, CallMoved, Closed, Escalated, Event, Run, StepStatus
+from bailiwick.telemetry.hiding import Hidden
 from bailiwick.telemetry.labels import Bounded
 
 MAX_NAMES = 64
@@ -158,8 +159,8 @@ class Metrics:
         """Count a write that was thrown away."""
         self._fenced.labels(code).inc()
 
-    async def exposition(self, *, openmetrics: bool) -> tuple[bytes, str]:
-        """Write all metrics; answer the text and its media type."""
+    async def exposition(self, *, openmetrics: bool, named: bool = True) -> tuple[bytes, str]:
+        """Write all metrics; answer the text and its media type. Unless `named`, without the names that tenants gave."""
         if self._depths is not None:
             depths = await self._depths()
             self._pools.update(depths)
@@ -171,10 +172,13 @@ class Metrics:
             offset, error = self._clock()
             self._clock_offset.set(offset)
             self._clock_error.set(error)
+        shown = CollectorRegistry()
+        shown.register(Hidden(self.registry))
+        source = self.registry if named else shown
         if openmetrics:
-            text = openmetrics_text.generate_latest(self.registry)  # type: ignore[no-untyped-call]
+            text = openmetrics_text.generate_latest(source)  # type: ignore[no-untyped-call]
             return text, openmetrics_text.CONTENT_TYPE_LATEST
-        return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
+        return generate_latest(source), CONTENT_TYPE_PLAIN_0_0_4
 
     def committed(self, before: Run | None, after: Run, events: tuple[Event, ...]) -> None:
         """See a run's change; give this to `Platform.observers`."""
