@@ -36,7 +36,7 @@ unless { context.approvals.contains("shippers") };
 
 def shop(house: "House", hold: str) -> App:
     """An app of code agents: one that answers at once, one that talks and waits, and a write that is held."""
-    app = App("shop")
+    app = App("shop", tenant="*")
 
     @app.code_agent("noter", output={"text": str, "said": str})
     async def note(ctx: Context, given: dict[str, Any]) -> dict[str, Any]:

@@ -230,7 +230,7 @@ async def test_a_grant_for_one_run_is_none_for_another(system: System, started: 
 async def test_a_changed_contract_voids_the_grant(system: System, started: Hand) -> None:
     id = await hold(system, started)
     await grant(system, id)
-    contracts = system.platform.catalogue.contracts("shop")
+    contracts = system.platform.catalogue.contracts("acme", "shop")
     contracts.digests["shop.pay@1.0.0"] = "f" * 64
     assert await started.claim() is None
     await started.claim()

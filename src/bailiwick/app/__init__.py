@@ -1,6 +1,7 @@
 """Floor 4: what an application author writes, and what the code of an agent is handed."""
 
 from bailiwick.app.app import (
+    EVERY,
     AgentDefinition,
     App,
     CodeAgent,
@@ -14,6 +15,7 @@ from bailiwick.app.probe import Probe
 from bailiwick.app.shorthand import object_schema
 
 __all__ = [
+    "EVERY",
     "AgentDefinition",
     "App",
     "CallRefused",

@@ -14,6 +14,10 @@ from bailiwick.base import Json, canonical, digest_of
 from bailiwick.contract import Contract, EffectClass, Kind, parse_contract
 from bailiwick.plan import Rule, Workflow, parse_workflow
 
+_VERBS = ("get", "request")
+EVERY = "*"
+"""The tenant of an app that all tenants may use."""
+
 _WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 CodeAgent = Callable[[Context, dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -102,9 +106,15 @@ class App:
     """
 
     def __init__(
-        self, name: str, *, model: str = "scripted:plain", recording: Path | str | None = None
+        self,
+        name: str,
+        *,
+        model: str = "scripted:plain",
+        recording: Path | str | None = None,
+        tenant: str = "",
     ) -> None:
         self.name = name
+        self.tenant = tenant
         self.model = model
         self.recording = Path(recording) if recording else None
         self.agents: dict[str, AgentDefinition] = {}
@@ -254,6 +264,12 @@ class App:
             timeout_seconds, version,
         )  # fmt: skip
         self.accesses.append(access)
+
+    @property
+    def brings(self) -> frozenset[str]:
+        """The names of the tools that it brings along; no other app has them."""
+        own = {tool.name for tool in self.tools}
+        return frozenset(own | {f"{access.name}.{verb}" for access in self.accesses for verb in _VERBS})
 
     def on_run(
         self,

@@ -92,7 +92,7 @@ FrameSink = Callable[[dict[str, Any]], None]
 class ToolCall(msgspec.Struct, frozen=True):
     """One call of a tool, parsed back from the bytes that the gate hashed.
 
-    `tree` names the run's workspace before the call, `key` is the effect's stable key.
+    `tree` names the run's workspace before the call, `key` is the effect's stable key; `app` is the run's.
     """
 
     contract: Contract
@@ -104,6 +104,7 @@ class ToolCall(msgspec.Struct, frozen=True):
     tree: Digest | None
     timeout_seconds: float
     traceparent: str = ""
+    app: str = ""
 
 
 class ToolResult(msgspec.Struct, frozen=True):

@@ -69,7 +69,7 @@ class Actions:
         Raises:
             Refusal: What the proposal names cannot be read now.
         """
-        contracts = self._catalogue.contracts(run.app)
+        contracts = self._catalogue.contracts(run.tenant, run.app)
         try:
             contract = self._named(run, plan, step, proposal)
         except Refusal as refusal:
@@ -108,7 +108,7 @@ class Actions:
         model = contract.name.removeprefix(_MODEL) if contract.kind is Kind.MODEL else ""
         return Action(
             contract,
-            self._catalogue.digest(run.app, contract),
+            self._catalogue.digest(run.tenant, run.app, contract),
             body,
             digest,
             effect_key(tenant=run.tenant, run=run.id, step=proposal.step, digest=named, n=n),
@@ -129,7 +129,7 @@ class Actions:
         agent, tells a model must not be what a model of this run has answered.
         """
         told = [message["text"] for message in arguments["messages"] if message["role"] not in _SAID]
-        agent = self._catalogue.app(run.app).agents.get(agent_of(plan, step))
+        agent = self._catalogue.app(run.tenant, run.app).agents.get(agent_of(plan, step))
         if agent is not None and agent.run is None:
             missing = not arguments["previous"] and not told
             if missing or any(not text.startswith(agent.prompt) for text in told):
@@ -147,9 +147,9 @@ class Actions:
         if payload is None:
             raise NotFound("payload", f"{run.id}.{call.action_seq}")
         content = payload["action"]
-        contract = self._catalogue.contracts(run.app)[call.capability]
+        contract = self._catalogue.contracts(run.tenant, run.app)[call.capability]
         body = canonical(content)
-        pin = self._catalogue.digest(run.app, contract)
+        pin = self._catalogue.digest(run.tenant, run.app, contract)
         return Action(
             contract, pin, body, digest_of(body), call.key, call.n, content.get("facts", {}), call.model,
             call.reserved, contract.timeout_seconds, arguments=content["arguments"],
@@ -160,7 +160,7 @@ class Actions:
         if proposal.capability.startswith(_MODEL):
             return model_contract(proposal.capability.removeprefix(_MODEL))
         ref = parse_ref(proposal.capability)
-        contracts = self._catalogue.contracts(run.app)
+        contracts = self._catalogue.contracts(run.tenant, run.app)
         pinned = [pin.capability.rpartition("@") for pin in plan.pins]
         version = select_version((version for pin, _, version in pinned if pin == ref.name), ref)
         if version is None:

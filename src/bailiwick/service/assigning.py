@@ -63,7 +63,7 @@ class Assigning:
         if wanted == SYSTEM_CONTEXT:
             return wanted
         try:
-            return self._runs.catalogue.contracts(run.app).served(wanted)
+            return self._runs.catalogue.contracts(run.tenant, run.app).served(wanted)
         except NotFound:
             return wanted
 
@@ -148,7 +148,7 @@ class Assigning:
         plan = entry.plan
         capability = self.served(run, plan, step)
         system = step.name == CONTEXT
-        contracts = self._runs.catalogue.contracts(run.app)
+        contracts = self._runs.catalogue.contracts(run.tenant, run.app)
         return Assignment(
             task=task_id(run.id, step.name),
             tenant=run.tenant,
@@ -166,7 +166,7 @@ class Assigning:
             traceparent=run.trace,
             feedback=step.feedback,
             checks=await self._checks(entry, run),
-            phrases=self._runs.catalogue.app(run.app).rules.phrases,
+            phrases=self._runs.catalogue.app(run.tenant, run.app).rules.phrases,
             reviews=await self.reviewed(entry, run, step),
             constraints=plan.constraints,
         )
@@ -186,7 +186,7 @@ class Assigning:
         brief = run.steps.get(PLAN)
         if plan.planner and brief is not None and brief.status is StepStatus.SUCCEEDED:
             said = parse_brief(await self._seen(entry, run, lambda sight: brief_of(run, plan, sight)))
-            plan = with_brief(plan, said, self._runs.catalogue.app(run.app).rules)
+            plan = with_brief(plan, said, self._runs.catalogue.app(run.tenant, run.app).rules)
         return tuple(zip(plan.rules, plan.constraints, strict=True))
 
     async def _input(self, entry: Entry, run: Run, step: Step) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.app import AgentDefinition, App
+from bailiwick.app import EVERY, AgentDefinition, App
 from bailiwick.base import Digest, canonical, digest_of, parse_canonical
 from bailiwick.contract import (
     CapabilityRef,
@@ -102,9 +102,10 @@ def contracts_of(body: bytes) -> Contracts:
 
 
 class AppEntry(msgspec.Struct, frozen=True):
-    """What one app offers: its own agents, and the tools of the host."""
+    """What one app offers to its tenant: its own agents and tools, and the tools of the platform."""
 
     name: str
+    tenant: str
     workflows: Mapping[str, Workflow]
     agents: Mapping[str, AgentDefinition]
     rules: RuleBook
@@ -114,38 +115,59 @@ class AppEntry(msgspec.Struct, frozen=True):
 class Catalogue:
     """Contracts by exact name, and what each app lets run.
 
+    An app belongs to one tenant, or to `EVERY`; what it brings along (its functions, the hosts that it may speak to)
+    is its own: to other apps, and to other tenants, it does not exist.
+
     Args:
         tools: Contracts of the tool host.
         apps: The apps of this deployment.
         rules: The rule book of each app, built-in rules included, by the app's name.
+        tenant: Whose the apps are that name no tenant.
     """
 
-    def __init__(self, tools: Iterable[Contract], apps: Iterable[App], rules: Mapping[str, RuleBook]) -> None:
-        offered = tuple(tools)
-        self.apps: dict[str, AppEntry] = {}
-        for app in apps:
-            own = (agent.contract for agent in app.agents.values())
-            contracts = Contracts((*offered, *own))
-            self.apps[app.name] = AppEntry(app.name, app.workflows, app.agents, rules[app.name], contracts)
-        self._tools = Contracts(offered)
+    def __init__(
+        self,
+        tools: Iterable[Contract],
+        apps: Iterable[App],
+        rules: Mapping[str, RuleBook],
+        tenant: str = EVERY,
+    ) -> None:
+        offered, known = tuple(tools), tuple(apps)
+        brought = {name for app in known for name in app.brings}
+        shared = tuple(contract for contract in offered if contract.name not in brought)
+        self._apps: dict[str, AppEntry] = {}
+        for app in known:
+            agents = (agent.contract for agent in app.agents.values())
+            own = (contract for contract in offered if contract.name in app.brings)
+            self._apps[app.name] = AppEntry(
+                app.name,
+                app.tenant or tenant,
+                app.workflows,
+                app.agents,
+                rules[app.name],
+                Contracts((*shared, *own, *agents)),
+            )
+        self._shared = Contracts(shared)
 
-    def app(self, name: str) -> AppEntry:
-        """Find an app.
+    def app(self, tenant: str, name: str) -> AppEntry:
+        """Find an app of a tenant.
 
         Raises:
-            NotFound: There is none of this name.
+            NotFound: The tenant has none of this name.
         """
-        if name not in self.apps:
+        entry = self._apps.get(name)
+        if entry is None or entry.tenant not in (tenant, EVERY):
             raise NotFound("app", name)
-        return self.apps[name]
+        return entry
 
-    def contracts(self, app: str) -> Contracts:
-        """List what an app may use; of an app that is gone, the tools are left."""
-        entry = self.apps.get(app)
-        return entry.contracts if entry is not None else self._tools
+    def contracts(self, tenant: str, app: str) -> Contracts:
+        """List what an app of a tenant may use; of an app that is gone, the platform's tools are left."""
+        entry = self._apps.get(app)
+        own = entry is not None and entry.tenant in (tenant, EVERY)
+        return entry.contracts if entry is not None and own else self._shared
 
-    def digest(self, app: str, contract: Contract) -> Digest:
+    def digest(self, tenant: str, app: str, contract: Contract) -> Digest:
         """Name a contract that an app uses, or a model's; computed once."""
         if contract.kind is Kind.MODEL:
             return _model_digest(contract.name.removeprefix("model:"))
-        return self.contracts(app).digests[contract.ref]
+        return self.contracts(tenant, app).digests[contract.ref]

@@ -164,10 +164,10 @@ class Finishing:
         if step.name == CONTEXT:
             return ""
         if step.name == PLAN:
-            book = self._runs.catalogue.app(run.app).rules
+            book = self._runs.catalogue.app(run.tenant, run.app).rules
             checks = tuple(zip(plan.rules, plan.constraints, strict=True))
             return "; ".join(check_planned(output, book, checks).findings)
-        contract = self._runs.catalogue.contracts(run.app)[capability_of(run, plan, step)]
+        contract = self._runs.catalogue.contracts(run.tenant, run.app)[capability_of(run, plan, step)]
         errors = validator_for(contract.output).errors(output)
         return "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in errors)
 

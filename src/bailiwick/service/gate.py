@@ -177,7 +177,7 @@ class Gate:
         halt = self.halted(run, plan, step, action.contract.ref)
         if halt is not None:
             return _unknown(step, before, halt) if before is not None and doubted else _parked(step, halt)
-        contracts = self._runs.catalogue.contracts(run.app)
+        contracts = self._runs.catalogue.contracts(run.tenant, run.app)
         verdict = self._runs.bundle.decide(request_of(run, plan, step, action, contracts))
         call = self._call(run, step, action, verdict)
         reads = len(self.reading(run.id, step.name))

@@ -98,7 +98,7 @@ class Granting:
         self, run: Run, plan: Plan, step: Step, call: Call, action: Action, approval: Approval | None
     ) -> Change:
         repeat = call.state is CallState.INTENDED
-        contracts = self._runs.catalogue.contracts(run.app)
+        contracts = self._runs.catalogue.contracts(run.tenant, run.app)
         verdict = self._runs.bundle.decide(request_of(run, plan, step, action, contracts))
         if verdict.effect is VerdictKind.DENY:
             return void(step, call, "; ".join(verdict.reasons) or "policy no longer allows it")

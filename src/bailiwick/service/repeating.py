@@ -38,7 +38,7 @@ def again_at(runs: Runs, gate: Gate, run: Run, plan: Plan, call: Call, outcome: 
         return _NEVER
     pause = doubt_delay(in_doubt(call), runs.world.spread(), outcome.retry_after)
     at = Instant(runs.world.now() + int(pause * _MICROSECONDS))
-    contract = runs.catalogue.contracts(run.app).get(call.capability)
+    contract = runs.catalogue.contracts(run.tenant, run.app).get(call.capability)
     late = at >= step.since + timeout_of(plan, step) * _MICROSECONDS
     return _NEVER if late or doomed(run) or not repeatable(call, contract, at) else at
 

@@ -238,14 +238,14 @@ class Runs:
 
     async def _keep_law(self, tenant: str, app: str) -> None:
         """Keep what this process decides by, so that every decision can be taken again."""
-        contracts, policies = self.catalogue.contracts(app), self.bundle
+        contracts, policies = self.catalogue.contracts(tenant, app), self.bundle
         await self.memory.keep_law(
             tenant, (contracts.digest, contracts.body), (policies.version, policies.body)
         )
 
     def _law(self, run: Run) -> str:
         """Name the contracts that decide now, where they are others than those that the run began with."""
-        digest = self.catalogue.contracts(run.app).digest
+        digest = self.catalogue.contracts(run.tenant, run.app).digest
         return "" if digest == run.catalogue else digest
 
     async def _commit(self, unit: Unit) -> bool:
@@ -304,7 +304,8 @@ class Runs:
         def judge(start: Start) -> Verdict:
             return self.bundle.decide(start_of(start, plan))
 
-        return Sight(self.world.now(), contents, self.catalogue.contracts(run.app), judge, merges or {})
+        contracts = self.catalogue.contracts(run.tenant, run.app)
+        return Sight(self.world.now(), contents, contracts, judge, merges or {})
 
     def _announce(self, decided: Decided, record: Record) -> None:
         stirred = self._stirring.pop(decided.after.id, None)

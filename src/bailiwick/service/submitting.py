@@ -97,7 +97,7 @@ class Submitting:
     async def _taken_on(
         self, principal: Principal, intent: IntentRequest, key: str, fingerprint: Digest, traceparent: str
     ) -> Run:
-        app = self._catalogue.app(intent.app)
+        app = self._catalogue.app(principal.tenant, intent.app)
         check_environment(intent.environment)
         check_priority(intent.priority)
         plan = self._compile(app, intent)

@@ -53,7 +53,7 @@ class GitTools:
 
     async def _snapshot(self, call: ToolCall, _sink: FrameSink, _stop: Stop) -> ToolResult:
         patterns = tuple(call.arguments.get("include", ("**",)))
-        async with self._repositories.open(call.arguments["repository"]) as repository:
+        async with self._repositories.open(call.arguments["repository"], call.app) as repository:
             base = await repository.resolve(call.arguments.get("ref", "HEAD"))
             chosen, skipped = _choose(await repository.entries(base), Globs(patterns))
             tree = await self._workspaces.store(
@@ -114,7 +114,7 @@ class GitTools:
             arguments=arguments_digest(arguments),
         )
         check_landing(landing)
-        async with self._repositories.open(arguments["repository"]) as repository:
+        async with self._repositories.open(arguments["repository"], call.app) as repository:
             commit = await land(repository, landing)
         paths = sorted(file.path for file in landing.files)
         return ToolResult({"commit": commit, "branch": landing.branch, "base": landing.base, "paths": paths})

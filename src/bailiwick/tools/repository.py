@@ -81,11 +81,18 @@ class Repositories:
         processes: Starts git.
         scratch: A folder for private git folders, each removed after use.
         author: Stands in every commit.
+        owners: The app that each belongs to, by name; to all others it does not exist. None: they are everybody's.
     """
 
     def __init__(
-        self, folders: Mapping[str, Path], processes: Processes, scratch: Path, author: Author | None = None
+        self,
+        folders: Mapping[str, Path],
+        processes: Processes,
+        scratch: Path,
+        author: Author | None = None,
+        owners: Mapping[str, str] | None = None,
     ) -> None:
+        self._owners = owners
         self._folders = dict(folders)
         self._processes = processes
         self._scratch = scratch
@@ -93,24 +100,25 @@ class Repositories:
         scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @asynccontextmanager
-    async def open(self, name: str) -> AsyncIterator["Repository"]:
-        """Open a repository for one call.
+    async def open(self, name: str, app: str = "") -> AsyncIterator["Repository"]:
+        """Open a repository for one call of an app.
 
         Raises:
-            NoSuchRepository: Not configured, or not a repository.
+            NoSuchRepository: Not configured for this app, or not a repository.
         """
-        folder = self._folders.get(name)
-        if folder is None:
-            raise NoSuchRepository(name, tuple(sorted(self._folders)))
-        own = folder / ".git" if (folder / ".git").exists() else folder
+        own = [known for known in self._folders if self._owners is None or self._owners.get(known) == app]
+        if name not in own:
+            raise NoSuchRepository(name, tuple(sorted(own)))
+        folder = self._folders[name]
+        inner = folder / ".git" if (folder / ".git").exists() else folder
         git = Git(self._processes, self._scratch, self._author)
         found = await git.run(
-            f"--git-dir={own.absolute()}", "rev-parse", "--path-format=absolute", "--git-common-dir",
+            f"--git-dir={inner.absolute()}", "rev-parse", "--path-format=absolute", "--git-common-dir",
             "--git-path", "objects", "--show-object-format",
         )  # fmt: skip
         lines = found.stdout.decode().splitlines()
         if found.exit_code or len(lines) != 3:
-            raise NoSuchRepository(name, tuple(sorted(self._folders)))
+            raise NoSuchRepository(name, tuple(sorted(own)))
         with tempfile.TemporaryDirectory(
             prefix="git-", dir=self._scratch, ignore_cleanup_errors=True
         ) as private:

@@ -36,6 +36,7 @@ from bailiwick.stores import (
     tighten,
 )
 from bailiwick.telemetry import MeasuredLedger, MeasuredPort, Metrics
+from bailiwick.wiring.apart import assigned, keep_apart
 from bailiwick.wiring.clocks import learn, look, new_clock
 from bailiwick.wiring.compiler import run_policy_compiler
 from bailiwick.wiring.hosts import Hosts, build_hosts
@@ -238,8 +239,11 @@ async def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSand
         DataDirInUse: Another process has the directory.
         KeyMissing, KeyUnusable, KeyWrong: The keys are not those of this ledger.
         PolicyRefused: A policy of an app is not sound.
+        NamedTwice: Two apps share a name, a tool or a repository.
     """
     folder = settings.folder
+    keep_apart(apps)
+    assigned(apps, settings.app_tenants)
     _tighten(settings)
     clock = new_clock()
     store = open_ledger(settings, clock)
@@ -263,7 +267,7 @@ async def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSand
         platform = Platform(
             stores=Stores(ledger, store.queue, store.views, store.feed, store.audit, store.blobs),
             world=world,
-            catalogue=Catalogue(hosts.tools.contracts(), apps, books),
+            catalogue=Catalogue(hosts.tools.contracts(), apps, books, settings.tenant),
             bundle=build_bundle(stacked(policies), run_policy_compiler),
             tools=hosts.tools,
             prices=hosts.prices,

@@ -74,7 +74,9 @@ def build_hosts(
     credentials = Credentials(os.environ, redactor)
     workspaces = Workspaces(blobs)
     repositories = repository_folders(apps, folder.parent / "repositories")
-    git = GitTools(Repositories(repositories, HostProcesses(), folder / "git"), workspaces, blobs)
+    owners = {name: app.name for app in apps for name in app.repositories}
+    opened = Repositories(repositories, HostProcesses(), folder / "git", owners=owners)
+    git = GitTools(opened, workspaces, blobs)
     shell = ShellTool(workspaces, Checkouts(workspaces, folder / "checkouts"), sandbox)
     own = [
         function_tool(

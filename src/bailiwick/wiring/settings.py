@@ -60,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `groups` are given to the key that is made at first start. `witnesses` are shown each log's signed heads:
     addresses of servers that speak C2SP tlog-witness, or paths of files on storage that is not ours. `limits` are what
     a tenant may have at a time; `limits_of` says, by tenant, where it may have more or less.
+    `app_tenants` says to which tenant an app belongs, by the app's name; without it the app says so itself, and else it
+    is the deployment's own. `*` is every tenant.
     A key, role or group that the requester of a run gave within `four_eyes_hours` before the request (1 to 744), or
     since, decides nothing of it. The `profile` `first-steps` does without that, for one person who tries both sides.
     """
@@ -79,6 +81,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     groups: tuple[str, ...] = ()
     witnesses: tuple[str, ...] = ()
     egress: EgressSettings = EgressSettings()
+    app_tenants: dict[str, str] = {}
     profile: str = ""
     four_eyes_hours: float = DAY_HOURS
     limits: Limits = Limits()

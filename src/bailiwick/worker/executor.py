@@ -113,15 +113,17 @@ class Executor:
         return replace(blank, outcome=result.output, tree=result.tree or "", duration_ms=_since(begun))
 
     async def _tool(self, dispatch: Dispatch, sink: FrameSink, stop: Stop) -> ToolResult:
+        action = parse_canonical(dispatch.body.encode())
         call = ToolCall(
             contract=self._contracts[dispatch.capability],
-            arguments=parse_canonical(dispatch.body.encode())["arguments"],
+            arguments=action["arguments"],
             key=dispatch.key,
             tenant=dispatch.tenant,
             run=dispatch.run,
             step=dispatch.step,
             tree=Digest(dispatch.tree) if dispatch.tree else None,
             timeout_seconds=dispatch.timeout_seconds,
+            app=action["scope"]["app"],
         )
         if dispatch.effect not in _WRITES:
             return await self._tools.execute(call, sink, stop)
