@@ -15,7 +15,7 @@ async def test_health_and_readiness_are_told_apart(house):
         ready = await client.get("/readyz")
         assert (ready.status_code, ready.json()) == (
             200,
-            {"ready": True, "checks": {"store": True, "worker": True}, "reasons": {}},
+            {"ready": True, "checks": {"store": True, "worker": True}, "reasons": {}, "notes": []},
         )
         house.ready = False
         answer = await client.get("/readyz")

@@ -13,6 +13,7 @@ from bailiwick.policy import PERMISSIONS, Permission, Principal
 from bailiwick.service import Platform
 
 router = APIRouter(tags=["operating"])
+FIRST_STEPS = "first steps: keys decide at once, whoever made them; four eyes may be one person's"
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -22,11 +23,12 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether it should get traffic, check by check, and why not."""
+    """Whether it should get traffic, check by check, and why not; `notes` say what somebody who looks should know."""
 
     ready: bool
     checks: dict[str, bool]
     reasons: dict[str, str]
+    notes: list[str]
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -49,7 +51,9 @@ async def readyz(request: Request) -> Response:
     found: dict[str, str] = await request.app.state.readiness()
     reasons = {name: why for name, why in found.items() if why}
     checks = {name: not why for name, why in found.items()}
-    return answer(Readiness(not reasons, checks, reasons), 503 if reasons else 200)
+    platform: Platform = request.app.state.platform
+    notes = [] if platform.standings.hours else [FIRST_STEPS]
+    return answer(Readiness(not reasons, checks, reasons, notes), 503 if reasons else 200)
 
 
 @router.get("/version", **answers(Version))
