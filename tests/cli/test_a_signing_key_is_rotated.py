@@ -29,7 +29,7 @@ async def exported(folder: Path) -> tuple[dict[str, bytes], str]:
 async def grow(folder: Path) -> None:
     """Add to the log: a start issues the first key, later ones a further one."""
     async with embedded(Settings(data_dir=str(folder)), []) as system:
-        await system.platform.keyring.create(ADMIN, name="more", role=Role.VIEWER)
+        await system.platform.keyring.issue("default", name="more", role=Role.VIEWER, groups=(), by="test")
 
 
 async def test_what_was_signed_before_a_rotation_verifies_with_either_key(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ class House:
     @asynccontextmanager
     async def open(self) -> AsyncIterator["House"]:
         app = shop(self, self.hold)
-        settings = load_settings(data_dir=str(self.folder / "data"), store=self.store)
+        settings = load_settings(data_dir=str(self.folder / "data"), store=self.store, tenant="home")
         self.system = await build(settings, [app], BubblewrapSandbox(self.folder / "cache"))
         self.platform.runs.ledger = MeasuredLedger(self.system.store.ledger, self.metrics)
         self.platform.observers.append(self.metrics.committed)

@@ -34,6 +34,15 @@ NEEDS = {
     ("post", "/v1/halts/{id}:lift"): Permission.HALTS_LIFT,
     ("get", "/v1/budgets"): Permission.BUDGETS_READ,
     ("post", "/v1/budgets"): Permission.BUDGETS_SET,
+    ("get", "/v1/identities"): Permission.KEYS_MANAGE,
+    ("post", "/v1/identities"): Permission.KEYS_MANAGE,
+    ("post", "/v1/identities/{id}:change"): Permission.KEYS_MANAGE,
+    ("post", "/v1/identities/{id}:disable"): Permission.KEYS_MANAGE,
+    ("post", "/v1/identities/{id}:enable"): Permission.KEYS_MANAGE,
+    ("get", "/v1/tenants"): Permission.TENANTS_MANAGE,
+    ("post", "/v1/tenants"): Permission.TENANTS_MANAGE,
+    ("post", "/v1/tenants/{id}:disable"): Permission.TENANTS_MANAGE,
+    ("post", "/v1/tenants/{id}:enable"): Permission.TENANTS_MANAGE,
     ("get", "/v1/keys"): Permission.KEYS_MANAGE,
     ("post", "/v1/keys"): Permission.KEYS_MANAGE,
     ("post", "/v1/keys/{id}:revoke"): Permission.KEYS_MANAGE,
@@ -53,6 +62,9 @@ BODIES = {
     "/v1/halts": {"scope": "app", "target": "elsewhere", "reason": "drill"},
     "/v1/budgets": {"scope": "tenant", "limit_usd": "1000000"},
     "/v1/keys": {"name": "new", "role": "viewer"},
+    "/v1/identities": {"name": "newer", "role": "viewer"},
+    "/v1/identities/{id}:change": {"role": "viewer"},
+    "/v1/tenants": {"id": "new"},
 }
 OPEN = ("/healthz", "/readyz", "/version", "/metrics")
 
@@ -89,6 +101,24 @@ async def test_a_role_may_what_the_table_says_and_nothing_else(house, role):
             assert answer.status_code < 500
 
 
+async def test_an_admin_of_another_tenant_learns_of_no_tenant(house):
+    async with house.client("foreign") as client:
+        for method, path in NEEDS:
+            if not path.startswith("/v1/tenants"):
+                continue
+            answers = [
+                await client.request(
+                    method, path.replace("{id}", id), json=BODIES.get(path, {}), headers=PARENT
+                )
+                if method == "post"
+                else await client.get(path, headers=PARENT)
+                for id in ("home", "nowhere")
+            ]
+            for answer in answers:
+                assert_problem(answer, 403, "not_the_operator")
+            assert {answer.json()["detail"] for answer in answers} == {answers[0].json()["detail"]}
+
+
 async def test_without_a_key_only_the_operating_routes_answer(house):
     async with house.client("") as client:
         for method, path in await routes_of(house):
@@ -106,18 +136,20 @@ async def test_a_foreign_id_is_answered_like_an_absent_one_on_every_route(house)
     async with house.client("admin") as admin:
         halt = (await admin.post("/v1/halts", json=BODIES["/v1/halts"])).json()["id"]
         key = (await admin.get("/v1/keys")).json()["keys"][0]["id"]
+        identity = (await admin.get("/v1/identities")).json()["identities"][0]["id"]
         shown = (await admin.get(f"/v1/runs/{run}")).json()
     foreign = {
         "runs": run,
         "approvals": approval,
         "halts": halt,
         "keys": key,
+        "identities": identity,
         "artifacts": shown["plan_digest"],
     }
     async with house.client("foreign") as client:
         asked = 0
         for method, path in await routes_of(house):
-            if "{" not in path:
+            if "{" not in path or path.startswith("/v1/tenants/"):
                 continue
             asked += 1
             kind = path.split("/")[2]
@@ -132,7 +164,7 @@ async def test_a_foreign_id_is_answered_like_an_absent_one_on_every_route(house)
                 headers = {name: value for name, value in answer.headers.items() if name != "traceparent"}
                 answers.append((headers, answer.content.replace(id.encode(), b"ID")))
             assert answers[0] == answers[1], path
-        assert asked == 16
+        assert asked == 19
         listed = [(await client.get(f"/v1/{kind}")).json() for kind in ("runs", "approvals", "halts")]
         assert [next(iter(page.values())) for page in listed] == [[], [], []]
         stream = await client.get(f"/v1/runs/{run}/events", headers={"Accept": "text/event-stream"})

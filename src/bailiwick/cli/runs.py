@@ -209,8 +209,9 @@ def tell_rest(client: Client, run: str, timeline: Timeline, flags: str = "", ide
         "bold yellow",
     )
     say(f"  look at it:  bailiwick approvals show {timeline.approval}{flags}")
+    seen = f"--digest {timeline.digests.get(timeline.approval, 'DIGEST')}"
     say(
-        f"  decide it:   bailiwick approvals approve {timeline.approval}{flags} --as {identity} --digest DIGEST  (or: reject)"
+        f"  decide it:   bailiwick approvals approve {timeline.approval}{flags} --as {identity} {seen}  (or: reject)"
     )
 
 

@@ -57,7 +57,7 @@ class Timeline:
         status: The run's newest known status; "" before the first event.
         seq: The last event applied.
         steps: Each step with its newest state.
-        approvals: What is held, by the id of its approval.
+        approvals: What is held, by the id of its approval; `digests`: the digest of each.
         allotment: What it may spend, in micro-USD.
         reason: Why the run ended or is blocked.
         began: When it was created.
@@ -68,6 +68,7 @@ class Timeline:
         self.seq = 0
         self.steps: dict[str, str] = {}
         self.approvals: dict[str, str] = {}
+        self.digests: dict[str, str] = {}
         self.allotment = 0
         self.reason = ""
         self.began = 0
@@ -170,6 +171,7 @@ class Timeline:
         words = [f"{call['step']}: {call['capability']} {told}"]
         if state == "held" and call.get("approval"):
             self.approvals[call["approval"]] = call["capability"]
+            self.digests[call["approval"]] = call["digest"]
             words.append(f"approval {call['approval']}, action {call['digest'][:_SHORT]}")
         else:
             self.approvals.pop(call.get("approval", ""), None)

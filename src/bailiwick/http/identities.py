@@ -7,6 +7,7 @@ from starlette.responses import Response
 from bailiwick.http.documenting import answer, answers, takes
 from bailiwick.http.governing import IdentityPage, IdentityView, identity_view
 from bailiwick.http.intake import Body, Caller, Door, shaped
+from bailiwick.http.refusals import InvalidBody
 from bailiwick.policy import Role
 
 router = APIRouter(tags=["identities"])
@@ -57,6 +58,8 @@ async def create(door: Door, caller: Caller, body: Body) -> Response:
 async def change(door: Door, caller: Caller, id: str, body: Body) -> Response:
     """Give an identity (its name or id) another role or other groups; its keys act by them at once."""
     given = shaped(body, ChangeBody)
+    if given.role is None and given.groups is None:
+        raise InvalidBody("", "say `role`, `groups` or both")
     changed = await door.identities.change(caller, id, role=given.role, groups=given.groups)
     return answer(identity_view(changed))
 

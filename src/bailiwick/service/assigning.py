@@ -123,7 +123,9 @@ class Assigning:
             kind="probe",
             capability=asked.probe,
             input={"key": asked.key, "arguments": payload["action"]["arguments"] if payload else {}},
-            timeout_seconds=float(self._runs.catalogue.contracts(run.app)[asked.probe].timeout_seconds),
+            timeout_seconds=float(
+                self._runs.catalogue.contracts(run.tenant, run.app)[asked.probe].timeout_seconds
+            ),
             tree=run.tree,
             traceparent=run.trace,
         )

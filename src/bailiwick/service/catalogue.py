@@ -135,11 +135,11 @@ class Catalogue:
         offered, known = tuple(tools), tuple(apps)
         brought = {name for app in known for name in app.brings}
         shared = tuple(contract for contract in offered if contract.name not in brought)
-        self._apps: dict[str, AppEntry] = {}
+        self.apps: dict[str, AppEntry] = {}
         for app in known:
             agents = (agent.contract for agent in app.agents.values())
             own = (contract for contract in offered if contract.name in app.brings)
-            self._apps[app.name] = AppEntry(
+            self.apps[app.name] = AppEntry(
                 app.name,
                 app.tenant or tenant,
                 app.workflows,
@@ -155,14 +155,14 @@ class Catalogue:
         Raises:
             NotFound: The tenant has none of this name.
         """
-        entry = self._apps.get(name)
+        entry = self.apps.get(name)
         if entry is None or entry.tenant not in (tenant, EVERY):
             raise NotFound("app", name)
         return entry
 
     def contracts(self, tenant: str, app: str) -> Contracts:
         """List what an app of a tenant may use; of an app that is gone, the platform's tools are left."""
-        entry = self._apps.get(app)
+        entry = self.apps.get(app)
         own = entry is not None and entry.tenant in (tenant, EVERY)
         return entry.contracts if entry is not None and own else self._shared
 

@@ -119,7 +119,7 @@ class Control:
         return after
 
     def _hold_to_contract(self, run: Run, call: Call, output: Json) -> None:
-        contract = self._runs.catalogue.contracts(run.app)[call.capability]
+        contract = self._runs.catalogue.contracts(run.tenant, run.app)[call.capability]
         errors = validator_for(contract.output).errors(output)
         if errors:
             told = [{"pointer": error.pointer, "detail": error.detail} for error in errors]

@@ -128,7 +128,7 @@ class Reading:
 
     def _form(self, run: Run, call: Call) -> Json:
         try:
-            return form_of(self._runs.catalogue.contracts(run.app)[call.capability].output)
+            return form_of(self._runs.catalogue.contracts(run.tenant, run.app)[call.capability].output)
         except NotFound:
             return None
 
