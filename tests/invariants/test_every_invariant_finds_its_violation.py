@@ -125,6 +125,7 @@ PLANTS = {
     "outputs_have_their_digest": header(
         "$text LIKE '%\"output\":true%'", '"output_digest":"', '"output_digest":"f'
     ),
+    "workspaces_follow_their_line": header("$text LIKE '%\"base\":%'", '"base":"', '"base":"f'),
     "plans_are_kept": BLOBS,
     "large_payloads_are_kept": BLOBS,
 }
@@ -141,6 +142,9 @@ async def furnish(system: System) -> None:
     await system.submit(key="first")
     await hand.claim()
     await hand.call("quote")
+    for path in ("one", "two"):
+        edited = {"capability": "files.write", "arguments": {"path": path, "text": path}}
+        await hand.call("files.write:", **edited)
     await hand.act("pay")
     await decide_seen(system.platform, BOB, (await system.approval(hand.assignment.run)).id, approve=True)
     granted = await hand.claim()
@@ -230,7 +234,7 @@ def ledger(furnished: Ledger, tmp_path: Path) -> Ledger:
 def test_a_sound_ledger_has_no_violation_and_says_what_was_checked(furnished: Ledger) -> None:
     checked, violations = furnished.look()
     assert violations == []
-    assert len(checked) == len(furnished.plants) == (34 if furnished.url else 33)
+    assert len(checked) == len(furnished.plants) == (35 if furnished.url else 34)
     assert {each.invariant for each in checked if each.count == 0} == set()
 
 

@@ -32,8 +32,8 @@ class Trees:
         self.known[tree] = files
         return tree
 
-    def merge(self, base: str, *changes: Change) -> Merged:
-        merged, body = merge(Join(base, changes), self.known)
+    def merge(self, base: str, *changes: Change, take: str = "") -> Merged:
+        merged, body = merge(Join(base, changes, take), self.known)
         assert digest_of(body) == merged.tree
         self.known[merged.tree] = manifest_of(body)
         return merged
@@ -77,6 +77,19 @@ def test_what_anybody_wrote_is_there_or_named(base: Manifest, ends: list[Manifes
     untouched = {path: said for path, said in base.items() if path not in touched}
     assert {path: result.get(path) for path in untouched} == untouched
     assert _sound(dict(result)) == result, "the result is a workspace"
+
+
+@given(_WORKSPACES, some.lists(_WORKSPACES, min_size=2, max_size=3))
+def test_to_take_a_step_settles_what_it_is_a_party_to(base: Manifest, ends: list[Manifest]) -> None:
+    trees = Trees()
+    begin = trees.name(base)
+    changes = tuple(Change(f"s{at}", begin, trees.name(end)) for at, end in enumerate(ends))
+    open_ones = trees.merge(begin, *changes).conflicts
+    taken = trees.merge(begin, *changes, take="s0")
+    assert not [conflict for conflict in taken.conflicts if "s0" in conflict.writers]
+    for conflict in open_ones:
+        if "s0" in conflict.writers:
+            assert trees.known[taken.tree].get(conflict.path) == ends[0].get(conflict.path)
 
 
 @given(_WORKSPACES, _WORKSPACES, _WORKSPACES)

@@ -17,6 +17,7 @@ from bailiwick.run import (
     Resume,
     Status,
     StepStatus,
+    StillInConflict,
 )
 
 JOIN = PLANS["parallel"]
@@ -168,15 +169,25 @@ def test_a_later_write_over_an_earlier_one_is_no_conflict_beside_a_step_that_kep
 @pytest.mark.parametrize("take", ["a", "b"])
 def test_a_person_takes_what_one_step_left(take: str) -> None:
     stage = lines(JOIN)
-    work(stage, "a", x="1")
+    work(stage, "a", x="1", only="a")
     work(stage, "b", x="2")
     stage.refuses(Choose("c", "ann", take="c"), NotOfTheConflict)
     stage.do(Choose("c", "ann", take=take))
-    assert stage.step("c").tree_before == stage.step(take).tree_after
+    assert files(stage, stage.step("c").tree_before) == {"x": "1" if take == "a" else "2", "only": "a"}
     stage.refuses(Choose("c", "ann", take=take), NotAllowed)
     stage.succeed("c")
     assert stage.run.status is Status.COMPLETED
-    assert stage.run.tree == stage.step(take).tree_after
+
+
+def test_to_take_a_party_to_some_of_the_paths_settles_not_all() -> None:
+    stage = lines(plan_of(*({"id": name, **ASIDE} for name in "abc")))
+    work(stage, "a", x="1")
+    work(stage, "b", x="2", y="2")
+    work(stage, "c", y="3", z="3")
+    refused = stage.refuses(Choose(END, "ann", take="a"), StillInConflict)
+    assert "y (b, c)" in refused.message
+    stage.do(Choose(END, "ann", take="b"))
+    assert files(stage, stage.run.tree) == {"x": "2", "y": "2", "z": "3"}
 
 
 def test_a_choice_holds_in_every_later_join() -> None:
@@ -217,7 +228,7 @@ def test_a_person_chooses_for_a_block_a_turn_and_the_run() -> None:
     work(end, "b", x="2")
     assert end.step(END).status is StepStatus.BLOCKED
     end.do(Choose(END, "ann", take="b"))
-    assert (end.run.status, end.run.tree) == (Status.COMPLETED, end.step("b").tree_after)
+    assert (end.run.status, files(end, end.run.tree)) == (Status.COMPLETED, {"x": "2"})
 
 
 def test_a_retry_begins_with_its_own_tree_whatever_others_wrote() -> None:

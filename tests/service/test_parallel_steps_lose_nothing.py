@@ -82,7 +82,9 @@ async def test_a_conflict_blocks_the_joining_step_and_a_person_takes_a_side(
     await control.choose(ALICE, id, "join", take="right")
     run = await soon(system.ended(id))
     assert run.status is Status.COMPLETED
-    assert await files(system, run.tree) == {"both": b"right"}
+    assert await files(system, run.tree) == {"both": b"right", "mine": b"left"}, (
+        "only the conflict is decided"
+    )
     assert "chosen by alice: what right left" in str(await system.events(id))
 
 
@@ -127,7 +129,8 @@ async def test_a_workspace_that_is_gone_blocks_its_join_instead_of_failing_it(
     step = (await system.run(run)).steps["join"]
     assert (step.status, step.category) == (StepStatus.BLOCKED, ErrorCategory.CONFLICT)
     assert "is not stored" in step.reason
-    await system.platform.control.choose(ALICE, run, "join", take="right")
+    right = (await system.run(run)).steps["right"]
+    await system.platform.control.choose(ALICE, run, "join", tree=right.tree_after)
     assert await hand.claim()
     await hand.finish({})
     assert await files(system, (await system.run(run)).tree) == {"b": b"b"}

@@ -68,6 +68,7 @@ from bailiwick.run.refusals import (
     OutcomeUnknown,
     Outdated,
     PastPivot,
+    StillInConflict,
 )
 from bailiwick.run.sight import ContentNeeded, Sight, Start
 from bailiwick.run.state import CONTEXT, EDITION, END, PLAN, Admission, Call, Fund, Run, Step, Wait
@@ -162,6 +163,7 @@ __all__ = [
     "Step",
     "StepStatus",
     "StepsMoved",
+    "StillInConflict",
     "Succeed",
     "TreesNeeded",
     "Wait",

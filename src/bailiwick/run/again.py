@@ -187,8 +187,8 @@ def _of_step(before: Run, move: Move, event: StepsMoved) -> Iterator[Command]:
         if move.tree is not None or CHOSEN in move.merged:
             said = move.reason.removeprefix(CHOSEN_BY) if move.reason.startswith(CHOSEN_BY) else ""
             by, _, took = said.partition(": what ")
-            yield Choose(step.name, by, move.tree or "", took.removesuffix(" left"))
-            yield Choose(step.name, by, move.tree or "")
+            taken = took.removesuffix(" left")
+            yield Choose(step.name, by, "" if taken else move.tree or "", taken)
         yield Resume("", "")
         yield Resume("", step.name)
     else:

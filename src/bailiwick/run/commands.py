@@ -164,9 +164,9 @@ class Resolve(msgspec.Struct, frozen=True):
 
 
 class Choose(msgspec.Struct, frozen=True):
-    """A person chooses the workspace of a joining step in conflict: what one of the steps left, or another tree.
+    """A person chooses in the conflict of a joining step, one of two ways.
 
-    `tree` is a stored workspace; `take` names the step that left it, "" for another one.
+    `take` names the step whose content holds at each path that it is a party to; `tree` is a whole stored workspace.
     """
 
     step: str

@@ -14,6 +14,7 @@ from bailiwick.plan import Node, Plan
 from bailiwick.run.events import Move
 from bailiwick.run.merging import Change, Conflict, Join, told
 from bailiwick.run.path import Path, path_of
+from bailiwick.run.refusals import StillInConflict
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import END, PLAN, Run, Step
 from bailiwick.run.states import StepStatus
@@ -35,7 +36,14 @@ def end_of(step: Step) -> str:
     return step.tree_after or step.tree_before or ""
 
 
-def beginning(run: Run, plan: Plan, name: str, sight: Sight) -> Joined:
+class Choice(msgspec.Struct, frozen=True):
+    """What a person chose in a conflict: the content of the step `take` wherever it is a party, or a whole `tree`."""
+
+    take: str = ""
+    tree: str = ""
+
+
+def beginning(run: Run, plan: Plan, name: str, sight: Sight, take: str = "") -> Joined:
     """Find the workspace with which a step instance of the plan begins.
 
     Raises:
@@ -49,10 +57,12 @@ def beginning(run: Run, plan: Plan, name: str, sight: Sight) -> Joined:
         return Joined(end_of(before if before is not None else outer))
     base = end_of(outer) if outer is not None else _begun(run)
     node = plan.node(path.node)
-    return _joined(run, plan, base, plan.children(node.parent), path, plan.before(node.id), sight)
+    return _joined(run, plan, base, plan.children(node.parent), path, plan.before(node.id), sight, take)
 
 
-def ending(run: Run, plan: Plan, turn: Path | None, nodes: tuple[Node, ...], sight: Sight) -> Joined:
+def ending(
+    run: Run, plan: Plan, turn: Path | None, nodes: tuple[Node, ...], sight: Sight, take: str = ""
+) -> Joined:
     """Find the workspace that sibling steps leave: those of a block, of a loop's turn, or of the run (None).
 
     Raises:
@@ -65,7 +75,7 @@ def ending(run: Run, plan: Plan, turn: Path | None, nodes: tuple[Node, ...], sig
     else:
         base = end_of(run.steps[turn.unnumbered.name])
     inside = turn.child("any") if turn is not None else path_of("any")
-    return _joined(run, plan, base, nodes, inside, tuple(node.id for node in nodes), sight)
+    return _joined(run, plan, base, nodes, inside, tuple(node.id for node in nodes), sight, take)
 
 
 def _begun(run: Run) -> str:
@@ -81,6 +91,7 @@ def _joined(
     beside: Path,
     wanted: tuple[str, ...],
     sight: Sight,
+    take: str,
 ) -> Joined:
     changes: list[Change] = []
     for node in siblings:
@@ -95,7 +106,7 @@ def _joined(
     if not changes:
         return Joined(base)
     known = tuple(sorted(change.step for change in changes))
-    join = Join(base, tuple(_among(each, known) for each in changes))
+    join = Join(base, tuple(_among(each, known) for each in changes), take)
     merged = sight.merged(join)
     return Joined(merged.tree, known, merged.conflicts)
 
@@ -117,7 +128,7 @@ def _since_all_agreed(base: str, changes: Sequence[Change]) -> tuple[str, list[C
     return base, list(changes)
 
 
-def begun(run: Run, plan: Plan, move: Move, sight: Sight, tree: str | None = None) -> Move:
+def begun(run: Run, plan: Plan, move: Move, sight: Sight, choice: Choice | None = None) -> Move:
     """Let a step that is about to begin do so with its workspace; in a conflict it is blocked instead.
 
     Args:
@@ -125,13 +136,14 @@ def begun(run: Run, plan: Plan, move: Move, sight: Sight, tree: str | None = Non
         plan: Its plan.
         move: The step's move: ready, or running for a block or loop.
         sight: Where merged workspaces are found.
-        tree: The workspace that a person chose; None for what its predecessors left.
+        choice: What a person chose where its predecessors are in conflict.
     """
     step = run.steps.get(move.step)
     fresh = step is None or step.tree_before is None
     if not run.lines or not fresh or path_of(move.step).undo or move.to not in _BEGINS:
         return move
-    if tree is not None:
+    if choice is not None:
+        tree = choice.tree or settled(run, move.step, beginning(run, plan, move.step, sight, choice.take))
         return replace(move, tree=tree, merged=(CHOSEN,))
     joined = beginning(run, plan, move.step, sight)
     if joined.conflicts:
@@ -140,6 +152,17 @@ def begun(run: Run, plan: Plan, move: Move, sight: Sight, tree: str | None = Non
 
 
 _BEGINS = (StepStatus.READY, StepStatus.RUNNING)
+
+
+def settled(run: Run, step: str, joined: Joined) -> str:
+    """Name the workspace in which a choice has settled every conflict.
+
+    Raises:
+        StillInConflict: It has not: the step that is taken is no party to some of them.
+    """
+    if joined.conflicts:
+        raise StillInConflict(run=run.id, step=step, left=told(joined.conflicts))
+    return joined.tree
 
 
 def in_conflict(run: Run, move: Move, joined: Joined) -> Move:
@@ -157,14 +180,14 @@ def in_conflict(run: Run, move: Move, joined: Joined) -> Move:
     )
 
 
-def run_end(run: Run, plan: Plan, sight: Sight, tree: str | None = None) -> Move:
-    """Join what the last steps of the plan left, as the run's workspace.
-
-    `tree` is the one that a person chose in its place.
-    """
-    if tree is not None:
-        return Move(END, StepStatus.SUCCEEDED, tree=tree, merged=(CHOSEN,))
-    joined = ending(run, plan, None, plan.children(""), sight)
+def run_end(run: Run, plan: Plan, sight: Sight, choice: Choice | None = None) -> Move:
+    """Join what the last steps of the plan left, as the run's workspace; `choice` is a person's in their conflict."""
+    take = choice.take if choice is not None else ""
+    if choice is not None and choice.tree:
+        return Move(END, StepStatus.SUCCEEDED, tree=choice.tree, merged=(CHOSEN,))
+    joined = ending(run, plan, None, plan.children(""), sight, take)
+    if choice is not None:
+        return Move(END, StepStatus.SUCCEEDED, tree=settled(run, END, joined), merged=(CHOSEN,))
     if joined.conflicts:
         return in_conflict(run, Move(END, StepStatus.BLOCKED), joined)
     return Move(END, StepStatus.SUCCEEDED, tree=joined.tree, merged=joined.sources)

@@ -37,10 +37,14 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Join(msgspec.Struct, frozen=True):
-    """What is to be merged: changes since a tree that all of them go back to; each after those that it follows."""
+    """What is to be merged: changes since a tree that all of them go back to; each after those that it follows.
+
+    `take` names the step whose content holds wherever it is a party to a conflict; "" for none.
+    """
 
     base: str
     changes: tuple[Change, ...]
+    take: str = ""
 
     @property
     def trees(self) -> tuple[str, ...]:
@@ -105,14 +109,15 @@ def merge(join: Join, manifests: Mapping[str, Manifest]) -> tuple[Merged, bytes]
         if not last:
             continue
         touched[path] = tuple(sorted(last))
-        if len(dict.fromkeys(last.values())) > 1:
+        chosen = join.take if join.take in last else touched[path][0]
+        if len(dict.fromkeys(last.values())) > 1 and chosen != join.take:
             conflicts[path] = touched[path]
-        content = last[touched[path][0]]
+        content = last[chosen]
         if content is None:
             found.pop(path, None)
         else:
             found[path] = content
-    conflicts |= _misplaced(found, touched)
+    conflicts |= _misplaced(found, touched, join.take)
     if len(found) > MAX_FILES:
         everybody = tuple(sorted(each.step for each in join.changes))
         conflicts[f"{len(found)} files, over the limit of {MAX_FILES}"] = everybody
@@ -153,23 +158,23 @@ def _unfollowed(
 
 
 def _misplaced(
-    found: dict[str, Content], touched: Mapping[str, tuple[str, ...]]
+    found: dict[str, Content], touched: Mapping[str, tuple[str, ...]], take: str
 ) -> dict[str, tuple[str, ...]]:
     """Find files that others took for a folder: whoever wrote the file and whoever wrote below it disagree.
 
-    What lies below is taken out of the merged workspace, so that it stays one; the conflict names both.
+    One of both is taken out of the merged workspace, so that it stays one; the conflict names both sides.
     """
     conflicts: dict[str, tuple[str, ...]] = {}
-    for path in sorted(touched):
-        if path not in found:
-            continue
+    for path in sorted(path for path in touched if path in found):
         parts = path.split("/")
-        folders = ("/".join(parts[:length]) for length in range(1, len(parts)))
-        for folder in folders:
-            if folder in found:
+        for folder in ("/".join(parts[:length]) for length in range(1, len(parts))):
+            if folder not in found or path not in found:
+                continue
+            below = take in touched[path]
+            found.pop(folder if below else path)
+            if not below and take not in touched.get(folder, ()):
                 writers = (*conflicts.get(folder, ()), *touched.get(folder, ()), *touched[path])
                 conflicts[folder] = tuple(sorted(dict.fromkeys(writers)))
-                found.pop(path, None)
     return conflicts
 
 

@@ -8,7 +8,7 @@ from bailiwick.base import Refusal, canonical, digest_of
 from bailiwick.contract import ErrorCategory, validator_for
 from bailiwick.plan import Node, OnError, Plan
 from bailiwick.run.events import Move
-from bailiwick.run.joining import begun
+from bailiwick.run.joining import Choice, begun
 from bailiwick.run.naming import is_undo
 from bailiwick.run.refusals import AnswerLacking
 from bailiwick.run.reserving import set_aside
@@ -32,16 +32,16 @@ def opened(
     sight: Sight,
     *,
     fallback: bool = False,
-    tree: str | None = None,
+    choice: Choice | None = None,
 ) -> Move:
     """Open a single step; one that cannot begin goes the way of every failure.
 
-    `tree` is the workspace that a person chose for it; None for what its predecessors left.
+    `choice` is a person's, where its predecessors are in conflict.
     """
     move = open_leaf(run, plan, node, name, sight, fallback=fallback)
     if move.to is StepStatus.FAILED:
         move = routed(run, plan, node, replace(move, fallback=fallback), sight)
-    return begun(run, plan, move, sight, tree)
+    return begun(run, plan, move, sight, choice)
 
 
 def routed(run: Run, plan: Plan, node: Node, failed: Move, sight: Sight) -> Move:

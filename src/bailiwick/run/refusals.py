@@ -56,6 +56,22 @@ class NotOfTheConflict(Refusal):
         )
 
 
+class StillInConflict(Refusal):
+    """What a step left settles only a part of a conflict."""
+
+    code: ClassVar[str] = "still_in_conflict"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, *, run: str, step: str, left: str) -> None:
+        super().__init__(
+            f"{step} would still be in conflict: {left}",
+            remedy="take a step that wrote each of these paths, or name a stored workspace: --tree DIGEST",
+            run=run,
+            step=step,
+            left=left,
+        )
+
+
 class PastPivot(Refusal):
     """The run has done what its plan calls the point of no return; it can only go forward."""
 

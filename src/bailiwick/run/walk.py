@@ -8,7 +8,7 @@ from bailiwick.plan import Node, NodeKind, OnError, Plan, holds
 from bailiwick.run.compensating import unwind
 from bailiwick.run.events import Closed, Move
 from bailiwick.run.evolve import apply_move
-from bailiwick.run.joining import CHOSEN, begun, end_of, ending, in_conflict, run_end
+from bailiwick.run.joining import CHOSEN, Choice, begun, end_of, ending, in_conflict, run_end, settled
 from bailiwick.run.opening import asked, judged, opened
 from bailiwick.run.path import Path, path_of
 from bailiwick.run.probing import due
@@ -165,10 +165,12 @@ def _scope(run: Run, plan: Plan, outer: Path | None, nodes: tuple[Node, ...], si
     return None
 
 
-def open_node(run: Run, plan: Plan, node: Node, name: str, sight: Sight, tree: str | None = None) -> Move:
+def open_node(
+    run: Run, plan: Plan, node: Node, name: str, sight: Sight, choice: Choice | None = None
+) -> Move:
     """Open a node whose predecessors have passed: skip it, or begin the step, the block or the loop.
 
-    `tree` is the workspace that a person chose for it; None for what its predecessors left.
+    `choice` is a person's, where its predecessors are in conflict.
     """
     if node.when:
         try:
@@ -181,8 +183,8 @@ def open_node(run: Run, plan: Plan, node: Node, name: str, sight: Sight, tree: s
     if has_inside(node):
         move = Move(name, StepStatus.RUNNING, when=when, iteration=1 if node.repeat else 0)
         move = set_aside(run, plan, move, sight) if node.kind is NodeKind.BLOCK else move
-        return begun(run, plan, move, sight, tree)
-    return replace(opened(run, plan, node, name, sight, tree=tree), when=when)
+        return begun(run, plan, move, sight, choice)
+    return replace(opened(run, plan, node, name, sight, choice=choice), when=when)
 
 
 def _undecided(run: Run, plan: Plan, reader: str, text: str, refusal: Refusal) -> Move:
@@ -231,22 +233,28 @@ def _container_failed(run: Run, node: Node, step: Step, names: list[str]) -> Mov
     return asked(node, Move(step.name, StepStatus.FAILED, category=cause.category, reason=reason))
 
 
-def turn_passed(run: Run, plan: Plan, node: Node, step: Step, sight: Sight, tree: str | None = None) -> Move:
+def turn_passed(
+    run: Run, plan: Plan, node: Node, step: Step, sight: Sight, choice: Choice | None = None
+) -> Move:
     """End a block, or a loop's turn and perhaps the loop, with the workspace that its last steps left.
 
-    `tree` is the workspace that a person chose in its place.
+    `choice` is a person's, where they are in conflict.
     """
     if not run.lines:
         return _turn_ended(run, plan, node, step, sight)
+    if choice is not None and choice.tree:
+        return replace(_turn_ended(run, plan, node, step, sight), tree=choice.tree, merged=(CHOSEN,))
     path = path_of(step.name)
+    turn = path.at(step.iteration) if node.repeat else path
     children = plan.children(node.id) if node.kind is NodeKind.BLOCK else ()
-    if tree is None:
-        joined = ending(run, plan, path.at(step.iteration) if node.repeat else path, children, sight)
-        if joined.conflicts:
-            return in_conflict(run, Move(step.name, StepStatus.BLOCKED), joined)
-        tree = None if joined.tree == end_of(step) else joined.tree
-        return replace(_turn_ended(run, plan, node, step, sight), tree=tree, merged=joined.sources)
-    return replace(_turn_ended(run, plan, node, step, sight), tree=tree, merged=(CHOSEN,))
+    joined = ending(run, plan, turn, children, sight, choice.take if choice is not None else "")
+    if choice is not None:
+        tree = settled(run, step.name, joined)
+        return replace(_turn_ended(run, plan, node, step, sight), tree=tree, merged=(CHOSEN,))
+    if joined.conflicts:
+        return in_conflict(run, Move(step.name, StepStatus.BLOCKED), joined)
+    left = None if joined.tree == end_of(step) else joined.tree
+    return replace(_turn_ended(run, plan, node, step, sight), tree=left, merged=joined.sources)
 
 
 def _turn_ended(run: Run, plan: Plan, node: Node, step: Step, sight: Sight) -> Move:
