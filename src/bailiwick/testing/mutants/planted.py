@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from bailiwick.base import digest_of
 from bailiwick.budget import Allotment
 from bailiwick.contract import ErrorCategory
 from bailiwick.policy import VerdictKind
 from bailiwick.ports import Unit
-from bailiwick.run import CallState, StepStatus, compensating, hanging, is_undo, journal, walk
+from bailiwick.run import CallState, StepStatus, compensating, hanging, is_undo, journal, lines, merging, walk
 from bailiwick.run import calls as run_calls
 from bailiwick.run.events import Move
 from bailiwick.run.evolve import _given_back
@@ -25,6 +26,7 @@ from bailiwick.service import dispatching, holding, postings
 from bailiwick.service.budgets import taken_on
 from bailiwick.service.gate import Gate
 from bailiwick.service.halts import Halts
+from bailiwick.service.lines import Lines
 from bailiwick.service.memory import Memory
 from bailiwick.service.recovering import Recovering
 from bailiwick.service.runs import Runs
@@ -337,6 +339,34 @@ def _money_kept() -> AbstractContextManager[None]:
     return function(_given_back, lambda run: run.funds)
 
 
+def _at_once() -> AbstractContextManager[None]:
+    """Calls that change one workspace go at once, and the last outcome replaces it."""
+    return _all(
+        function(lines.outdated, lambda *_: False), method(Lines, "must_wait", lambda _: lambda *_args: False)
+    )
+
+
+def _one_side() -> AbstractContextManager[None]:
+    """Where steps join, the workspace of one of them is taken."""
+
+    def merge(join: Any, manifests: Any) -> Any:
+        body = merging.manifest_bytes(manifests[join.changes[-1].after])
+        return merging.Merged(digest_of(body)), body
+
+    return function(merging.merge, merge)
+
+
+def _unsaid() -> AbstractContextManager[None]:
+    """In a conflict one side is chosen, and nobody is told."""
+
+    def merge(join: Any, manifests: Any) -> Any:
+        merged, body = original(join, manifests)
+        return merging.Merged(merged.tree), body
+
+    original = merging.merge
+    return function(original, merge)
+
+
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("fence-ignored", "fence", 3, _fence),
     Mutant("version-unchecked", "lost update", 43, _version),
@@ -372,4 +402,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("requests-never-expire", "expiry", 5, _no_expiry),
     Mutant("shared-budget-unchecked", "shared budget", 13, _shared_budget),
     Mutant("shared-money-kept", "shared budget", 5, _money_kept),
+    Mutant("writes-at-once", "workspaces", 1, _at_once),
+    Mutant("merge-of-one-side", "workspaces", 2, _one_side),
+    Mutant("conflict-unsaid", "workspaces", 3, _unsaid),
 )

@@ -159,12 +159,13 @@ class Control:
     async def _open(self) -> Platform:
         faces = self._database.faces()
         price = PriceRow("none:*", Instant(0), input=1, output=1)
+        tools = self._outside.host(self._database.blobs)
         platform = Platform(
             stores=Stores(**faces),
             world=self.world,
-            catalogue=Catalogue(contracts(), [app()], {"sim": book()}),
+            catalogue=Catalogue(tools.contracts(), [app()], {"sim": book()}),
             bundle=bundle(),
-            tools=self._outside.host(self._database.blobs),
+            tools=tools,
             prices=PriceTable((price,), Price(1, 1, 1)),
             signer=signer(),
             pepper=b"pepper of a simulated deployment",

@@ -6,9 +6,19 @@ import msgspec
 
 from bailiwick.audit import leaf_hash
 from bailiwick.base import parse_instant
-from bailiwick.contract import EffectClass
+from bailiwick.contract import EffectClass, ErrorCategory
 from bailiwick.ports import ApprovalState, Dispatch
-from bailiwick.run import CallState, Phase, Run, Status, StepStatus, WaitKind, decode_event, evolve
+from bailiwick.run import (
+    CallState,
+    Phase,
+    Run,
+    Status,
+    StepStatus,
+    WaitKind,
+    decode_event,
+    evolve,
+    manifest_of,
+)
 from bailiwick.run.events import CallMoved, Closed, Escalated, RollbackRequested
 from bailiwick.service.rows import head_row
 from bailiwick.testing.simulation.database import Database
@@ -52,6 +62,8 @@ class Oracles:
         self.law = ""
         self.activations = 0
         self._taken: dict[str, int] = {}
+        self.conflicts: dict[str, set[str]] = {}
+        self.joins = 0
 
     def say(self, promise: str, facts: str, at: float) -> None:
         """Note a violation; each is told once."""
@@ -93,6 +105,8 @@ class Oracles:
         if allotment.spent + allotment.reserved > allotment.limit:
             self.say("P12 budget", f"{name}: {allotment.spent}+{allotment.reserved}>{allotment.limit}", now)
         for step, now_step in run.steps.items():
+            if now_step.category is ErrorCategory.CONFLICT:
+                self.conflicts.setdefault(name, set()).add(now_step.reason)
             was = before.steps.get(step) if before is not None else None
             if was is not None and now_step.epoch < was.epoch:
                 self.say("P5 fenced", f"{name} {step}: epoch {was.epoch} -> {now_step.epoch}", now)
@@ -336,6 +350,21 @@ class Oracles:
             tool = call.capability.partition("@")[0].removeprefix("sim.")
             if tool in WRITES and call.state is CallState.DONE and not self._outside.landed(key):
                 self.say("P6 effects", f"{tool} {key} is done in the log and never arrived", now)
+
+    def check_files(self, now: float) -> None:
+        """Each write that is done is in the workspace that its run left, or named in a conflict."""
+        self.joins = sum(bool(step.joined) for run in self.runs.values() for step in run.steps.values())
+        for id, run in self.runs.items():
+            body = self._database.blobs.bodies.get((run.tenant, run.tree))
+            if run.status is not Status.COMPLETED or body is None:
+                continue
+            left = {path: digest for path, (_, digest) in manifest_of(body).items()}
+            told = " ".join(self.conflicts.get(id, ()))
+            for key, call in run.calls.items():
+                path, digest = self._outside.files.get(key, ("", ""))
+                stands = call.state is CallState.DONE and call.attempt == run.steps[call.step].attempt
+                if path and stands and left.get(path) != digest and f"{path} (" not in told:
+                    self.say("P22 workspaces", f"{id} {call.step} wrote {path}, and its run has lost it", now)
 
     def check_sagas(self, now: float, acks: Acks) -> None:
         """What a rolled-back run did outside was undone there once, the last first; nothing else was undone."""

@@ -12,8 +12,8 @@ from bailiwick.contract import Contract
 from bailiwick.ports import Blobs, FrameSink, Stop, ToolCall, ToolResult
 from bailiwick.testing.simulation.faults import Fault, Faults, Point, Strike
 from bailiwick.testing.simulation.loop import SimLoop
-from bailiwick.testing.simulation.shop import EXTERNAL, contracts
-from bailiwick.tools import Redactor, Tool, Tools
+from bailiwick.testing.simulation.shop import EXTERNAL, WRITE, contracts
+from bailiwick.tools import FileTools, Implementation, Redactor, Tool, Tools, Workspaces
 
 LATEST_SECONDS = 200.0
 """No request is on its way for longer."""
@@ -32,7 +32,7 @@ class Outside:
     """What the tools' other sides did, by (tool, text): the text names one logical action.
 
     An idempotent tool keeps keys for ever: a second request with one key changes nothing. `history` lists
-    what changed, in order: (run, tool, text).
+    what changed, in order: (run, tool, text); `files` what each call wrote into its workspace: (path, digest).
     """
 
     def __init__(
@@ -45,13 +45,20 @@ class Outside:
         self.arrivals: dict[tuple[str, str], list[Arrival]] = {}
         self.effects: dict[tuple[str, str], dict[str, int]] = {}
         self.history: list[tuple[str, str, str]] = []
+        self.files: dict[str, tuple[str, str]] = {}
         self.on_the_way = 0
         self.on_arrival: Callable[[str, str, float], None] | None = None
 
     def host(self, blobs: Blobs) -> Tools:
         """Make a tool host for one worker."""
+        files = [
+            Tool(tool.contract, functools.partial(self._file, tool.run))
+            for tool in FileTools(Workspaces(blobs)).tools()
+            if tool.contract.name == WRITE
+        ]
+        own = [Tool(contract, functools.partial(self._run, contract)) for contract in contracts()]
         return Tools(
-            [Tool(contract, functools.partial(self._run, contract)) for contract in contracts()],
+            [*own, *files],
             blobs=blobs,
             redactor=Redactor(),
         )
@@ -74,6 +81,14 @@ class Outside:
             await asyncio.Event().wait()
         await asyncio.sleep(self._random.random() * (8 if self._random.random() < 0.1 else 0.3))
         return ToolResult({"said": call.arguments["text"]})
+
+    async def _file(self, write: Implementation, call: ToolCall, sink: FrameSink, stop: Stop) -> ToolResult:
+        """Write a file of a workspace, some of them slowly; what each call wrote is remembered by its key."""
+        await asyncio.sleep(self._random.random() * 0.3)
+        result = await write(call, sink, stop)
+        await asyncio.sleep(self._random.random() * 0.3)
+        self.files[call.key] = (str(call.arguments["path"]), str(result.output["digest"]))
+        return result
 
     def _late(self, tool: str, call: ToolCall, sent: float) -> None:
         self.on_the_way -= 1

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from bailiwick.base import Category, Refusal
+from bailiwick.contract import ErrorCategory
 from bailiwick.policy import Principal, PrincipalKind, Role
 from bailiwick.ports import ApprovalState
-from bailiwick.run import CallState, Phase, Run, StepStatus, is_undo
+from bailiwick.run import CallState, Phase, Run, Step, StepStatus, is_undo
 from bailiwick.service import IntentRequest, NotFound, Platform
 from bailiwick.testing.simulation.faults import Point
 from bailiwick.testing.simulation.loop import Life, SimLoop
@@ -292,12 +293,19 @@ class People:
             for step in by_hand:
                 await self._undone(id, step.name)
                 return
+            for step in steps:
+                if step.category is ErrorCategory.CONFLICT:
+                    await self._choose(id, step)
             blocked = [step for step in steps if not step.reason.startswith("halted")]
             if not unknown and blocked:
                 more = 1_000_000 if any("budget" in step.reason for step in blocked) else 0
                 await self.ask(lambda platform: platform.control.resume(ALICE, id, add_micro_usd=more))
         except Refusal:
             return  # it went on meanwhile
+
+    async def _choose(self, run: str, step: Step) -> None:
+        """Take what one of the steps in conflict left."""
+        await self.ask(lambda platform: platform.control.choose(ALICE, run, step.name, take=step.joined[0]))
 
     async def _see(self, id: str) -> Run:
         async def see(platform: Platform) -> Run:

@@ -46,6 +46,8 @@ class Total:
         self.undone = 0
         self.halts = 0
         self.activations = 0
+        self.joins = 0
+        self.conflicts = 0
         self.approvals: Counter[str] = Counter()
         self.failing: list[Result] = []
 
@@ -68,6 +70,8 @@ class Total:
         self.undone += result.undone
         self.halts += result.halts
         self.activations += result.activations
+        self.joins += result.joins
+        self.conflicts += result.conflicts
         self.approvals.update(result.approvals)
         if result.violations:
             self.failing.append(result)
@@ -81,7 +85,13 @@ class Total:
         """Name the guards that never refused anything, and the faults that never struck."""
         missing = [guard for guard in GUARDS if not self.refusals[guard]]
         missing += [fault for fault in Fault if not self.counts[fault]]
-        acts = {"a rollback": self.undone, "a halt": self.halts, "other policies": self.activations}
+        acts = {
+            "a rollback": self.undone,
+            "a halt": self.halts,
+            "other policies": self.activations,
+            "a join of workspaces": self.joins,
+            "a conflict": self.conflicts,
+        }
         missing += [name for name, count in acts.items() if not count]
         return missing + [f"a request {state}" for state in _REQUESTS if not self.approvals[state]]
 
@@ -99,6 +109,7 @@ class Total:
             f"claims             {self.claims}, outcomes unknown on the way {self.unknowns}",
             f"requests           {sum(self.approvals.values())} ({_listed(self.approvals)})",
             f"people             undone {self.undone}, halts {self.halts}, policy changes {self.activations}",
+            f"workspaces         joined {self.joins}, in conflict {self.conflicts}",
             f"again              {self.decided_again} decisions, {self.judged_again} verdicts",
             f"faults             {sum(self.counts.values())}: {faults}",
             f"refusals           {refused}",

@@ -57,6 +57,8 @@ class Result(msgspec.Struct):
     undone: int
     halts: int
     activations: int
+    joins: int
+    conflicts: int
     kinds: tuple[Point, ...] = ()
     python: str = sys.version.split()[0]
 
@@ -212,6 +214,7 @@ class World:
         self.oracles.check_sagas(now, self.people.acks)
         self.oracles.check_halts(now, self.people.acks, alone=self.alone, calm=self.faults.calm)
         await self._drained()
+        self.oracles.check_files(now)
         self.oracles.check_end(now)
         await self._inspect()
         await self._heard()
@@ -349,6 +352,8 @@ class World:
             undone=sum(tool in UNDOES.values() for _, tool, _ in self.outside.history),
             halts=len(self.people.acks.halts),
             activations=self.oracles.activations,
+            joins=self.oracles.joins,
+            conflicts=len(self.oracles.conflicts),
         )
 
 

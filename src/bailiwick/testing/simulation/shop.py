@@ -1,5 +1,6 @@
 """The app that is simulated: tools of all classes, one agent that does what its script says, and workflows of every shape."""
 
+import asyncio
 import functools
 import random
 import re
@@ -57,6 +58,9 @@ UNDOES = {"make": "unmake", "book": "unbook"}
 WRITES = ("write", "sign", "mail", "pay", "make", "unmake", "book", "unbook")
 EXTERNAL = ("mail", "pay", "book", "unbook")
 HELD = ("sign", "pay")
+WRITE = "files.write"
+SHARED = "shared"
+"""The file that steps side by side may both write."""
 
 _TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
 _SAID = {"type": "object", "properties": {"said": {"type": "string"}}, "required": ["said"]}
@@ -68,6 +72,9 @@ _DONE = {
 _TURN = re.compile(r"\[(\d+)\]")
 _LARGE = 20_000
 _ROUNDS = 7
+_AT_ONCE = 3
+_WITHOUT_FILES = 0.2
+_SHARING = 0.4
 _PLACES = ("one", "two", "three", "four")
 
 
@@ -137,7 +144,7 @@ def book() -> RuleBook:
 def app() -> App:
     """Write the app: the agent and its workflows."""
     made = App("sim")
-    tools = [contract.name for contract in contracts()]
+    tools = [*(contract.name for contract in contracts()), WRITE]
     made.agent("clerk", output=_DONE, input={"type": "object"}, tools=tools, run=clerk)
     a, b, c = ({"script": f"$.intent.input.{name}"} for name in "abc")
     retry = {"on": ["tool-failed", "timeout", "internal"], "attempts": 3, "backoff_seconds": 2}
@@ -220,6 +227,11 @@ async def clerk(ctx: Context, given: dict[str, Any]) -> dict[str, Any]:
             case "loop":
                 for _ in range(_ROUNDS):
                     await ctx.tool("sim.read", {"text": f"{ctx.run}/{ctx.step}/{number}"})
+            case "files":
+                paths = (f"{ctx.step}/{number}/{at}" for at in range(_AT_ONCE))
+                await asyncio.gather(*(ctx.tool(WRITE, {"path": path, "text": path}) for path in paths))
+            case "share":
+                await ctx.tool(WRITE, {"path": SHARED, "text": ctx.step})
             case _:
                 text = f"{ctx.run}/{ctx.step}/{number}"
                 done = await ctx.tool(f"sim.{kind}", {"text": text})
@@ -234,6 +246,7 @@ def intent(chance: random.Random, number: int) -> IntentRequest:
     given |= {name: f"run {number} {name}" for name in _PLACES}
     if workflow == "turns":
         given["b"] = [*given["b"][:1], f"until {chance.randint(1, 3)}"]
+    _let_write(workflow, given)
     tight = chance.random() < 0.15
     return IntentRequest(
         app="sim",
@@ -243,6 +256,16 @@ def intent(chance: random.Random, number: int) -> IntentRequest:
         budget_usd="0.03" if tight else "5",
         deadline_seconds=chance.choice((60, 200)) if chance.random() < 0.1 else 7200,
     )
+
+
+def _let_write(workflow: str, given: dict[str, Any]) -> None:
+    """Let some runs write files, several at once and side by side; the chance is one of its own, so that no other changes."""
+    chance = random.Random(f"files {given}")  # noqa: S311  # a script, not a secret
+    if workflow not in ("line", "fan") or chance.random() < _WITHOUT_FILES:
+        return
+    shares = workflow == "fan" and chance.random() < _SHARING
+    for name in "bc":
+        given[name] = [*given[name], "files", *(["share"] if shares else [])]
 
 
 def _script(chance: random.Random) -> list[str]:
