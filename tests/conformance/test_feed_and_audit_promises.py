@@ -54,9 +54,9 @@ async def integrate(store: Store, log: str, limit: int = 1000) -> int:
     head = await store.audit.head(log)
     leaves = await store.audit.pending_leaves(log, limit)
     size = (head.size if head else 0) + len(leaves)
-    frontier = tuple(leaf for _, _, leaf in leaves[-2:])
+    frontier = tuple(event.leaf for event in leaves[-2:])
     await store.audit.integrate(
-        TreeHead(log, size, frontier, f"note {size}"), [(stream, seq) for stream, seq, _ in leaves]
+        TreeHead(log, size, frontier, f"note {size}"), [(event.stream, event.seq) for event in leaves]
     )
     return size
 
@@ -94,8 +94,8 @@ async def test_a_head_comes_back_as_it_was_stored(store: Store) -> None:
     assert await store.audit.head("tenant:acme") is None
     await place_all(store)
     pending = await store.audit.pending_leaves("tenant:acme", 10)
-    head = TreeHead("tenant:acme", 3, (pending[0][2], pending[1][2]), "a signed note\n")
-    await store.audit.integrate(head, [(stream, seq) for stream, seq, _ in pending])
+    head = TreeHead("tenant:acme", 3, (pending[0].leaf, pending[1].leaf), "a signed note\n")
+    await store.audit.integrate(head, [(event.stream, event.seq) for event in pending])
     assert await store.audit.head("tenant:acme") == head
     signed_again = TreeHead("tenant:acme", 3, head.frontier, "a newer note\n")
     await store.audit.integrate(signed_again, [])

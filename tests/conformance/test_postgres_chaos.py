@@ -155,7 +155,7 @@ async def test_of_two_processes_that_sequence_each_leaf_is_integrated_once(
             head = await store.audit.head("tenant:acme")
             size = (head.size if head is not None else 0) + len(pending)
             try:
-                named = [(stream, seq) for stream, seq, _ in pending]
+                named = [(event.stream, event.seq) for event in pending]
                 await store.audit.integrate(TreeHead("tenant:acme", size, (), "n"), named)
             except GuardFailed:
                 refused += 1

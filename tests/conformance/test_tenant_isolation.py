@@ -112,8 +112,8 @@ async def test_a_log_holds_the_leaves_of_its_own_tenant_alone(owned: Store) -> N
         pass
     for log, streams in (("tenant:rival", ["run_a"]), ("platform", ["platform"])):
         pending = await owned.audit.pending_leaves(log, 99)
-        assert [stream for stream, _, _ in pending] == streams
-        await owned.audit.integrate(TreeHead(log, 1, (), "n"), [(pending[0][0], pending[0][1])])
+        assert [event.stream for event in pending] == streams
+        await owned.audit.integrate(TreeHead(log, 1, (), "n"), [(pending[0].stream, pending[0].seq)])
         assert len(await owned.audit.entries(log, -1, 99)) == 1
     assert await owned.audit.leaf_index("tenant:acme", "run_a", 1) is None
     assert await owned.audit.leaf_index("tenant:rival", "run_a", 1) == 0

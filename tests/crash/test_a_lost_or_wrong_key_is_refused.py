@@ -1,11 +1,10 @@
 """A missing, damaged or wrong key is a refusal that names the file and the way out; nothing is made in its place."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from keys_kit import ADMIN, Deployment, done_run, greeting
 
 from bailiwick.audit import verify_export
 from bailiwick.base import Refusal
@@ -19,19 +18,11 @@ from bailiwick.wiring.replacing import KeyNotLost, replace_lost_key
 from bailiwick.wiring.trust import rotate_signing_key
 from bailiwick.wiring.witnesses import witness_app
 from figures import tell
-from postgres_kit import lent_database
-from store_choice import SQLITE
+from keys_kit import ADMIN, Deployment, deployment, done_run, greeting
+
+__all__ = ["deployment"]
 
 Loss = Callable[[Path], object]
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
-    if request.param == SQLITE:
-        yield Deployment(tmp_path / "data", "")
-        return
-    with lent_database() as url:
-        yield Deployment(tmp_path / "data", url)
 
 
 def other_content(path: Path) -> object:

@@ -242,6 +242,32 @@ def an_older_head(forger: Forger) -> str:
     return ""
 
 
+def an_event_inserted_with_its_stream_rechained(forger: Forger) -> str:
+    pos, event = forger.find(b"run.created")
+    name = event.rpartition(".")[0]
+    stream, log = forger.db.execute("SELECT stream, log FROM events WHERE pos = ?", (pos,)).get
+    forger.db.execute("UPDATE events SET seq = -seq - 1 WHERE stream = ? AND seq > 1", (stream,))
+    forger.db.execute("UPDATE events SET seq = -seq WHERE stream = ? AND seq < 0", (stream,))
+    body = canonical(forger.header(pos) | {"at": 1})
+    row = "(SELECT max(pos) + 1 FROM events), ?, 2, ?, ?, ?"
+    forger.db.execute(
+        f"INSERT INTO events (pos, stream, seq, log, header, leaf) VALUES ({row})",
+        (stream, log, body, leaf_hash(body)),
+    )
+    prev = ""
+    for seq, at in list(
+        forger.db.execute("SELECT seq, pos FROM events WHERE stream = ? ORDER BY seq", (stream,))
+    ):
+        forger.write(at, forger.header(at) | {"prev": prev, "seq": seq}, rehash=True)
+        prev = forger.db.execute("SELECT leaf FROM events WHERE pos = ?", (at,)).get.hex()
+    return f"{name}.2"
+
+
+def a_leaf_with_an_index_beyond_the_head(forger: Forger) -> str:
+    forger.db.execute("UPDATE leaves SET idx = idx + 7 WHERE idx = (SELECT max(idx) FROM leaves)")
+    return ""
+
+
 FORGERIES: tuple[Forgery, ...] = (
     another_actor,
     another_verdict,
@@ -258,6 +284,8 @@ FORGERIES: tuple[Forgery, ...] = (
     an_event_edited_and_its_stream_rechained,
     another_head,
     an_older_head,
+    an_event_inserted_with_its_stream_rechained,
+    a_leaf_with_an_index_beyond_the_head,
 )
 
 

@@ -15,7 +15,7 @@ from bailiwick.wiring import load_settings, readiness
 from bailiwick.wiring.embedded import Embedded, build
 from bailiwick.wiring.readiness import Readiness, checks_of
 
-PARTS = {"serving", "store", "blobs", "space", "clock", "keeper", "sandbox"}
+PARTS = {"serving", "store", "blobs", "space", "clock", "keeper", "log", "sandbox"}
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from bailiwick.audit.note import (
 from bailiwick.audit.placing import unexplained
 from bailiwick.audit.proof import InclusionProof, ProofInvalid, prove, verify_proof
 from bailiwick.audit.rotation import Rotation, linked, notes_in, open_rotation, sign_rotation
+from bailiwick.audit.tail import Joined, Joining, LogBroken, hold_joined, hold_joining, open_head
 from bailiwick.audit.verify import Fault, Finding, Report, verify_export
 from bailiwick.audit.witness import (
     MAX_REQUEST,
@@ -55,6 +56,9 @@ __all__ = [
     "Growth",
     "HistoryRewritten",
     "InclusionProof",
+    "Joined",
+    "Joining",
+    "LogBroken",
     "NoteMalformed",
     "NoteUnverified",
     "ProofInvalid",
@@ -68,9 +72,12 @@ __all__ = [
     "commitment",
     "consider",
     "cosign",
+    "hold_joined",
+    "hold_joining",
     "leaf_hash",
     "linked",
     "notes_in",
+    "open_head",
     "open_note",
     "open_rotation",
     "open_text",

@@ -53,17 +53,12 @@ def build_export(
     """Write the files of an export; the stand-alone verifier is added by the caller.
 
     Args:
-        entries: One for each leaf, in leaf order.
+        entries: One for each leaf, in leaf order; whatever else a log that was changed holds behind them.
         leaves: The leaf hashes up to the checkpoint's size.
-        note: The signed checkpoint over exactly these leaves.
+        note: The signed checkpoint over these leaves.
         vkey: The verifier key of the note.
         rotations: The statements that link this key to earlier ones, one below the other.
-
-    Raises:
-        ValueError: Entries and leaves do not go together one to one.
     """
-    if [entry.index for entry in entries] != list(range(len(leaves))):
-        raise ValueError(f"{len(entries)} entries do not stand for {len(leaves)} leaves in order")
     told = {ROTATIONS: rotations.encode()} if rotations else {}
     return {
         **told,
@@ -79,9 +74,9 @@ def write_entry(entry: Entry) -> bytes:
     return canonical(
         {
             "index": entry.index,
-            "header": entry.header.decode(),
+            "header": entry.header.decode(errors="replace"),
             "salt": entry.salt.hex(),
-            "payload": None if entry.payload is None else entry.payload.decode(),
+            "payload": None if entry.payload is None else entry.payload.decode(errors="replace"),
         }
     )
 

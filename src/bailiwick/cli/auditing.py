@@ -13,6 +13,7 @@ import typer
 
 from bailiwick.audit import EXPORT_FILES, Report, verify_export
 from bailiwick.base import Category, Refusal
+from bailiwick.cli.accepting import accept_break
 from bailiwick.cli.doors import Choice, Door, Format, connected
 from bailiwick.cli.erasing import erase
 from bailiwick.cli.exits import ExitCode
@@ -30,6 +31,7 @@ group = typer.Typer(
 group.command()(witness)
 group.command()(serve_witness)
 group.command()(rotate_key)
+group.command("accept-break")(accept_break)
 group.command("replace-lost-key")(replace_key)
 group.command()(erase)
 

@@ -137,6 +137,8 @@ def _show_run(found: dict[str, Any]) -> None:
     )
     fields = {name: run[name] for name in names}
     fields["reason"] = found["reason"]
+    if found["broken"]:
+        fields["broken"] = found["broken"]
     fields["budget"] = (
         f"{budget['spent']['usd']} of {budget['limit']['usd']} USD spent, {budget['remaining']['usd']} left"
     )

@@ -159,7 +159,8 @@ class WayView(msgspec.Struct, frozen=True):
 class RunDetailView(msgspec.Struct, frozen=True):
     """All that is known of a run. `plan` is the compiled graph, `brief` the accepted one, `output` the last step's.
 
-    `erased` names those of `intent`, `brief` and `output` that are null because their payload was erased.
+    `erased` names those of `intent`, `brief` and `output` that are null because their payload was erased. `broken` is
+    empty, or says that the tenant is read-only: its log was changed behind the platform's back.
     """
 
     run: RunView
@@ -180,6 +181,7 @@ class RunDetailView(msgspec.Struct, frozen=True):
     questions: list[QuestionView]
     ways: list[WayView]
     erased: list[str]
+    broken: str
 
 
 class ErasedView(msgspec.Struct, frozen=True):
@@ -328,6 +330,7 @@ def detail_view(detail: RunDetail) -> RunDetailView:
         questions=[_question(question) for question in detail.questions],
         ways=[WayView(way.when, way.command) for way in detail.ways],
         erased=list(detail.erased),
+        broken=detail.broken,
     )
 
 

@@ -49,6 +49,7 @@ from bailiwick.ports.ledger import (
 from bailiwick.ports.patience import patience, wait_at_most, wait_for_ever
 from bailiwick.ports.process import Processes, ProcessResult
 from bailiwick.ports.queue import Queue, Waiting
+from bailiwick.ports.remembered import Remembered, Seen
 from bailiwick.ports.sandbox import Sandbox, SandboxJob, SandboxResult, SandboxStatus
 from bailiwick.ports.wire import InvalidMessage, read_wire
 from bailiwick.ports.witness import Witness, WitnessUnavailable
@@ -115,12 +116,14 @@ __all__ = [
     "Proposal",
     "Queue",
     "Recorded",
+    "Remembered",
     "Report",
     "RunHead",
     "Sandbox",
     "SandboxJob",
     "SandboxResult",
     "SandboxStatus",
+    "Seen",
     "Session",
     "StaleVersion",
     "Stop",

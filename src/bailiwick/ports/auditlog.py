@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from bailiwick.audit import Joined, Joining
 from bailiwick.ports.ledger import StoredEvent
 
 
@@ -26,8 +27,8 @@ class AuditLog(Protocol):
         """Name the logs that have leaves without an index: `tenant:ID` and `platform`."""
         ...
 
-    async def pending_leaves(self, log: str, limit: int) -> Sequence[tuple[str, int, bytes]]:
-        """List (stream, seq, leaf) without an index, in feed order."""
+    async def pending_leaves(self, log: str, limit: int) -> Sequence[Joining]:
+        """List the events without an index, in feed order, as they lie there."""
         ...
 
     async def integrate(self, head: TreeHead, leaves: Sequence[tuple[str, int]]) -> None:
@@ -36,6 +37,22 @@ class AuditLog(Protocol):
         Raises:
             GuardFailed: The log's stored size is not the head's size minus the leaves.
         """
+        ...
+
+    async def reach(self, log: str) -> tuple[int, bool]:
+        """Tell the lowest index above all that are given in a log (0 while none is), and whether what has no index is
+        looked for right behind them.
+        """
+        ...
+
+    async def joined(self, log: str, after: int, limit: int) -> Sequence[Joined]:
+        """Read integrated events without payloads, `after` < index <= `after` + `limit` (-1: from the first), as they
+        lie there; one that is not there any more is left out.
+        """
+        ...
+
+    async def relay(self, head: TreeHead, leaves: Sequence[tuple[str, str, int]]) -> None:
+        """Give the leaves (tenant, stream, seq) the indices from 0 on, in place of all that the log had, and store the head that covers them."""
         ...
 
     async def head(self, log: str) -> TreeHead | None:

@@ -336,6 +336,10 @@ class Ledger(Protocol):
         """Read a stream in order, events with seq > `after`; empty for a foreign or absent stream."""
         ...
 
+    async def owns(self, tenant: str, stream: str) -> bool:
+        """Whether the stream is the tenant's by its own opening event, wherever it lies; also where there is none."""
+        ...
+
     async def payloads(self, tenant: str, stream: str, seqs: Sequence[int]) -> dict[int, bytes]:
         """Read payload bodies by seq; absent and erased ones are left out."""
         ...

@@ -2,6 +2,7 @@
 
 from bailiwick.service.approving import ApprovalView, Approving
 from bailiwick.service.bounds import InputTooLarge, TextTooLong, TooMany
+from bailiwick.service.breaks import Breaks
 from bailiwick.service.budgets import Budgets, InvalidScope, ScopeExhausted, taken_on
 from bailiwick.service.catalogue import Catalogue, model_contract
 from bailiwick.service.claiming import keys_of
@@ -40,7 +41,8 @@ from bailiwick.service.refusals import (
 from bailiwick.service.rendering import Shown, shown_of
 from bailiwick.service.replaying import Difference, Replayed, replay
 from bailiwick.service.roll import InvalidIdentity, LastAdmin, NameTaken
-from bailiwick.service.sequencing import Signer
+from bailiwick.service.scrutiny import Scrutiny
+from bailiwick.service.signer import Signer
 from bailiwick.service.standing import DAY_HOURS, MadeByRequester
 from bailiwick.service.streams import Watcher
 from bailiwick.service.transcript import Transcript
@@ -51,6 +53,7 @@ __all__ = [
     "ApprovalAltered",
     "ApprovalView",
     "Approving",
+    "Breaks",
     "Budgets",
     "Catalogue",
     "ContentsErased",
@@ -95,6 +98,7 @@ __all__ = [
     "RunNotEnded",
     "RunsLimit",
     "ScopeExhausted",
+    "Scrutiny",
     "SessionLost",
     "Sharing",
     "Shown",

@@ -22,6 +22,7 @@ from bailiwick.ports import (
     Proposal,
     Queue,
     Recorded,
+    Remembered,
     Report,
     Session,
     ToolHost,
@@ -35,6 +36,7 @@ from bailiwick.service.activating import Activating
 from bailiwick.service.admitting import Admitting
 from bailiwick.service.approving import Approving
 from bailiwick.service.assigning import Assigning
+from bailiwick.service.breaks import Breaks, GuardedLedger
 from bailiwick.service.budgets import Budgets
 from bailiwick.service.catalogue import Catalogue
 from bailiwick.service.changes import Record
@@ -54,9 +56,10 @@ from bailiwick.service.reading import Reading
 from bailiwick.service.recovering import Recovering
 from bailiwick.service.redeciding import Redeciding
 from bailiwick.service.runs import Runs
-from bailiwick.service.sequencing import Sequencing, Signer
+from bailiwick.service.sequencing import Sequencing
 from bailiwick.service.sessions import Sessions
 from bailiwick.service.settling import Settling
+from bailiwick.service.signer import Signer
 from bailiwick.service.standing import DAY_HOURS, Standings
 from bailiwick.service.streams import Streams
 from bailiwick.service.submitting import Submitting
@@ -97,6 +100,7 @@ class Platform:
         signer: Signer,
         pepper: bytes,
         witnesses: tuple[Witness, ...] = (),
+        remembered: Remembered | None = None,
         sharing: Sharing | None = None,
         four_eyes_hours: float = DAY_HOURS,
         lease_seconds: float = LEASE_SECONDS,
@@ -104,6 +108,8 @@ class Platform:
     ) -> None:
         self.limits = limits if limits is not None else LimitBook()
         self.catalogue = catalogue
+        self.breaks = Breaks()
+        stores = msgspec.structs.replace(stores, ledger=GuardedLedger(stores.ledger, self.breaks))
         self.streams = Streams()
         self.observers: list[Observer] = []
         self.halts = Halts(ledger=stores.ledger, views=stores.views, world=world, sharing=sharing)
@@ -139,7 +145,9 @@ class Platform:
         )
         self._serve_workers(stores, actions, world)
         self._serve_people(stores, world)
-        self.sequencing = Sequencing(audit=stores.audit, feed=stores.feed, signer=signer)
+        self.sequencing = Sequencing(
+            audit=stores.audit, feed=stores.feed, signer=signer, breaks=self.breaks, remembered=remembered
+        )
         self.witnessing = Witnessing(
             audit=stores.audit,
             ledger=stores.ledger,
@@ -194,7 +202,7 @@ class Platform:
         self.erasing = Erasing(
             runs=self.runs, ledger=stores.ledger, blobs=stores.blobs, streams=self.streams, world=world
         )
-        self.reading = Reading(runs=self.runs, ledger=stores.ledger, views=stores.views)
+        self.reading = Reading(runs=self.runs, ledger=stores.ledger, views=stores.views, breaks=self.breaks)
         self.comparing = Comparing(runs=self.runs, views=stores.views)
         self.transcribing = Transcribing(
             runs=self.runs, ledger=stores.ledger, views=stores.views, blobs=stores.blobs
@@ -215,6 +223,7 @@ class Platform:
         await self.activating.start()
         await self.redeciding.ask_again()
         await self.lifting.release()
+        await self.sequencing.scrutiny.look_at_all()
 
     def _committed(self, before: Run | None, after: Run, events: tuple[Event, ...], record: Record) -> None:
         self.streams.committed(after.id, closed=after.closed is not None)

@@ -10,6 +10,7 @@ from bailiwick.plan import Plan
 from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import Ledger, Posting, RunHead, StoredEvent, Views
 from bailiwick.run import Call, CallState, Run, waits_for_probe
+from bailiwick.service.breaks import Breaks
 from bailiwick.service.refusals import NotFound
 from bailiwick.service.runs import Runs
 from bailiwick.service.ways import Way, ways_out
@@ -51,7 +52,8 @@ class Question(msgspec.Struct, frozen=True):
 class RunDetail(msgspec.Struct, frozen=True):
     """A run with its steps, actions and plan. `output` is the last step's, `brief` the accepted one.
 
-    `ways` are the commands that help it on; `erased` names those of intent, brief and output that are None because they were erased.
+    `ways` are the commands that help it on; `erased` names those of intent, brief and output that are None because they
+    were erased. `broken` says why nothing of the tenant changes: its log was changed behind the platform's back.
     """
 
     head: RunHead
@@ -63,15 +65,17 @@ class RunDetail(msgspec.Struct, frozen=True):
     questions: tuple[Question, ...] = ()
     erased: tuple[str, ...] = ()
     ways: tuple[Way, ...] = ()
+    broken: str = ""
 
 
 class Reading:
     """Answers questions about what is recorded; each for one tenant."""
 
-    def __init__(self, *, runs: Runs, ledger: Ledger, views: Views) -> None:
+    def __init__(self, *, runs: Runs, ledger: Ledger, views: Views, breaks: Breaks) -> None:
         self._runs = runs
         self._ledger = ledger
         self._views = views
+        self._breaks = breaks
 
     async def runs(
         self, principal: Principal, *, status: str = "", app: str = "", before: str = "", limit: int = 50
@@ -79,9 +83,8 @@ class Reading:
         """List runs, newest first."""
         require(principal, Permission.RUNS_READ)
         limit = max(1, min(limit, MAX_PAGE))
-        return list(
-            await self._views.runs(principal.tenant, status=status, app=app, before=before, limit=limit)
-        )
+        found = await self._views.runs(principal.tenant, status=status, app=app, before=before, limit=limit)
+        return [head for head in found if await self._ledger.owns(principal.tenant, head.id)]
 
     async def head(self, principal: Principal, run: str) -> RunHead:
         """Find a run's head.
@@ -91,7 +94,7 @@ class Reading:
         """
         require(principal, Permission.RUNS_READ)
         head = await self._views.run(principal.tenant, run)
-        if head is None:
+        if head is None or not await self._ledger.owns(principal.tenant, run):
             raise NotFound("run", run)
         return head
 
@@ -119,7 +122,9 @@ class Reading:
             if question.probe is not None and question.probe.output is not None
         }
         ways = ways_out(state, entry.plan, {**self._forms(state), **known})
-        return RunDetail(head, state, entry.plan, asked, brief, output, questions, erased, ways)
+        broken = self._breaks.concerning(principal.tenant)
+        told = broken.message if broken is not None else ""
+        return RunDetail(head, state, entry.plan, asked, brief, output, questions, erased, ways, told)
 
     def _forms(self, run: Run) -> dict[str, Json]:
         """Find what the actions would have answered of which it is not known."""

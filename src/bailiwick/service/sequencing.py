@@ -1,9 +1,6 @@
 """Sequencing: leaves join their tenant's Merkle log in batches, and a signed head vouches for them."""
 
-from collections.abc import Callable
 from importlib import resources
-
-import msgspec
 
 from bailiwick.audit import (
     VERIFIER,
@@ -12,17 +9,19 @@ from bailiwick.audit import (
     Entry,
     Frontier,
     InclusionProof,
+    LogBroken,
     build_export,
-    linked,
-    notes_in,
+    hold_joining,
     prove,
     sign_note,
     unexplained,
-    verifier_key,
 )
 from bailiwick.policy import Permission, Principal, require
-from bailiwick.ports import AuditLog, Feed, GuardFailed, StoredEvent, TreeHead
+from bailiwick.ports import AuditLog, Feed, GuardFailed, Remembered, StoredEvent, TreeHead
+from bailiwick.service.breaks import Breaks
 from bailiwick.service.refusals import NotFound
+from bailiwick.service.scrutiny import Scrutiny
+from bailiwick.service.signer import Signer
 
 PLACED = 1024
 SLICE = 256
@@ -31,35 +30,23 @@ _PAGE = 1000
 _VERIFIER = "bailiwick.audit.standalone"  # carried in every export; imported by nobody
 
 
-class Signer(msgspec.Struct, frozen=True):
-    """The deployment's signing key, held elsewhere: its name, its public half, and a way to use it.
-
-    `rotations` are the statements that link it to the keys before it, one signed note below the other.
-    """
-
-    name: str
-    public: bytes
-    sign: Callable[[bytes], bytes]
-    rotations: str = ""
-
-    @property
-    def vkey(self) -> str:
-        """The verifier key that auditors are handed."""
-        return verifier_key(self.name, self.public)
-
-    @property
-    def vkeys(self) -> tuple[str, ...]:
-        """This key and those before it."""
-        return linked([self.vkey], notes_in(self.rotations))
-
-
 class Sequencing:
     """Integrates leaves, hands out proofs and exports; `cosigned` holds the newest head of each log that a witness cosigned."""
 
-    def __init__(self, *, audit: AuditLog, feed: Feed, signer: Signer) -> None:
+    def __init__(
+        self,
+        *,
+        audit: AuditLog,
+        feed: Feed,
+        signer: Signer,
+        breaks: Breaks | None = None,
+        remembered: Remembered | None = None,
+    ) -> None:
         self._audit = audit
         self._feed = feed
         self.signer = signer
+        self.breaks = breaks if breaks is not None else Breaks()
+        self.scrutiny = Scrutiny(audit=audit, signer=signer, breaks=self.breaks, remembered=remembered)
         self.cosigned: dict[str, str] = {}
 
     async def place(self) -> int:
@@ -74,19 +61,27 @@ class Sequencing:
         return count
 
     async def _integrate(self, log: str) -> int:
+        if self.breaks.of(log):
+            return 0
         pending = await self._audit.pending_leaves(log, SLICE)
         if not pending:
             return 0
-        head = await self._audit.head(log)
+        try:
+            head = await self.scrutiny.head(log)
+            hold_joining(log, pending)
+        except LogBroken as broken:
+            self.breaks.report(broken)
+            return 0
         frontier = Frontier(head.size, head.frontier) if head is not None else Frontier()
-        frontier = frontier.extend([leaf for _, _, leaf in pending])
+        frontier = frontier.extend([event.leaf for event in pending])
         checkpoint = Checkpoint(self.origin(log), frontier.size, frontier.root())
         note = sign_note(checkpoint, self.signer.name, self.signer.sign, self.signer.public)
         new = TreeHead(log, frontier.size, frontier.subtrees, note)
         try:
-            await self._audit.integrate(new, [(stream, seq) for stream, seq, _ in pending])
+            await self._audit.integrate(new, [(event.stream, event.seq) for event in pending])
         except GuardFailed:
             return 0  # another sequencer was faster
+        self.scrutiny.signed(new)
         return len(pending)
 
     def origin(self, log: str) -> str:
@@ -106,10 +101,21 @@ class Sequencing:
 
         Raises:
             NotFound: Nothing was recorded yet.
+            LogBroken: The log is not what was signed; its stored head is nothing to rely on.
         """
+        head = await self._newest(principal)
+        broken = self.breaks.of(head.log)
+        if broken is not None:
+            raise broken
+        return head
+
+    async def _newest(self, principal: Principal) -> TreeHead:
         require(principal, Permission.AUDIT_READ)
         await self.catch_up()
-        head = await self._audit.head(f"tenant:{principal.tenant}")
+        log = f"tenant:{principal.tenant}"
+        head = await self._audit.head(log)
+        if head is None and self.breaks.of(log):
+            return TreeHead(log, 0, (), "")
         if head is None:
             raise NotFound("checkpoint", principal.tenant)
         return head
@@ -124,19 +130,30 @@ class Sequencing:
         return prove(header, index, leaves, head.note)
 
     async def export(self, principal: Principal) -> dict[str, bytes]:
-        """Write out the tenant's whole log, to be verified offline."""
+        """Write out the tenant's whole log, to be verified offline; a broken one as it lies there, which convicts it."""
         for _ in range(_READINGS):
-            head = await self.checkpoint(principal)
+            head = await self._newest(principal)
             entries = await self._entries(head)
             if not unexplained(entries):
                 break  # else it may have been erased meanwhile, by an act behind this head
         leaves = await self._audit.leaves(head.log, head.size)
+        if self.breaks.of(head.log):
+            leaves = leaves[: len(entries)]
+            entries = [*entries[: len(leaves)], *await self._beyond(head, len(leaves))]
         files = build_export(entries, leaves, head.note, self.signer.vkey, self.signer.rotations)
         package, _, module = _VERIFIER.rpartition(".")
         verifier = resources.files(package) / f"{module}.py"
         cosigned = self.cosigned.get(head.log, "")
         told = {WITNESSED: cosigned.encode()} if cosigned else {}
         return {**files, **told, VERIFIER: verifier.read_bytes()}
+
+    async def _beyond(self, head: TreeHead, after: int) -> list[Entry]:
+        """Show what lies in a broken log and is under no signature: the event that broke it is among that."""
+        reach, _ = await self._audit.reach(head.log)
+        page = await self._audit.joined(head.log, head.size - 1, max(min(reach - head.size, _PAGE), 0))
+        headers = [row.header for row in page]
+        headers += [event.header for event in await self._audit.pending_leaves(head.log, _PAGE)]
+        return [Entry(at, header, b"", None) for at, header in enumerate(headers, after)]
 
     async def _entries(self, head: TreeHead) -> list[Entry]:
         entries: list[Entry] = []

@@ -59,7 +59,7 @@ class Transcribing:
         require(principal, Permission.AUDIT_READ)
         tenant = principal.tenant
         head = await self._views.run(tenant, run)
-        if head is None:
+        if head is None or not await self._ledger.owns(tenant, run):
             raise NotFound("run", run)
         entry = await self._runs.memory.load(tenant, run, head.version)
         lines = await self._lines(tenant, run, head.version)

@@ -39,7 +39,7 @@ class Witnessing:
         if self._witnesses:
             for tenant in sorted(tenant.id for tenant in await self._views.tenants()):
                 head = await self._audit.head(f"{_TENANT}{tenant}")
-                if head is not None:
+                if head is not None and not self._sequencing.breaks.of(head.log):
                     for witness in self._witnesses:
                         await self._show(witness, head)
         return 0

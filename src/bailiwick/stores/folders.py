@@ -48,19 +48,21 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_private(path: Path, body: bytes) -> None:
-    """Write a file that its owner alone can read, whole or not at all, and sync it."""
+def write_private(path: Path, body: bytes, *, sync: bool = True) -> None:
+    """Write a file that its owner alone can read, whole or not at all, and sync it unless an older one will do."""
     aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE_MODE)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(body)
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    if sync:
+        sync_folder(path.parent)
 
 
 def open_private(path: Path, mode: Literal["a", "w"]) -> TextIO:

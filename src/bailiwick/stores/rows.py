@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bailiwick.audit import Joining
 from bailiwick.ports import (
     Able,
     ApiKey,
@@ -173,6 +174,12 @@ def to_run(row: Row) -> RunHead:
 def to_halt(row: Row) -> Halt:
     """Read a row of `halts`."""
     return Halt(*row)
+
+
+def to_joining(row: Row) -> Joining:
+    """Read an event that waits for its index, with what it continues."""
+    tenant, stream, seq, leaf, header, before, begun, placed, overtaken = row
+    return Joining(tenant, stream, seq, leaf, header, before, bool(begun), bool(placed), bool(overtaken))
 
 
 def to_head(row: Row) -> TreeHead:

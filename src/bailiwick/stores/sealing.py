@@ -150,6 +150,11 @@ class Sealer:
         """Forget the open transaction: it was rolled back."""
         self.batch = Sealed(*self._committed)
 
+    def recount(self, numbers: tuple[int, int, int]) -> None:
+        """Count on from the last numbers of event, stream and log that are taken; nothing may be open."""
+        self._committed = numbers
+        self.batch = Sealed(*numbers)
+
     def renumber(self, stream: int, log: int) -> None:
         """Give new streams and logs numbers above these."""
         self._committed = (0, stream, log)

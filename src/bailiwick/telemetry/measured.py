@@ -55,6 +55,10 @@ class MeasuredLedger:
         """See `Ledger.events`."""
         return await self._ledger.events(tenant, stream, after, limit)
 
+    async def owns(self, tenant: str, stream: str) -> bool:
+        """See `Ledger.owns`."""
+        return await self._ledger.owns(tenant, stream)
+
     async def payloads(self, tenant: str, stream: str, seqs: Sequence[int]) -> dict[int, bytes]:
         """See `Ledger.payloads`."""
         return await self._ledger.payloads(tenant, stream, seqs)

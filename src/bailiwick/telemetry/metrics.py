@@ -100,6 +100,11 @@ class Metrics:
             "By how much this process may be wrong about the store's time at most; above 0.5 it decides nothing.",
             registry=self.registry,
         )
+        self._broken = Gauge(
+            "bailiwick_broken_logs",
+            "Logs that were changed behind the platform's back; their tenants are read-only.",
+            registry=self.registry,
+        )
 
     def _make_runs(self) -> None:
         self._created = self._counter("runs_created", "Runs that began, by app.", "app")
@@ -141,6 +146,10 @@ class Metrics:
         )
         self._cost = self._counter("cost_micro_usd", "What settled calls cost.", "app", "feature")
         self._cost_by_model = self._counter("model_cost_micro_usd", "What model calls cost.", "model")
+
+    def broken_logs(self, count: int) -> None:
+        """Say how many logs are broken."""
+        self._broken.set(count)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request; see `http.Meter`."""

@@ -40,8 +40,9 @@ from bailiwick.wiring.apart import assigned, keep_apart
 from bailiwick.wiring.clocks import learn, look, new_clock
 from bailiwick.wiring.compiler import run_policy_compiler
 from bailiwick.wiring.hosts import Hosts, build_hosts
+from bailiwick.wiring.remembering import RememberedHeads
 from bailiwick.wiring.settings import InvalidSettings, Settings
-from bailiwick.wiring.trust import keys_of_ledger
+from bailiwick.wiring.trust import HEADS, keys_of_ledger
 from bailiwick.wiring.witnesses import witness_at
 from bailiwick.wiring.world import SystemWorld
 from bailiwick.worker import Checker, Executor, Runner, Worker
@@ -190,6 +191,7 @@ class Embedded:
             Duty("relay", sequencing.place, 0.2),
             Duty("sequence", sequencing.integrate, 0.5),
             Duty("room", self._look_for_room, 2.0),
+            Duty("scrutiny", sequencing.scrutiny.look, 1.0),
             Duty("erase", self.platform.erasing.sweep, 30.0),
             Duty("witness", self.platform.witnessing.show, WITNESS_SECONDS),
         )
@@ -273,6 +275,7 @@ async def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSand
             prices=hosts.prices,
             signer=signer,
             pepper=keys.pepper,
+            remembered=RememberedHeads(settings.shared_folder / HEADS),
             witnesses=tuple(witness_at(place, lambda: signer.vkeys) for place in settings.witnesses),
             sharing=Sharing(operators=settings.tenant, shared=bool(settings.store)),
             four_eyes_hours=settings.kept_apart_hours,
@@ -283,6 +286,7 @@ async def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSand
         store.close()
         raise
     platform.observers.append(metrics.committed)
+    platform.breaks.on_found = metrics.broken_logs
     return Embedded(
         settings=settings,
         store=store,

@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from bailiwick.base import Refusal
+from bailiwick.service.breaks import PLATFORM_LOG
 from bailiwick.wiring.embedded import Embedded
 
 log = structlog.get_logger("bailiwick.readiness")
@@ -85,6 +86,10 @@ def checks_of(system: Embedded, serving: Callable[[], str]) -> dict[str, Check]:
         late = system.pulse.late(STUCK_SECONDS)
         return f"not done for more than {STUCK_SECONDS:g} s: {', '.join(late)}" if late else ""
 
+    async def platform_log() -> str:
+        broken = system.platform.breaks.of(PLATFORM_LOG)
+        return broken.message if broken is not None else ""
+
     async def sandbox() -> str:
         status = system.sandbox
         if not system.needs_sandbox or (status is not None and status.available):
@@ -98,6 +103,7 @@ def checks_of(system: Embedded, serving: Callable[[], str]) -> dict[str, Check]:
         "space": space,
         "clock": clock,
         "keeper": keeper,
+        "log": platform_log,
         "sandbox": sandbox,
     }
 

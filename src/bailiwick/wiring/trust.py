@@ -14,6 +14,7 @@ from bailiwick.wiring.keys import DeploymentKeys, fingerprint_of
 from bailiwick.wiring.settings import Settings
 
 KEYS = "keys"
+HEADS = "keys/heads"
 _LOOKED_AT = 5
 _SECRETS = "*.key"
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from bailiwick.audit import Joined, Joining
 from bailiwick.ports import Blobs, GuardFailed, StoredEvent, TreeHead
 from bailiwick.stores.postgres.connect import Connection, Lines
 from bailiwick.stores.postgres.reading import Reads
 from bailiwick.stores.postgres.statements import SQL
-from bailiwick.stores.rows import Row, to_head
+from bailiwick.stores.rows import Row, to_head, to_joining
 from bailiwick.stores.sealing import PLATFORM
 from bailiwick.stores.stored import events_across
 
@@ -24,11 +25,18 @@ class PostgresAuditLog:
         """Name the logs that have leaves without an index: `tenant:ID` and `platform`."""
         return await self._reads.scan("select_pending_logs", (), _first)
 
-    async def pending_leaves(self, log: str, limit: int) -> Sequence[tuple[str, int, bytes]]:
-        """List (stream, seq, leaf) without an index, in feed order."""
-        return await self._reads.scan(
-            "select_pending_leaves", (log, limit), lambda row: (row[0], row[1], row[2])
-        )
+    async def pending_leaves(self, log: str, limit: int) -> Sequence[Joining]:
+        """List the events without an index, in feed order, as they lie there."""
+        return await self._reads.scan("select_joining", (log, limit), to_joining)
+
+    async def reach(self, log: str) -> tuple[int, bool]:
+        """Tell how far indices are given, and whether the log goes on right behind them; see `ports.AuditLog`."""
+        rows = await self._reads.few("select_reach", (log,))
+        return (int(rows[0][0]), bool(rows[0][1])) if rows else (0, True)
+
+    async def joined(self, log: str, after: int, limit: int) -> Sequence[Joined]:
+        """Read integrated events without payloads, as they lie there; see `ports.AuditLog`."""
+        return await self._reads.scan("select_joined", (log, after, limit), lambda row: Joined(*row))
 
     async def integrate(self, head: TreeHead, leaves: Sequence[tuple[str, int]]) -> None:
         """Give the leaves the next indices and store the head that covers them, in one transaction.
@@ -40,6 +48,15 @@ class PostgresAuditLog:
         named = [(stream, seq) for stream, seq in leaves]
         async with self._lines.borrowed() as connection, connection.transaction():
             await _integrate(connection, head, named)
+
+    async def relay(self, head: TreeHead, leaves: Sequence[tuple[str, str, int]]) -> None:
+        """Give the leaves (tenant, stream, seq) the indices from 0 on, in place of all that the log had, and store the head over them.
+
+        Raises:
+            GuardFailed: There is no such log, or no such event. Nothing was written.
+        """
+        async with self._lines.borrowed() as connection, connection.transaction():
+            await _relay(connection, head, list(leaves))
 
     async def head(self, log: str) -> TreeHead | None:
         """Read the newest head."""
@@ -87,6 +104,21 @@ async def _integrate(connection: Connection, head: TreeHead, leaves: list[tuple[
     through = pending[-1][3] if pending else 0
     frontier = b"".join(head.frontier)
     await connection.execute(SQL["update_log_head"], head.size, frontier, head.note, through, log)
+
+
+async def _relay(connection: Connection, head: TreeHead, leaves: list[tuple[str, str, int]]) -> None:
+    if await connection.fetchval(SQL["lock_log"], head.log) is None:
+        raise GuardFailed(guard="log", id=head.log)
+    log, _, _, _ = await connection.fetchrow(SQL["select_log_head"], head.log)
+    positions = [await connection.fetchval(SQL["select_position"], *leaf) for leaf in leaves]
+    if None in positions:
+        raise GuardFailed(guard="event", id=head.log)
+    await connection.execute(SQL["delete_leaves"], log)
+    await connection.execute(
+        SQL["insert_leaf"], [log] * len(positions), list(range(len(positions))), positions
+    )
+    row = (head.size, b"".join(head.frontier), head.note, positions[-1] if positions else 0, log)
+    await connection.execute(SQL["reset_log_head"], *row)
 
 
 def _first(row: Row) -> Any:

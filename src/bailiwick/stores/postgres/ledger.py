@@ -13,7 +13,7 @@ from bailiwick.stores.postgres.statements import SQL
 from bailiwick.stores.refusals import PayloadDamaged
 from bailiwick.stores.rows import Row, to_halt
 from bailiwick.stores.sealing import Job
-from bailiwick.stores.stored import events_of
+from bailiwick.stores.stored import Owners, events_of
 
 _PAGE: Final = 200
 
@@ -32,6 +32,7 @@ class PostgresLedger:
         self._reads = reads
         self._blobs = blobs
         self._large = LargePayloads(blobs)
+        self._owners = Owners()
         self._lines = lines
 
     async def commit(self, unit: Unit) -> None:
@@ -60,6 +61,15 @@ class PostgresLedger:
             # It may have been erased between the row and its blob; what is damaged is so the second time as well.
             return await self._events(tenant, stream, "select_events", (after, limit))
 
+    async def owns(self, tenant: str, stream: str) -> bool:
+        """Whether the stream is the tenant's by its own opening event; see `ports.Ledger`."""
+        own = self._owners.known(tenant, stream)
+        if own is None:
+            own = self._owners.learn(
+                tenant, stream, await self._reads.few("select_events", (tenant, stream, 0, 1))
+            )
+        return own
+
     async def payloads(self, tenant: str, stream: str, seqs: Sequence[int]) -> dict[int, bytes]:
         """Read payload bodies by seq; absent and erased ones are left out.
 
@@ -75,6 +85,16 @@ class PostgresLedger:
 
     async def _events(self, tenant: str, stream: str, statement: str, values: Row) -> list[StoredEvent]:
         rows = await self._reads.few(statement, (tenant, stream, *values))
+        own = self._owners.known(tenant, stream)
+        if own is None:
+            first = (
+                rows
+                if rows and rows[0][0] == 1
+                else await self._reads.few("select_events", (tenant, stream, 0, 1))
+            )
+            own = self._owners.learn(tenant, stream, first)
+        if not own:
+            return []
         return await events_of(tenant, stream, rows, self._blobs)
 
     async def kept(self, tenant: str, stream: str, after: int, limit: int) -> Sequence[int]:

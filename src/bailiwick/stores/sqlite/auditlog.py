@@ -5,8 +5,9 @@ from typing import Any
 
 import apsw
 
+from bailiwick.audit import Joined, Joining
 from bailiwick.ports import Blobs, GuardFailed, StoredEvent, TreeHead
-from bailiwick.stores.rows import Row, to_head
+from bailiwick.stores.rows import Row, to_head, to_joining
 from bailiwick.stores.sealing import PLATFORM
 from bailiwick.stores.sqlite.reading import Reads
 from bailiwick.stores.sqlite.statements import SQL
@@ -26,11 +27,18 @@ class SqliteAuditLog:
         """Name the logs that have leaves without an index: `tenant:ID` and `platform`."""
         return await self._reads.scan("select_pending_logs", (), _first)
 
-    async def pending_leaves(self, log: str, limit: int) -> Sequence[tuple[str, int, bytes]]:
-        """List (stream, seq, leaf) without an index, in feed order."""
-        return await self._reads.scan(
-            "select_pending_leaves", (log, limit), lambda row: (row[0], row[1], row[2])
-        )
+    async def pending_leaves(self, log: str, limit: int) -> Sequence[Joining]:
+        """List the events without an index, in feed order, as they lie there."""
+        return await self._reads.scan("select_joining", (log, limit), to_joining)
+
+    async def reach(self, log: str) -> tuple[int, bool]:
+        """Tell how far indices are given, and whether the log goes on right behind them; see `ports.AuditLog`."""
+        rows = self._reads.few("select_reach", (log,))
+        return (int(rows[0][0]), bool(rows[0][1])) if rows else (0, True)
+
+    async def joined(self, log: str, after: int, limit: int) -> Sequence[Joined]:
+        """Read integrated events without payloads, as they lie there; see `ports.AuditLog`."""
+        return await self._reads.scan("select_joined", (log, after, limit), lambda row: Joined(*row))
 
     async def integrate(self, head: TreeHead, leaves: Sequence[tuple[str, int]]) -> None:
         """Give the leaves the next indices and store the head that covers them, in one transaction.
@@ -41,6 +49,15 @@ class SqliteAuditLog:
         """
         named = [(stream, seq) for stream, seq in leaves]
         await self._writer.submit(lambda connection: _integrate(connection, head, named))
+
+    async def relay(self, head: TreeHead, leaves: Sequence[tuple[str, str, int]]) -> None:
+        """Give the leaves (tenant, stream, seq) the indices from 0 on, in place of all that the log had, and store the head over them.
+
+        Raises:
+            GuardFailed: There is no such log, or no such event. Nothing was written.
+        """
+        named = list(leaves)
+        await self._writer.submit(lambda connection: _relay(connection, head, named))
 
     async def head(self, log: str) -> TreeHead | None:
         """Read the newest head."""
@@ -85,6 +102,19 @@ def _integrate(connection: apsw.Connection, head: TreeHead, leaves: list[tuple[s
     connection.executemany(SQL["insert_leaf"], rows)
     through = pending[-1][3] if pending else 0
     connection.execute(SQL["update_log_head"], (head.size, b"".join(head.frontier), head.note, through, log))
+
+
+def _relay(connection: apsw.Connection, head: TreeHead, leaves: list[tuple[str, str, int]]) -> None:
+    found = connection.execute(SQL["select_log_head"], (head.log,)).get
+    if found is None:
+        raise GuardFailed(guard="log", id=head.log)
+    positions = [connection.execute(SQL["select_position"], leaf).get for leaf in leaves]
+    if None in positions:
+        raise GuardFailed(guard="event", id=head.log)
+    connection.execute(SQL["delete_leaves"], (found[0],))
+    connection.executemany(SQL["insert_leaf"], [(found[0], at, pos) for at, pos in enumerate(positions)])
+    row = (head.size, b"".join(head.frontier), head.note, positions[-1] if positions else 0, found[0])
+    connection.execute(SQL["reset_log_head"], row)
 
 
 def _first(row: Row) -> Any:

@@ -15,7 +15,7 @@ from bailiwick.stores.sqlite.reading import Reads
 from bailiwick.stores.sqlite.statements import SQL
 from bailiwick.stores.sqlite.threads import Submits
 from bailiwick.stores.sqlite.writer import fold
-from bailiwick.stores.stored import events_of
+from bailiwick.stores.stored import Owners, events_of
 
 _PAGE: Final = 200
 
@@ -31,6 +31,7 @@ class SqliteLedger:
         self._reads = reads
         self._blobs = blobs
         self._large = LargePayloads(blobs)
+        self._owners = Owners()
 
     async def commit(self, unit: Unit) -> None:
         """Commit all of a unit or nothing; return once it survives a power cut.
@@ -56,6 +57,13 @@ class SqliteLedger:
             # It may have been erased between the row and its blob; what is damaged is so the second time as well.
             return await self._events(tenant, stream, "select_events", (after, limit))
 
+    async def owns(self, tenant: str, stream: str) -> bool:
+        """Whether the stream is the tenant's by its own opening event; see `ports.Ledger`."""
+        own = self._owners.known(tenant, stream)
+        if own is None:
+            own = self._owners.learn(tenant, stream, self._reads.few("select_events", (tenant, stream, 0, 1)))
+        return own
+
     async def payloads(self, tenant: str, stream: str, seqs: Sequence[int]) -> dict[int, bytes]:
         """Read payload bodies by seq; absent and erased ones are left out.
 
@@ -71,6 +79,14 @@ class SqliteLedger:
 
     async def _events(self, tenant: str, stream: str, statement: str, values: Row) -> list[StoredEvent]:
         rows = self._reads.few(statement, (tenant, stream, *values))
+        own = self._owners.known(tenant, stream)
+        if own is None:
+            first = (
+                rows if rows and rows[0][0] == 1 else self._reads.few("select_events", (tenant, stream, 0, 1))
+            )
+            own = self._owners.learn(tenant, stream, first)
+        if not own:
+            return []
         return await events_of(tenant, stream, rows, self._blobs)
 
     async def kept(self, tenant: str, stream: str, after: int, limit: int) -> Sequence[int]:

@@ -204,6 +204,8 @@ class Writer:
             self.redone += 1
             self._undo()
             self._connection.execute("BEGIN IMMEDIATE")
+            # Somebody else may have written rows: their numbers are taken, and nobody must wait for a restart.
+            self._sealer.recount(self._connection.execute(SQL["select_counters"]).get)
             outcomes = [self._job_alone(entry) if isinstance(entry, Job) else None for entry in batch]
         for index, entry in enumerate(batch):
             if not isinstance(entry, Job):

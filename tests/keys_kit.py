@@ -1,17 +1,20 @@
 """A deployment whose keys get lost: what it recorded before, and how it is opened afterwards."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
 import msgspec
+import pytest
 
 from bailiwick.app import App
 from bailiwick.audit import Report, verify_export
 from bailiwick.policy import Principal, PrincipalKind, Role
 from bailiwick.service import IntentRequest, RunDetail
 from bailiwick.wiring import Embedded, Settings, embedded
-from postgres_kit import cluster
+from postgres_kit import cluster, lent_database
+from store_choice import POSTGRES, SQLITE
 
 ADMIN = Principal("usr_root", "root", PrincipalKind.USER, "default", Role.ADMIN)
 TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
@@ -90,13 +93,23 @@ class Deployment(msgspec.Struct):
             apsw.Connection(str(self.folder / "ledger.db")).execute(sql)
 
     def kept(self) -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in self.keys.iterdir()} if self.keys.exists() else {}
+        return {path.name: path.read_bytes() for path in self.keys.glob("*") if path.is_file()}
 
 
-async def done_run(system: Embedded) -> str:
+async def done_run(system: Embedded, who: Principal = ADMIN) -> str:
     ended: asyncio.Queue[str] = asyncio.Queue()
     system.platform.observers.append(lambda _, after, __: after.closed and ended.put_nowait(after.id))
     request = IntentRequest(app="greet", workflow="greet", input={"text": "x"})
-    run = await system.platform.submitting.submit(ADMIN, request)
+    run = await system.platform.submitting.submit(who, request)
     await asyncio.wait_for(ended.get(), 30)
     return run.id
+
+
+@pytest.fixture(params=[SQLITE, POSTGRES])
+def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
+    """A deployment on each store."""
+    if request.param == SQLITE:
+        yield Deployment(tmp_path / "data", "")
+        return
+    with lent_database() as url:
+        yield Deployment(tmp_path / "data", url)
