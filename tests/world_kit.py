@@ -108,3 +108,6 @@ class JsonPort:
     async def finish(self, session: str, report: Report) -> Assignment | None:
         following = await self.platform.finish(session, through_json(report, Report))
         return through_json(following, Assignment | None)
+
+    async def leave(self, session: str) -> int:
+        return await self.platform.leave(session)

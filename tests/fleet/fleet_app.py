@@ -58,12 +58,22 @@ async def send(name: str) -> dict[str, str]:
     """Send something; the other side knows no keys, so a second time is a second thing."""
     land("send", "-", name)
     await take(DELAY_SECONDS)
+    await held()
     return {"sent": name}
 
 
 @app.code_agent("carrier", output={"put": str}, tools=["fleet.put"])
 async def carrier(ctx: Context, given: dict[str, str]) -> dict[str, str]:
     """Put one thing."""
+    answer = await ctx.tool("fleet.put", {"name": given["name"]})
+    return {"put": answer["put"]}
+
+
+@app.code_agent("thinker", output={"put": str}, tools=["fleet.peek", "fleet.put"])
+async def thinker(ctx: Context, given: dict[str, str]) -> dict[str, str]:
+    """Look, think as long as this process is held, then put one thing."""
+    await ctx.tool("fleet.peek", {"name": given["name"]})
+    await held()
     answer = await ctx.tool("fleet.put", {"name": given["name"]})
     return {"put": answer["put"]}
 
@@ -93,6 +103,8 @@ app.workflow(
         {"id": "b", "uses": "fleet.put", "input": {"name": "b"}, "after": ["a"]},
     ],
 )
+app.workflow("send", steps=[{"id": "a", "uses": "fleet.send", "input": {"name": "a"}}])
+app.workflow("think", steps=[{"id": "a", "uses": "thinker", "input": {"name": "a"}}])
 app.workflow(
     "three",
     input={"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},

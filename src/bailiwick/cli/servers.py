@@ -1,9 +1,8 @@
 """`bailiwick up`, `server start` and `model-server`: programs that stay up until they are told to stop."""
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -96,13 +95,22 @@ def _stay_up(settings: Settings, apps: Sequence[App]) -> None:
 async def _serve(settings: Settings, apps: Sequence[App]) -> None:
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
+    hasten: Callable[[], None] = ending.set
+
+    def told(number: signal.Signals) -> None:
+        """Drain at the first signal, end at the second; a third one ends the process whatever it is at."""
+        if ending.is_set():
+            loop.remove_signal_handler(number)
+            hasten()
+        ending.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ending.set)
-    async with contextlib.AsyncExitStack() as stack:
-        system, url = await stack.enter_async_context(serving(settings, apps))
+        loop.add_signal_handler(number, told, number)
+    async with serving(settings, apps) as (system, url):
+        hasten = system.hasten
         _greet(system, url, apps)
         await ending.wait()
-        say("stopping; what is done is kept", stderr=True)
+        say("stopping when the calls on their way are done; what is done is kept", stderr=True)
 
 
 def _greet(system: Embedded, url: str, apps: Sequence[App]) -> None:

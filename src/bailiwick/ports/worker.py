@@ -234,3 +234,10 @@ class WorkerPort(Protocol):
     async def finish(self, session: str, report: Report) -> Assignment | None:
         """Report the end of an attempt; may answer with the run's next step for the same session."""
         ...
+
+    async def leave(self, session: str) -> int:
+        """Take nothing more, and give what is in hand and in no call now to others; answers how much that was.
+
+        To be asked again, for what was in a call then.
+        """
+        ...

@@ -52,6 +52,8 @@ class Claiming:
         gone = 0
         while True:
             known = self._sessions.alive(session)
+            if known.leaving:
+                return ()
             known.work.clear()
             given, known.given = known.given, []
             if given:

@@ -116,7 +116,8 @@ class Finishing:
         now = self._world.now()
         waited_for = self._sessions.turns.yields(lane_of(run), session.keys, now)
         bounds = (TURN_STEPS, TURN_MICROSECONDS) if waited_for else (MAX_CHAIN, CHAIN_MICROSECONDS)
-        free = session.may_go_on(run.id, now, *bounds) and not self._halts.any_active()
+        going = session.may_go_on(run.id, now, *bounds) and not session.leaving
+        free = going and not self._halts.any_active()
         return Offer(session.id, session.keys if free else frozenset())
 
     async def _ending(self, run: Run, plan: Plan, step: Step, report: Report, offer: Offer) -> Change:

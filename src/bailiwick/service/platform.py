@@ -50,6 +50,7 @@ from bailiwick.service.granting import Granting
 from bailiwick.service.halts import Halts, Sharing
 from bailiwick.service.identities import Identities
 from bailiwick.service.keyring import Keyring
+from bailiwick.service.leaving import LEAVES, Leaving
 from bailiwick.service.lifting import Lifting
 from bailiwick.service.limits import LimitBook
 from bailiwick.service.reading import Reading
@@ -164,6 +165,7 @@ class Platform:
         self.claiming = Claiming(
             runs=self.runs, queue=stores.queue, sessions=self.sessions, assigning=assigning, world=world
         )
+        self.leaving = Leaving(runs=self.runs, sessions=self.sessions, gate=self.gate)
         self.finishing = Finishing(
             runs=self.runs, sessions=self.sessions, assigning=assigning, halts=self.halts, world=world
         )
@@ -248,6 +250,8 @@ class Platform:
 
     async def act(self, session: str, proposal: Proposal) -> Dispatch | Recorded | Parked:
         """See `WorkerPort.act`."""
+        if self.sessions.leaving(session):
+            return Parked(LEAVES)
         return await self.gate.act(proposal, session)
 
     async def settle(self, session: str, outcome: Outcome) -> Recorded:
@@ -261,6 +265,10 @@ class Platform:
     async def finish(self, session: str, report: Report) -> Assignment | None:
         """See `WorkerPort.finish`."""
         return await self.finishing.finish(session, report)
+
+    async def leave(self, session: str) -> int:
+        """See `WorkerPort.leave`."""
+        return await self.leaving.leave(session)
 
 
 def _patience(seconds: float) -> float:

@@ -55,7 +55,13 @@ class WorkerSession:
         self.reserved = 0
         self.given: list[Held] = []
         self.parted: OrderedDict[str, int] = OrderedDict()
+        self.leaving = False
         self._chains: dict[str, tuple[int, int]] = {}
+
+    def leave(self) -> None:
+        """Take nothing more; whoever waits for work on its behalf is told."""
+        self.leaving = True
+        self.work.set()
 
     def begin(self, run: str, now: int) -> None:
         """Count the steps of a run that are taken one after the other from here on, and since when."""
@@ -183,7 +189,8 @@ class Sessions:
 
     def reserve(self, lane: Lane) -> WorkerSession | None:
         """Keep a place with the session that waits for the most tasks; None when nobody waits, or others go first."""
-        waiting = max(self._open.values(), key=lambda session: session.room, default=None)
+        staying = (session for session in self._open.values() if not session.leaving)
+        waiting = max(staying, key=lambda session: session.room, default=None)
         if waiting is None or waiting.room <= 0:
             return None
         if self.turns.yields(lane, waiting.keys, self._world.now()) or self.room_of(lane.tenant) <= 0:
@@ -202,6 +209,11 @@ class Sessions:
         elif held is not None:
             self.doubt(held.tenant, held.run)
         session.work.set()
+
+    def leaving(self, session: str) -> bool:
+        """Whether a session takes nothing more."""
+        known = self._open.get(session)
+        return known is not None and known.leaving
 
     def holds(self, session: str, frame: Frame) -> bool:
         """Whether a frame speaks of a step that the session has in hand."""

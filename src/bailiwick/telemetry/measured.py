@@ -132,3 +132,7 @@ class MeasuredPort:
         """See `WorkerPort.finish`."""
         with self._hop("finish"):
             return await self._port.finish(session, report)
+
+    async def leave(self, session: str) -> int:
+        """See `WorkerPort.leave`."""
+        return await self._port.leave(session)

@@ -50,7 +50,6 @@ from bailiwick.worker import Checker, Executor, Runner, Worker
 log = structlog.get_logger("bailiwick")
 WITNESS_SECONDS = 30.0
 CLOCK_SECONDS = 2.0
-DRAIN_SECONDS = 0.5
 RELEASE_SECONDS = 1.0
 _MOST_WORKERS = 64
 _TOLD = 10
@@ -86,6 +85,9 @@ class Embedded:
         self.first_key = ""
         self.pulse = Pulse()
         self.sandbox: SandboxStatus | None = None
+        self.workers: list[Worker] = []
+        self.draining = False
+        self._haste = asyncio.Event()
         self._loading: set[asyncio.Task[object]] = set()
 
     async def prepare(self, sandbox: BubblewrapSandbox) -> SandboxStatus:
@@ -219,15 +221,37 @@ class Embedded:
         self.platform.streams.stir()
         return 0
 
-    async def retire(self, workers: Sequence[Worker]) -> None:
-        """Stop claiming, let what is in hand finish for a moment, and leave the rest to other processes at once."""
-        left = sum(await asyncio.gather(*(worker.drain(DRAIN_SECONDS) for worker in workers)))
+    async def drain(self) -> None:
+        """Take no more work, leave what is in no call to others, and wait for the calls on their way.
+
+        It ends when none is left, after the setting's `drain_seconds`, or by `hasten`. A second call does nothing.
+        """
+        if self.draining:
+            return
+        self.draining = True
+        draining = [asyncio.create_task(each.drain(self.settings.drain_seconds)) for each in self.workers]
+        haste = asyncio.create_task(self._haste.wait())
+        for each in draining:
+            await asyncio.wait({each, haste}, return_when=asyncio.FIRST_COMPLETED)
+        haste.cancel()
+        left = sum(each.result() for each in draining if each.done())
+        log.info("worker.drained", left=left, hastened=self._haste.is_set())
+        for each in draining:
+            each.cancel()
+        await asyncio.gather(*draining, haste, return_exceptions=True)
+
+    def hasten(self) -> None:
+        """Wait for no call any more: what is cut off now is judged as if the process had died."""
+        self._haste.set()
+
+    async def retire(self) -> None:
+        """Drain, and leave what is still in hand to other processes at once."""
+        await self.drain()
         if not self.platform.halts.shared:
             return  # the next start voids what is left
-        log.info("worker.drained", left=left)
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
-                await self.store.retire([self.worker_name(number) for number in range(len(workers))])
+                await self.store.retire([self.worker_name(number) for number in range(len(self.workers))])
                 while await self.platform.recovering.reap():
                     pass
         except (Refusal, TimeoutError) as error:
@@ -316,17 +340,16 @@ async def embedded(
         tasks = [asyncio.create_task(keep(system.duties(), system.pulse))]
         if system.hosts.models.models():
             tasks.append(asyncio.create_task(system.hosts.models.warm()))
-        at_work: list[Worker] = []
         for number in range(workers):
             port = MeasuredPort(system.platform, system.metrics)
             worker = system.worker(apps, port, system.worker_name(number))
-            at_work.append(worker)
+            system.workers.append(worker)
             tasks.append(asyncio.create_task(worker.run()))
         try:
             with _settled_memory():
                 yield system
         finally:
-            await system.retire(at_work)
+            await system.retire()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

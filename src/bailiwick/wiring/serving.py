@@ -90,7 +90,10 @@ async def serving(
         url = _url(listener)
         async with door:
             with _announced(settings.folder, url, system.world.now()):
-                yield system, url
+                try:
+                    yield system, url
+                finally:
+                    await system.drain()  # the door stays open meanwhile, and says so
 
 
 class ServingThread:
@@ -140,7 +143,16 @@ class ServingThread:
     def _stop(self) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: it ended by itself
             self._loop.call_soon_threadsafe(self._ending.set)
-        self._thread.join()
+        try:
+            self._thread.join()
+        except KeyboardInterrupt:
+            # Whoever interrupts the end waits for no call any more.
+            system = getattr(self, "system", None)
+            if system is not None:
+                with contextlib.suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(system.hasten)
+            self._thread.join()
+            raise
 
     def _run(self) -> None:
         try:
@@ -164,7 +176,7 @@ class _Door:
         self._open = False
         self._app = create_app(
             system.platform,
-            readiness=Readiness(checks_of(system, lambda: "" if self._open else "it is starting or ending")),
+            readiness=Readiness(checks_of(system, self._trouble)),
             meter=system.metrics,
             version=version("bailiwick"),
             limits=limits,
@@ -182,6 +194,13 @@ class _Door:
         )
         self._server = _Server(config)
         self._listener = listener
+        self._system = system
+
+    def _trouble(self) -> str:
+        """Say why the door should get nothing new; empty when it should."""
+        if self._system.draining:
+            return "it is draining: it was told to stop, and waits for the calls on their way"
+        return "" if self._open else "it is starting or ending"
 
     async def __aenter__(self) -> None:
         self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]))

@@ -13,6 +13,7 @@ from bailiwick.stores import Address
 
 PREFIX = "BAILIWICK_"
 LEAST_LEASE_SECONDS = 1.0
+MOST_DRAIN_SECONDS = 86_400.0
 FIRST_STEPS = "first-steps"
 _FOUR_EYES_HOURS = (1.0, 744.0)
 
@@ -75,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deployment: str = "bailiwick.local"
     slots: int = 8
     lease_seconds: float = 15.0
+    drain_seconds: float = 30.0
     log_level: str = "info"
     providers: dict[str, Provider] = {}
     default_price_usd_per_million: tuple[int, int] = (15, 75)
@@ -143,6 +145,8 @@ def load_settings(path: Path | None = None, **given: Any) -> Settings:
         settings = msgspec.convert(found, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise InvalidSettings(str(error), str(source)) from error
+    if not 0 <= settings.drain_seconds <= MOST_DRAIN_SECONDS:
+        raise InvalidSettings(f"a drain lasts between 0 and {MOST_DRAIN_SECONDS:g} s", str(source))
     if settings.lease_seconds < LEAST_LEASE_SECONDS:
         raise InvalidSettings(f"a lease lasts at least {LEAST_LEASE_SECONDS} s", str(source))
     if settings.profile not in ("", FIRST_STEPS):

@@ -17,6 +17,7 @@ log = structlog.get_logger("bailiwick.worker")
 CLAIM_WAIT_SECONDS = 5.0
 PAUSE_SECONDS = 1.0
 MAX_EARLY = 256
+LOOK_SECONDS = 0.5
 
 
 class Hand:
@@ -56,20 +57,33 @@ class Worker:
         self._early: OrderedDict[tuple[str, int], Notice] = OrderedDict()
         self._free = asyncio.Event()
         self._draining = False
-        self._claiming: asyncio.Task[None] | None = None
+        self._session_id = ""
 
     async def drain(self, seconds: float) -> int:
-        """Claim nothing more and let what is in hand finish; answer how many tasks were not done in time.
+        """Take nothing more, and leave to others what is in no call; answer how many tasks were in one at the end.
 
         Args:
-            seconds: How long to wait for them; `run` must be canceled afterwards.
+            seconds: How long to wait for calls; `run` must be canceled afterwards.
         """
         self._draining = True
-        if self._claiming is not None:
-            self._claiming.cancel()
-        if self._hands:
-            await asyncio.wait([hand.work for hand in self._hands.values()], timeout=seconds)
-        return len(self._hands)
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + seconds
+        while True:
+            left = give_up - loop.time()
+            await self._leave(max(left, LOOK_SECONDS))
+            if not self._hands or left <= 0:
+                return len(self._hands)
+            work = [hand.work for hand in self._hands.values()]
+            await asyncio.wait(work, timeout=min(left, LOOK_SECONDS))
+
+    async def _leave(self, seconds: float) -> None:
+        if not self._session_id:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._port.leave(self._session_id)
+        except (Refusal, TimeoutError) as error:
+            log.info("worker.not_left", reason=type(error).__name__)
 
     async def run(self) -> None:
         """Work until canceled."""
@@ -92,8 +106,8 @@ class Worker:
         session = await insist(lambda: self._port.hello(self._hello))
         log.info("worker.session", session=session.id, worker=self._hello.worker)
         async with asyncio.TaskGroup() as group:
-            if not self._draining:
-                self._claiming = group.create_task(self._claim(session, group))
+            self._session_id = session.id
+            group.create_task(self._claim(session, group))
             await self._heartbeat(session)  # in the group's body: see `_end_if_told`
 
     async def _heartbeat(self, session: Session) -> None:
@@ -117,7 +131,7 @@ class Worker:
             self._early.popitem(last=False)
 
     async def _claim(self, session: Session, group: asyncio.TaskGroup) -> None:
-        while True:
+        while not self._draining:
             free = self._slots - len(self._hands)
             if free <= 0:
                 self._free.clear()

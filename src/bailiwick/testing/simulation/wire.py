@@ -164,6 +164,10 @@ class RemotePort:
         )
         return answer
 
+    async def leave(self, session: str) -> int:
+        """See `WorkerPort.leave`."""
+        return int(await self._asked(session, "leave", int, 0.0, session))
+
     async def _asked(self, session: str, method: str, shape: Any, wait: float, *args: Any) -> Any:
         try:
             return await self._ask(method, shape, wait, *args)
