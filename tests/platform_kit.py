@@ -287,7 +287,6 @@ class System:
         runner = Runner(
             port=self.port,
             executor=self.executor,
-            tools=self.tools,
             checker=Checker(books=self.books, trees=self.trees),
             agents=agents,
             world=self.world,

@@ -37,16 +37,22 @@ class AgentDefinition(msgspec.Struct, frozen=True):
     run: CodeAgent | None = None
 
     @property
+    def text(self) -> bytes:
+        """What a run keeps of this agent beside contract and model: prompt, tools and limits, not code."""
+        return canonical(
+            [
+                self.contract.ref,
+                self.prompt,
+                list(self.contract.tools),
+                self.max_turns,
+                self.max_output_tokens,
+            ]
+        )
+
+    @property
     def pin(self) -> str:
-        """The digest of what a run pins of this agent: prompt, tools and limits, not code."""
-        text = [
-            self.contract.ref,
-            self.prompt,
-            list(self.contract.tools),
-            self.max_turns,
-            self.max_output_tokens,
-        ]
-        return digest_of(canonical(text))
+        """The digest by which a run pins the text."""
+        return digest_of(self.text)
 
 
 class FunctionTool(msgspec.Struct, frozen=True):

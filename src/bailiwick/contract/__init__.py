@@ -14,6 +14,7 @@ from bailiwick.contract.capability import (
 from bailiwick.contract.form import form_of
 from bailiwick.contract.probe import PROBE_OUTPUT, ProbeAnswer, answer_of, probe_fault
 from bailiwick.contract.schema import InvalidSchema, SchemaError, Validator, validator_for
+from bailiwick.contract.serving import fault_of_serving
 from bailiwick.contract.version import CapabilityRef, InvalidReference, parse_ref, satisfies, select_version
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "WorkspaceUse",
     "answer_of",
     "contract_digest",
+    "fault_of_serving",
     "form_of",
     "parse_contract",
     "parse_ref",

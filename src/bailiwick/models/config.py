@@ -18,7 +18,8 @@ class StructuredOutput(StrEnum):
 class ProviderConfig(msgspec.Struct, frozen=True):
     """A provider that speaks OpenAI's chat dialect.
 
-    A model is called `NAME:MODEL`, for example `openai:gpt-5-mini`; only the models listed here are called.
+    A model is called `NAME:MODEL`, for example `openai:gpt-5-mini`; only the models listed here are called,
+    and those that a run has pinned.
     `api_key_ref` is a reference (`env:OPENAI_API_KEY`) that the host's resolver turns into the key, anew for
     each call; empty for a provider that wants none.
     """

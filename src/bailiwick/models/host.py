@@ -90,7 +90,7 @@ class OpenAIHost:
     async def _exchange(self, request: ModelRequest, sink: FrameSink) -> "Exchange":
         name, _, model = request.model.partition(":")
         provider = self._providers.get(name)
-        if provider is None or model not in provider.models:
+        if provider is None or not (request.pinned or model in provider.models):
             raise CallFailed(
                 ErrorCategory.REJECTED, f"the model {request.model!r} is not configured", usage=_UNSENT
             )

@@ -117,6 +117,7 @@ class RuleBook:
     def __init__(self, rules: Iterable[Rule] = ()) -> None:
         self._by_ref: dict[str, Rule] = {}
         self._by_phrase: dict[str, Rule] = {}
+        self._meanings: tuple[tuple[str, str], ...] | None = None
         for rule in rules:
             self._add(rule)
 
@@ -142,8 +143,28 @@ class RuleBook:
     @property
     def phrases(self) -> tuple[str, ...]:
         """The constraints that can be asked for, as their rules write them, sorted."""
-        spelled = {normal_phrase(phrase): phrase for rule in self._by_ref.values() for phrase in rule.phrases}
-        return tuple(spelled[key] for key in sorted(spelled))
+        return tuple(phrase for phrase, _ in self.meanings)
+
+    @property
+    def meanings(self) -> tuple[tuple[str, str], ...]:
+        """The constraints that can be asked for, each with the rule that gives it its meaning, sorted."""
+        if self._meanings is None:
+            spelled = {
+                normal_phrase(phrase): phrase for rule in self._by_ref.values() for phrase in rule.phrases
+            }
+            self._meanings = tuple((spelled[key], self._by_phrase[key].ref) for key in sorted(spelled))
+        return self._meanings
+
+    def held_to(self, meanings: Iterable[tuple[str, str]]) -> "RuleBook":
+        """Make a book in which exactly these constraints can be asked for, each with the meaning it had.
+
+        Raises:
+            UnknownRule: One of these rules is not registered here.
+        """
+        held = RuleBook(self._by_ref.values())
+        held._meanings = tuple((phrase, ref) for phrase, ref in meanings)
+        held._by_phrase = {normal_phrase(phrase): self.rule(ref) for phrase, ref in held._meanings}
+        return held
 
     def select(self, constraint: str) -> Rule:
         """Choose the newest rule that gives a constraint its meaning.

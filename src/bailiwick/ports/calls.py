@@ -172,7 +172,10 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ModelRequest(msgspec.Struct, frozen=True):
-    """A whole request to a model, history included. `output_schema` asks for one JSON object as the answer."""
+    """A whole request to a model, history included. `output_schema` asks for one JSON object as the answer.
+
+    `pinned`: the run holds on to this model, so that it is called though no app names it any more.
+    """
 
     model: str
     messages: tuple[Message, ...]
@@ -183,6 +186,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
     timeout_seconds: float = 120.0
     traceparent: str = ""
     spend_limit_micro_usd: int | None = None
+    pinned: bool = False
 
     def texts(self) -> Iterator[str]:
         """Yield every text that a provider counts as input: messages, tool arguments, definitions, schema."""

@@ -9,7 +9,7 @@ import msgspec
 
 from bailiwick.base import Digest, Instant
 from bailiwick.contract import EffectClass, ErrorCategory
-from bailiwick.ports.calls import Usage
+from bailiwick.ports.calls import ToolSpec, Usage
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -39,8 +39,8 @@ class Notice(msgspec.Struct, frozen=True):
 class Dispatch(msgspec.Struct, frozen=True, tag="dispatch"):
     """The gate lets an action through: execute exactly these bytes, by exactly this contract.
 
-    `body` is the canonical JSON text that `digest` names, `contract` the digest of the contract that was
-    decided on: whoever executes holds both to what it has. `tree` names the workspace to work on;
+    `body` is the canonical JSON text that `digest` names, `contract` the digest of the contract that serves it,
+    `served` its name where that is another than `capability`: whoever executes holds all to what it has. `tree` names the workspace to work on;
     `spend_limit_micro_usd` bounds a model call (its reservation).
     """
 
@@ -58,6 +58,7 @@ class Dispatch(msgspec.Struct, frozen=True, tag="dispatch"):
     tree: str = ""
     spend_limit_micro_usd: int = 0
     attempt_of_effect: int = 1
+    served: str = ""
 
 
 class Recorded(msgspec.Struct, frozen=True, tag="recorded"):
@@ -138,12 +139,27 @@ class Outcome(msgspec.Struct, frozen=True):
     attempt_of_effect: int = 0
 
 
+class Mandate(msgspec.Struct, frozen=True):
+    """What a platform-run agent works by, as its run pinned it; `tools` are those it may call, with their schemas.
+
+    `names` are the tools as the agent declares them, in the same order.
+    """
+
+    prompt: str
+    model: str
+    max_turns: int
+    max_output_tokens: int
+    tools: tuple[ToolSpec, ...] = ()
+    names: tuple[str, ...] = ()
+
+
 class Assignment(msgspec.Struct, frozen=True):
     """A step's attempt (or a granted action: then `dispatch` is set) that this session now holds.
 
     `kind`: agent, tool, context, action or probe. `feedback` says why the attempt before this one failed.
     `checks` are (rule, constraint) pairs to run before finishing; `tree_before` is what they compare with,
-    the workspace that the run began with. `phrases` are the constraints that a brief may name.
+    the workspace that the run began with. `phrases` are the constraints that a brief may name, each with its rule.
+    `output` is the schema of an agent's answer; `mandate` is a platform-run agent's, None for all others.
     """
 
     task: str
@@ -164,7 +180,9 @@ class Assignment(msgspec.Struct, frozen=True):
     checks: tuple[tuple[str, str], ...] = ()
     reviews: str = ""
     constraints: tuple[str, ...] = ()
-    phrases: tuple[str, ...] = ()
+    phrases: tuple[tuple[str, str], ...] = ()
+    output: dict[str, Any] = {}
+    mandate: Mandate | None = None
     dispatch: Dispatch | None = None
 
 

@@ -116,9 +116,10 @@ def open_undo(run: Run, plan: Plan, name: str, sight: Sight) -> Move:
         reason = f"the plan names no compensation for what {name} did; {BY_HAND}"
         return Move(name + UNDO, StepStatus.BLOCKED, reason=reason)
     try:
-        return opened(run, plan, undoing, name + UNDO, sight)
+        _ = sight.contracts[undoing.uses]
     except Refusal as gone:
         return Move(name + UNDO, StepStatus.BLOCKED, reason=f"{gone.message}; {BY_HAND}")
+    return opened(run, plan, undoing, name + UNDO, sight)
 
 
 def by_hand(run: Run, command: Resolve, sight: Sight) -> tuple[Event, ...]:

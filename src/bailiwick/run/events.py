@@ -49,7 +49,7 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.created"):
-    """An intent was accepted. Pins (contracts, prompts, models) are written here once;
+    """An intent was accepted. Pins (contracts, prompts, models, what constraints mean) are written here once, and what they name is kept;
     `catalogue` is the digest of all contracts of the app; `edition` says by which facts policy decides (see `EDITION`).
     `priority` 0 is the usual one. Payload: {"intent"}.
     """

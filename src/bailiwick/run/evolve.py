@@ -68,6 +68,7 @@ def _open(event: Created) -> Run:
         trace=event.trace,
         environment=event.environment,
         catalogue=event.catalogue,
+        pins=event.pins,
         plan=event.plan,
         policy_version=event.policy_version,
         created_at=event.created_at,

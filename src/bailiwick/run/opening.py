@@ -9,6 +9,7 @@ from bailiwick.contract import ErrorCategory, validator_for
 from bailiwick.plan import Node, OnError, Plan
 from bailiwick.run.events import Move
 from bailiwick.run.joining import Choice, begun
+from bailiwick.run.kept import not_kept
 from bailiwick.run.naming import is_undo
 from bailiwick.run.refusals import AnswerLacking
 from bailiwick.run.reserving import set_aside
@@ -67,7 +68,10 @@ def asked(node: Node, failed: Move) -> Move:
 
 def open_leaf(run: Run, plan: Plan, node: Node, name: str, sight: Sight, *, fallback: bool = False) -> Move:
     """Resolve a step's input, hold it to the contract, judge its start and pay for its undoing: ready, or failed."""
-    contract = sight.contracts[node.fallback if fallback else node.uses]
+    ref = node.fallback if fallback else node.uses
+    contract = sight.contract(ref)
+    if contract is None:
+        return not_kept(run, name, ref)
     try:
         given = input_of(run, plan, node, name, sight)
     except AnswerLacking as lack:
@@ -89,7 +93,9 @@ def _misfit(name: str, reason: str) -> Move:
 
 def judged(run: Run, name: str, ref: str, given: dict[str, Any], sight: Sight) -> Move:
     """Let policy judge a step's start: ready, or failed as denied."""
-    contract = sight.contracts[ref]
+    contract = sight.contract(ref)
+    if contract is None:
+        return not_kept(run, name, ref)
     digest = digest_of(canonical(given))
     verdict = sight.judge(Start(run, name, contract, digest))
     if verdict.effect != "allow":

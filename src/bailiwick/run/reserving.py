@@ -3,8 +3,10 @@
 from msgspec.structs import replace
 
 from bailiwick.budget import BudgetExhausted
+from bailiwick.contract import Contract
 from bailiwick.plan import Node, Plan
 from bailiwick.run.events import Move
+from bailiwick.run.kept import not_kept
 from bailiwick.run.naming import node_id
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Run
@@ -21,7 +23,10 @@ def set_aside(run: Run, plan: Plan, begun: Move, sight: Sight) -> Move:
     known = run.steps.get(begun.step)
     if undoing is None or (known is not None and known.aside):
         return begun
-    amount = price_of(undoing, sight)
+    contract = sight.contract(undoing.uses)
+    if contract is None:
+        return replace(not_kept(run, begun.step, undoing.uses), attempt=begun.attempt, when=begun.when)
+    amount = price_of(undoing, contract)
     try:
         run.allotment.reserve(amount)
     except BudgetExhausted as short:
@@ -33,7 +38,7 @@ def set_aside(run: Run, plan: Plan, begun: Move, sight: Sight) -> Move:
     return replace(begun, aside=amount)
 
 
-def price_of(undoing: Node, sight: Sight) -> int:
+def price_of(undoing: Node, contract: Contract) -> int:
     """Tell the most that a compensation costs by its contract, all of its attempts together, in micro-USD."""
     assert undoing.retry is not None, "the compiler gives each compensation its retries"
-    return sight.contracts[undoing.uses].price_micro_usd * undoing.retry.attempts
+    return contract.price_micro_usd * undoing.retry.attempts

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from bailiwick.base import Digest, Instant, Json
+from bailiwick.base import Digest, Instant, Json, Refusal
 from bailiwick.contract import Contract
 from bailiwick.policy import Verdict
 from bailiwick.run.merging import Join, Merged, TreesNeeded
@@ -48,6 +48,13 @@ class Sight(msgspec.Struct, frozen=True):
         if join not in self.merges:
             raise TreesNeeded(join)
         return self.merges[join]
+
+    def contract(self, ref: str) -> Contract | None:
+        """Find a contract that the run holds on to; None when it is not kept."""
+        try:
+            return self.contracts[ref]
+        except (KeyError, Refusal):
+            return None
 
     def payload(self, seq: int) -> Json:
         """Read the payload of an event of this run.

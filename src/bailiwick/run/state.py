@@ -1,5 +1,7 @@
 """The state of a run: the fold of its events, and nothing else."""
 
+from typing import Any
+
 import msgspec
 
 from bailiwick.base import Digest, Instant
@@ -87,6 +89,8 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     the one from which on a write that was not seen to arrive cannot arrive any more (0: it never was a write).
     `approval` is the request to people, "" for none; `terms` the digest of all that an answer to it would cover;
     `escalated` names the groups that it was escalated to.
+    `served` names what served, where that is another than `capability` and `contract`, or than `model`: a later contract
+    (name and digest), or the model as its provider calls it.
     `judged` is the version of the run that policy saw (0: the one before the event); `generated_prompt` what it
     was told of a model call's instructions; `tokens` what a model used in its last try.
     `doubts` counts the tries of an effect before the present one whose outcome nobody knows, the first of them
@@ -136,6 +140,7 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
     probed: int = 0
     answer: str = ""
     answer_seq: int = 0
+    served: str = ""
 
     @property
     def unanswered(self) -> bool:
@@ -183,7 +188,7 @@ class Admission(msgspec.Struct, frozen=True, omit_defaults=True):
 class Run(msgspec.Struct, frozen=True):
     """One execution of an intent. `version` counts its events; money in micro-USD.
 
-    `catalogue` is the digest of the contracts that it met; they are kept under it for a replay;
+    `catalogue` is the digest of the contracts that it met, `pins` name what it holds on to; all are kept by digest;
     `quarantine` says why nothing of the run moves.
     A rollback opens a closed run again: `closed` is then empty until it is rolled back.
     """
@@ -211,6 +216,7 @@ class Run(msgspec.Struct, frozen=True):
     reviewed: tuple[str, ...] = ()
     environment: dict[str, str] = {}
     catalogue: str = ""
+    pins: dict[str, Any] = {}
     cancel_requested: str = ""
     expired: bool = False
     quarantine: str = ""

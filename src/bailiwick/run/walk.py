@@ -138,7 +138,7 @@ def _open_context(plan: Plan) -> Move:
 def _open_plan(run: Run, plan: Plan, sight: Sight) -> Move:
     if not plan.planner:
         return Move(PLAN, StepStatus.SUCCEEDED, reason="the workflow's own text is the brief")
-    return judged(run, PLAN, sight.contracts[plan.planner].ref, {"planner": plan.planner}, sight)
+    return judged(run, PLAN, plan.planner, {"planner": plan.planner}, sight)
 
 
 def _scope(run: Run, plan: Plan, outer: Path | None, nodes: tuple[Node, ...], sight: Sight) -> Move | None:

@@ -13,6 +13,7 @@ from bailiwick.service.inspecting import Inspecting
 from bailiwick.service.intents import IntentRequest, parse_intent
 from bailiwick.service.keyring import Held, Keyring
 from bailiwick.service.limits import LimitBook, Limits, Overloaded, RequestsLimit, RunsLimit, StreamsLimit
+from bailiwick.service.pinned import FEEDBACK
 from bailiwick.service.planned import Planned, check_planned
 from bailiwick.service.platform import Platform, Stores
 from bailiwick.service.reading import Probed, Question, RunDetail, event_view
@@ -49,6 +50,7 @@ from bailiwick.service.transcript import Transcript
 
 __all__ = [
     "DAY_HOURS",
+    "FEEDBACK",
     "AlreadyDecided",
     "ApprovalAltered",
     "ApprovalView",

@@ -6,14 +6,23 @@ import msgspec
 
 from bailiwick.base import Category, Digest, Json, Refusal, canonical, digest_of, parse_canonical
 from bailiwick.budget import PriceTable, estimate_call
-from bailiwick.contract import Contract, ErrorCategory, Kind, parse_ref, select_version, validator_for
+from bailiwick.contract import (
+    Contract,
+    ErrorCategory,
+    Kind,
+    contract_digest,
+    parse_ref,
+    select_version,
+    validator_for,
+)
 from bailiwick.plan import Plan
 from bailiwick.ports import CallFailed, Proposal, Recorded, ToolHost
 from bailiwick.run import Call, Run, Step, effect_key
 from bailiwick.service.acting import agent_of, is_declared, unknown
 from bailiwick.service.bounds import MAX_BYTES
-from bailiwick.service.catalogue import Catalogue, model_contract
+from bailiwick.service.catalogue import Catalogue, Contracts, digest_of_contract, model_contract
 from bailiwick.service.instructions import Instructions
+from bailiwick.service.pinned import AgentText, prompted
 from bailiwick.service.refusals import NotFound
 from bailiwick.service.runs import Runs
 
@@ -25,7 +34,9 @@ _SAID = ("user", "assistant", "tool")
 class Action(msgspec.Struct, frozen=True):
     """One concrete thing to do. `estimate` in micro-USD; `body` is the canonical JSON that `digest` names.
 
-    `pin` is the digest of the contract that serves it: an approval and a dispatch hold good for that text alone.
+    `contract` is the one that the run has pinned, `pin` its digest: all is decided by that text. `server` is what
+    serves it now, `serves` that one's digest: an approval and a dispatch hold good for that text alone. `gone` says why
+    nothing serves it, and who can change that.
     `strange` is what an agent is told that was not given this tool, if policy denies it: nothing about the tool.
     """
 
@@ -42,6 +53,14 @@ class Action(msgspec.Struct, frozen=True):
     generated_prompt: bool = False
     strange: str = ""
     arguments: dict[str, Any] = {}
+    server: Contract | None = None
+    serves: Digest = Digest("")
+    gone: str = ""
+
+    @property
+    def served(self) -> str:
+        """What serves it, where that is another text than the pinned one: its name and digest."""
+        return f"{self.server.ref} {self.serves}" if self.server and self.serves != self.pin else ""
 
     @property
     def subject(self) -> str:
@@ -69,9 +88,10 @@ class Actions:
         Raises:
             Refusal: What the proposal names cannot be read now.
         """
-        contracts = self._catalogue.contracts(run.tenant, run.app)
+        pinned = await self._runs.pinned(run)
+        contracts = pinned.contracts
         try:
-            contract = self._named(run, plan, step, proposal)
+            contract = _named(contracts, plan, proposal)
         except Refusal as refusal:
             return _refused(ErrorCategory.INVALID_OUTPUT, f"{refusal.message}; {refusal.remedy}")
         strange = (
@@ -79,9 +99,12 @@ class Actions:
         )
         if contract is None:
             return _refused(ErrorCategory.DENIED, strange)
+        text = pinned.agents.get(agent_of(plan, step))
         try:
             _check_arguments(contract, proposal.arguments)
-            facts = await self._facts(run, contract, proposal.arguments)
+            _check_model(contract, text)
+            server, serves, gone = self._serving(run, contracts, contract)
+            facts = {} if gone else await self._facts(run, server, proposal.arguments)
         except Refusal as refusal:
             if refusal.category is Category.UNAVAILABLE:
                 raise  # not the agent's mistake, and not on its record
@@ -108,7 +131,7 @@ class Actions:
         model = contract.name.removeprefix(_MODEL) if contract.kind is Kind.MODEL else ""
         return Action(
             contract,
-            self._catalogue.digest(run.tenant, run.app, contract),
+            digest_of_contract(contracts, contract),
             body,
             digest,
             effect_key(tenant=run.tenant, run=run.id, step=proposal.step, digest=named, n=n),
@@ -117,25 +140,38 @@ class Actions:
             model,
             self._model_estimate(model, proposal) if model else contract.price_micro_usd,
             contract.timeout_seconds,
-            bool(model) and await self._generated(run, plan, step, proposal.arguments),
+            bool(model) and await self._generated(run, text, proposal.arguments),
             strange,
             proposal.arguments,
+            server,
+            serves,
+            gone,
         )
 
-    async def _generated(self, run: Run, plan: Plan, step: Step, arguments: dict[str, Any]) -> bool:
+    async def _generated(self, run: Run, agent: AgentText | None, arguments: dict[str, Any]) -> bool:
         """Say whether a model would be instructed by what a model wrote.
 
-        A platform-run agent's instructions begin with the prompt that its author wrote; whatever else it, or a code
+        A platform-run agent's instructions begin with the prompt that its run has pinned; whatever else it, or a code
         agent, tells a model must not be what a model of this run has answered.
         """
         told = [message["text"] for message in arguments["messages"] if message["role"] not in _SAID]
-        agent = self._catalogue.app(run.tenant, run.app).agents.get(agent_of(plan, step))
-        if agent is not None and agent.run is None:
+        if agent is not None:
             missing = not arguments["previous"] and not told
-            if missing or any(not text.startswith(agent.prompt) for text in told):
+            if missing or any(not prompted(agent, text) for text in told):
                 return True
             told = [text.removeprefix(agent.prompt) for text in told]
         return await self._instructions.generated(run, told)
+
+    def _serving(self, run: Run, contracts: Contracts, contract: Contract) -> tuple[Contract, Digest, str]:
+        """Find what serves a pinned contract now, and its digest; or say why nothing does, and what helps."""
+        pin = digest_of_contract(contracts, contract)
+        server = self._catalogue.serving(run.tenant, run.app, contract, pin)
+        if isinstance(server, Contract):
+            return server, pin if server is contract else contract_digest(server), ""
+        again = "offer it again as it was, or a compatible version"
+        wanted = "configure it" if contract.kind is Kind.MODEL else again
+        reason = f"{contract.ref} is gone: {server}; {wanted}, then: bailiwick runs resume {run.id}"
+        return contract, pin, reason
 
     async def stored(self, run: Run, call: Call) -> Action:
         """Find the action whose bytes were stored when it was held.
@@ -147,25 +183,16 @@ class Actions:
         if payload is None:
             raise NotFound("payload", f"{run.id}.{call.action_seq}")
         content = payload["action"]
-        contract = self._catalogue.contracts(run.tenant, run.app)[call.capability]
+        contracts = (await self._runs.pinned(run)).contracts
+        contract = await self._runs.contract(run, call.capability)
+        server, serves, gone = self._serving(run, contracts, contract)
         body = canonical(content)
-        pin = self._catalogue.digest(run.tenant, run.app, contract)
+        pin = digest_of_contract(contracts, contract)
         return Action(
             contract, pin, body, digest_of(body), call.key, call.n, content.get("facts", {}), call.model,
-            call.reserved, contract.timeout_seconds, arguments=content["arguments"],
+            call.reserved, contract.timeout_seconds, arguments=content["arguments"], server=server, serves=serves,
+            gone=gone,
         )  # fmt: skip
-
-    def _named(self, run: Run, plan: Plan, step: Step, proposal: Proposal) -> Contract | None:
-        """Choose the version that the run has pinned; what it has not is looked up, to be judged undeclared."""
-        if proposal.capability.startswith(_MODEL):
-            return model_contract(proposal.capability.removeprefix(_MODEL))
-        ref = parse_ref(proposal.capability)
-        contracts = self._catalogue.contracts(run.tenant, run.app)
-        pinned = [pin.capability.rpartition("@") for pin in plan.pins]
-        version = select_version((version for pin, _, version in pinned if pin == ref.name), ref)
-        if version is None:
-            version = select_version(contracts.versions.get(ref.name, {}), ref)
-        return contracts[f"{ref.name}@{version}"] if version is not None else None
 
     async def _facts(self, run: Run, contract: Contract, arguments: dict[str, Any]) -> dict[str, Any]:
         need = self._tools.facts(contract, arguments) if contract.kind is Kind.TOOL else None
@@ -189,7 +216,27 @@ class Actions:
 
 
 class _Unfit(Exception):
-    """Arguments that do not fit the contract; the agent is told why."""
+    """A proposal that does not fit what the run has pinned; the agent is told why."""
+
+
+def _named(contracts: Contracts, plan: Plan, proposal: Proposal) -> Contract | None:
+    """Choose the version that the run has pinned; what it has not is looked up, to be judged undeclared."""
+    if proposal.capability.startswith(_MODEL):
+        return model_contract(proposal.capability.removeprefix(_MODEL))
+    ref = parse_ref(proposal.capability)
+    pinned = [pin.capability.rpartition("@") for pin in plan.pins]
+    version = select_version((version for pin, _, version in pinned if pin == ref.name), ref)
+    if version is None:
+        version = select_version(contracts.versions.get(ref.name, {}), ref)
+    return contracts[f"{ref.name}@{version}"] if version is not None else None
+
+
+def _check_model(contract: Contract, agent: AgentText | None) -> None:
+    """Hold a platform-run agent to the model that its run has pinned, whoever runs it."""
+    if agent is not None and contract.kind is Kind.MODEL and contract.name != f"{_MODEL}{agent.model}":
+        raise _Unfit(
+            f"this run goes on with the model {agent.model}, not {contract.name.removeprefix(_MODEL)}"
+        )
 
 
 def _check_arguments(contract: Contract, arguments: dict[str, Any]) -> None:

@@ -8,14 +8,13 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from bailiwick.base import Category, Json, Refusal, canonical, parse_canonical
-from bailiwick.contract import ErrorCategory
-from bailiwick.plan import Plan, parse_brief, resolve, with_brief
+from bailiwick.contract import Contract, ErrorCategory, Kind
+from bailiwick.plan import Plan, RuleBook, UnknownRule, builtin_rules, parse_brief, resolve, with_brief
 from bailiwick.ports import Assignment, Notice
 from bailiwick.run import (
     CONTEXT,
     INTENT_SEQ,
     PLAN,
-    SYSTEM_CONTEXT,
     Call,
     ContentNeeded,
     Fail,
@@ -36,8 +35,9 @@ from bailiwick.run import (
 from bailiwick.service.changes import Change, Record
 from bailiwick.service.granting import Granting
 from bailiwick.service.halts import Halts
+from bailiwick.service.mandating import mandate_of
 from bailiwick.service.memory import Entry
-from bailiwick.service.refusals import NotFound
+from bailiwick.service.refusals import NotFound, NotKept
 from bailiwick.service.rows import task_id, timeout_of
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Held, WorkerSession, actor_of
@@ -57,15 +57,14 @@ class Assigning:
         """Be waited for by whoever sets a halt, from the claim until the assignment is handed out."""
         return self._halts.passing()
 
-    def served(self, run: Run, plan: Plan, step: Step) -> str:
-        """Name the exact version that serves a step now."""
+    async def served(self, run: Run, plan: Plan, step: Step) -> str:
+        """Name what serves a step now: what its run has pinned, or of a code agent that is gone a later version."""
         wanted = capability_of(run, plan, step)
-        if wanted == SYSTEM_CONTEXT:
-            return wanted
-        try:
-            return self._runs.catalogue.contracts(run.tenant, run.app).served(wanted)
-        except NotFound:
-            return wanted
+        pinned = await self._runs.pinned(run)
+        app = self._runs.catalogue.find(run.tenant, run.app)
+        contract = pinned.contracts.get(wanted)
+        code = contract is not None and contract.kind is Kind.AGENT and wanted not in pinned.agents
+        return (app.coded(wanted) if app is not None and code else "") or wanted
 
     async def assign(self, run: Run, step: Step, session: WorkerSession) -> Assignment | None:
         """Describe a step that the session has just claimed; None when it may not go on now.
@@ -91,6 +90,9 @@ class Assigning:
             await self._park(
                 held, session, f"{gone.message}; offer it again, then: bailiwick runs resume {run.id}"
             )
+        except (NotKept, UnknownRule) as gone:
+            resume = f"then: bailiwick runs resume {run.id}"
+            await self._park(held, session, f"{gone.message}; {gone.remedy}; {resume}")
         except Refusal as refusal:
             if refusal.category is Category.UNAVAILABLE:
                 raise
@@ -112,6 +114,7 @@ class Assigning:
     async def _probe(self, run: Run, step: Step, asked: Call) -> Assignment:
         """Describe the probe of an action: it is handed the effect's key, and what the action was made with."""
         payload = await self._runs.payload(run.tenant, run.id, asked.action_seq)
+        contract = await self._runs.contract(run, asked.probe)
         return Assignment(
             task=task_id(run.id, step.name),
             tenant=run.tenant,
@@ -123,9 +126,7 @@ class Assigning:
             kind="probe",
             capability=asked.probe,
             input={"key": asked.key, "arguments": payload["action"]["arguments"] if payload else {}},
-            timeout_seconds=float(
-                self._runs.catalogue.contracts(run.tenant, run.app)[asked.probe].timeout_seconds
-            ),
+            timeout_seconds=float(contract.timeout_seconds),
             tree=run.tree,
             traceparent=run.trace,
         )
@@ -147,10 +148,9 @@ class Assigning:
         await self._runs.change(held.tenant, held.run, consider)
 
     async def _describe(self, entry: Entry, run: Run, step: Step) -> Assignment:
-        plan = entry.plan
-        capability = self.served(run, plan, step)
-        system = step.name == CONTEXT
-        contracts = self._runs.catalogue.contracts(run.tenant, run.app)
+        plan, wanted = entry.plan, capability_of(run, entry.plan, step)
+        capability = await self.served(run, plan, step)
+        contract = None if step.name == CONTEXT else self._contract(entry, wanted, capability)
         return Assignment(
             task=task_id(run.id, step.name),
             tenant=run.tenant,
@@ -159,7 +159,7 @@ class Assigning:
             step=step.name,
             attempt=step.attempt,
             epoch=step.epoch,
-            kind="context" if system else str(contracts[capability].kind),
+            kind="context" if contract is None else str(contract.kind),
             capability=capability,
             input={} if step.call else await self._input(entry, run, step),
             timeout_seconds=timeout_of(plan, step),
@@ -168,17 +168,45 @@ class Assigning:
             traceparent=run.trace,
             feedback=step.feedback,
             checks=await self._checks(entry, run),
-            phrases=self._runs.catalogue.app(run.tenant, run.app).rules.phrases,
+            phrases=self.book(entry).meanings,
             reviews=await self.reviewed(entry, run, step),
             constraints=plan.constraints,
+            output=contract.output if contract is not None else {},
+            mandate=mandate_of(entry.pinned, wanted),
         )
+
+    def _contract(self, entry: Entry, wanted: str, served: str) -> Contract:
+        """Find the contract that a step's run has pinned, and make sure that what it is for can be served.
+
+        Raises:
+            NotFound: The contract, the agent's text or its code is gone.
+        """
+        pinned = entry.pinned
+        contract = None if wanted in pinned.gone else pinned.contracts.get(wanted)
+        if contract is None:
+            raise NotKept(wanted, pinned.gone.get(wanted, "its contract is not kept"))
+        app = self._runs.catalogue.find(entry.run.tenant, entry.run.app)
+        coded = contract.kind is Kind.AGENT and wanted not in pinned.agents
+        if coded and (app is None or not app.coded(served)):
+            raise NotKept(wanted, "its code is not loaded here")
+        return contract
+
+    def book(self, entry: Entry) -> RuleBook:
+        """Give the architect rules, with what constraints meant when the run began.
+
+        Raises:
+            UnknownRule: One is not registered any more.
+        """
+        app = self._runs.catalogue.find(entry.run.tenant, entry.run.app)
+        return entry.pinned.book(app.rules if app is not None else builtin_rules())
 
     async def _seen(self, entry: Entry, run: Run, look: Callable[[Sight], T]) -> T:
         """Look at recorded contents, reading what is not in memory."""
         fresh: dict[int, Json] = {}
         while True:
             try:
-                return look(self._runs.sight_of(run, entry.plan, ChainMap(fresh, entry.contents)))
+                known = ChainMap(fresh, entry.contents)
+                return look(self._runs.sight_of(run, entry.plan, known, entry.pinned.contracts))
             except ContentNeeded as needed:
                 fresh.update(await self._runs.memory.read(entry, needed.seqs))
 
@@ -188,7 +216,10 @@ class Assigning:
         brief = run.steps.get(PLAN)
         if plan.planner and brief is not None and brief.status is StepStatus.SUCCEEDED:
             said = parse_brief(await self._seen(entry, run, lambda sight: brief_of(run, plan, sight)))
-            plan = with_brief(plan, said, self._runs.catalogue.app(run.tenant, run.app).rules)
+            plan = with_brief(plan, said, self.book(entry))
+        book = self.book(entry)
+        for rule in plan.rules:
+            book.rule(rule)  # a rule that is gone must not turn a promise into none
         return tuple(zip(plan.rules, plan.constraints, strict=True))
 
     async def _input(self, entry: Entry, run: Run, step: Step) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from bailiwick.contract import (
     EffectClass,
     Kind,
     contract_digest,
+    fault_of_serving,
     parse_ref,
     select_version,
 )
+from bailiwick.contract.version import parse_version
 from bailiwick.plan import RuleBook, Workflow
 from bailiwick.service.refusals import NotFound
 
@@ -83,11 +85,6 @@ class Contracts(dict[str, Contract]):
             raise NotFound("capability", ref)
         return offered[chosen]
 
-    def served(self, ref: str) -> str:
-        """Name the exact version that serves a capability; what nobody offers names itself."""
-        name = ref.partition("@")[0]
-        return self[ref].ref if name in self.versions else ref
-
 
 def _content(contract: Contract) -> dict[str, Any]:
     """Write a contract without the fingerprint of its code, which is no part of what it promises."""
@@ -102,7 +99,11 @@ def contracts_of(body: bytes) -> Contracts:
 
 
 class AppEntry(msgspec.Struct, frozen=True):
-    """What one app offers to its tenant: its own agents and tools, and the tools of the platform."""
+    """What one app offers to its tenant: its own agents and tools, and the tools of the platform.
+
+    `pins` are what its runs pin of each agent, `meanings` the digest and body of what constraints mean; `kept` are
+    the bodies, by digest, that must be stored before a run that pins them.
+    """
 
     name: str
     tenant: str
@@ -110,6 +111,36 @@ class AppEntry(msgspec.Struct, frozen=True):
     agents: Mapping[str, AgentDefinition]
     rules: RuleBook
     contracts: Contracts
+    pins: Mapping[str, dict[str, Any]]
+    meanings: tuple[Digest, bytes]
+    kept: tuple[tuple[Digest, bytes], ...]
+
+    def coded(self, ref: str) -> str:
+        """Name the code agent that serves a capability: the exact one, or a later minor or patch; empty for none."""
+        code = [each.contract for each in self.agents.values() if each.run is not None]
+        if any(contract.ref == ref for contract in code):
+            return ref
+        name = ref.partition("@")[0]
+        versions = [contract.version for contract in code if contract.name == name]
+        chosen = select_version(versions, CapabilityRef(name, parse_ref(ref).floor[:2]))
+        return f"{name}@{chosen}" if chosen is not None else ""
+
+
+def _entry(app: App, tenant: str, offered: Iterable[Contract], rules: RuleBook) -> AppEntry:
+    contracts = Contracts((*offered, *(agent.contract for agent in app.agents.values())))
+    pins: dict[str, dict[str, Any]] = {}
+    kept = [(contracts.digest, contracts.body)]
+    for ref, agent in app.agents.items():
+        pins[ref] = {"prompt": agent.pin, "model": agent.model}
+        if agent.run is not None:
+            pins[ref]["code"] = True
+        else:
+            kept.append((digest_of(agent.text), agent.text))
+    meant = canonical([list(meaning) for meaning in rules.meanings])
+    meanings = (digest_of(meant), meant)
+    return AppEntry(
+        app.name, tenant, app.workflows, app.agents, rules, contracts, pins, meanings, (*kept, meanings)
+    )
 
 
 class Catalogue:
@@ -123,6 +154,7 @@ class Catalogue:
         apps: The apps of this deployment.
         rules: The rule book of each app, built-in rules included, by the app's name.
         tenant: Whose the apps are that name no tenant.
+        providers: The providers of models that are configured; None: whoever calls a model finds out.
     """
 
     def __init__(
@@ -131,23 +163,22 @@ class Catalogue:
         apps: Iterable[App],
         rules: Mapping[str, RuleBook],
         tenant: str = EVERY,
+        providers: Iterable[str] | None = None,
     ) -> None:
         offered, known = tuple(tools), tuple(apps)
         brought = {name for app in known for name in app.brings}
         shared = tuple(contract for contract in offered if contract.name not in brought)
+        self._providers = None if providers is None else frozenset(providers)
         self.apps: dict[str, AppEntry] = {}
         for app in known:
-            agents = (agent.contract for agent in app.agents.values())
-            own = (contract for contract in offered if contract.name in app.brings)
-            self.apps[app.name] = AppEntry(
-                app.name,
-                app.tenant or tenant,
-                app.workflows,
-                app.agents,
-                rules[app.name],
-                Contracts((*shared, *own, *agents)),
-            )
+            own = tuple(contract for contract in offered if contract.name in app.brings)
+            self.apps[app.name] = _entry(app, app.tenant or tenant, (*shared, *own), rules[app.name])
         self._shared = Contracts(shared)
+
+    def find(self, tenant: str, name: str) -> AppEntry | None:
+        """Find an app of a tenant; None when it has none of this name, or none any more."""
+        entry = self.apps.get(name)
+        return entry if entry is not None and entry.tenant in (tenant, EVERY) else None
 
     def app(self, tenant: str, name: str) -> AppEntry:
         """Find an app of a tenant.
@@ -155,19 +186,48 @@ class Catalogue:
         Raises:
             NotFound: The tenant has none of this name.
         """
-        entry = self.apps.get(name)
-        if entry is None or entry.tenant not in (tenant, EVERY):
+        entry = self.find(tenant, name)
+        if entry is None:
             raise NotFound("app", name)
         return entry
 
     def contracts(self, tenant: str, app: str) -> Contracts:
         """List what an app of a tenant may use; of an app that is gone, the platform's tools are left."""
-        entry = self.apps.get(app)
-        own = entry is not None and entry.tenant in (tenant, EVERY)
-        return entry.contracts if entry is not None and own else self._shared
+        entry = self.find(tenant, app)
+        return entry.contracts if entry is not None else self._shared
 
-    def digest(self, tenant: str, app: str, contract: Contract) -> Digest:
-        """Name a contract that an app uses, or a model's; computed once."""
+    def serving(self, tenant: str, app: str, contract: Contract, digest: Digest) -> Contract | str:
+        """Find what serves a pinned contract now: itself, or one that keeps all that it promised; else say why none.
+
+        Args:
+            tenant: Whose run it is.
+            app: Which app's.
+            contract: The pinned contract, of a tool or a model.
+            digest: Its digest.
+        """
         if contract.kind is Kind.MODEL:
-            return _model_digest(contract.name.removeprefix("model:"))
-        return self.contracts(tenant, app).digests[contract.ref]
+            provider = contract.name.removeprefix("model:").partition(":")[0]
+            known = self._providers is None or provider in self._providers
+            return contract if known else f"no provider {provider} of models is configured"
+        offered = self.contracts(tenant, app)
+        return contract if offered.digests.get(contract.ref) == digest else _later(offered, contract)
+
+
+def _later(offered: Contracts, contract: Contract) -> Contract | str:
+    """Find the newest contract that may serve in the place of one that is gone or was changed."""
+    versions = offered.versions.get(contract.name, {})
+    own = [versions[contract.version]] if contract.version in versions else []
+    newest = sorted(versions, key=lambda version: parse_version(version) or (0, 0, 0), reverse=True)
+    fault = f"no tool {contract.name} is offered any more"
+    for candidate in (*own, *(versions[version] for version in newest)):
+        fault = fault_of_serving(contract, candidate)
+        if not fault:
+            return candidate
+    return fault
+
+
+def digest_of_contract(contracts: Contracts, contract: Contract) -> Digest:
+    """Name a contract that a run holds on to, or a model's; computed once."""
+    if contract.kind is Kind.MODEL:
+        return _model_digest(contract.name.removeprefix("model:"))
+    return contracts.digests.get(contract.ref) or contract_digest(contract)

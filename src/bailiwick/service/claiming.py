@@ -125,7 +125,7 @@ class Claiming:
             step = run.steps.get(task.step)
             if step is None or step.epoch != task.epoch or run.closed is not None:
                 return None
-            served = self._assigning.served(run, plan, step)
+            served = await self._assigning.served(run, plan, step)
             command = Claim(task.step, task.epoch + 1, session.id, served)
             return Change(command, Record(actor_of(session.id)))
 

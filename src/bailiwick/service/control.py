@@ -107,7 +107,7 @@ class Control:
         async def consider(state: Run, plan: Plan) -> Change | None:
             call = state.calls.get(key)
             if output is not None and call is not None:
-                self._hold_to_contract(state, call, output)
+                await self._hold_to_contract(state, call, output)
             payload: dict[str, Json] = {"outcome": output}
             if reference:
                 payload["reference"] = reference
@@ -118,8 +118,8 @@ class Control:
         _, after = await self._runs.change(principal.tenant, run, consider)
         return after
 
-    def _hold_to_contract(self, run: Run, call: Call, output: Json) -> None:
-        contract = self._runs.catalogue.contracts(run.tenant, run.app)[call.capability]
+    async def _hold_to_contract(self, run: Run, call: Call, output: Json) -> None:
+        contract = await self._runs.contract(run, call.capability)
         errors = validator_for(contract.output).errors(output)
         if errors:
             told = [{"pointer": error.pointer, "detail": error.detail} for error in errors]

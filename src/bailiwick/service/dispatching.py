@@ -19,12 +19,13 @@ def dispatch_of(run: Run, step: Step, action: Action, tries: int) -> Dispatch:
         capability=action.contract.ref,
         effect=action.contract.effect,
         digest=action.digest,
-        contract=action.pin,
+        contract=action.serves,
         body=action.body.decode(),
         timeout_seconds=action.timeout_seconds,
         tree=tree_of(run, step),
         spend_limit_micro_usd=action.estimate,
         attempt_of_effect=tries,
+        served=action.served.partition(" ")[0],
     )
 
 

@@ -25,6 +25,7 @@ from bailiwick.service.bounds import MAX_BYTES, MAX_FINDINGS, told
 from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.dispatching import held
 from bailiwick.service.halts import Halts
+from bailiwick.service.memory import Entry
 from bailiwick.service.planned import check_planned
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Sessions, WorkerSession, actor_of
@@ -129,8 +130,9 @@ class Finishing:
         if report.output is None:
             return Change(self._failed(step, report, report.reason), record, offer=offer)
         body = canonical(report.output)
+        entry = await self._runs.entry(run.tenant, run.id)
         wrong = (
-            self._wrong(run, plan, step, report.output) if len(body) <= MAX_BYTES else _too_large(len(body))
+            self._wrong(entry, run, step, report.output) if len(body) <= MAX_BYTES else _too_large(len(body))
         )
         if wrong:
             return Change(self._failed(step, report, wrong, invalid=True), record, offer=offer)
@@ -160,15 +162,16 @@ class Finishing:
             findings=tuple(told(finding) for finding in report.findings[:MAX_FINDINGS]),
         )
 
-    def _wrong(self, run: Run, plan: Plan, step: Step, output: dict[str, object]) -> str:
+    def _wrong(self, entry: Entry, run: Run, step: Step, output: dict[str, object]) -> str:
         """Hold an output to its contract; the worker did so too, but the worker is not the platform."""
         if step.name == CONTEXT:
             return ""
+        plan = entry.plan
         if step.name == PLAN:
-            book = self._runs.catalogue.app(run.tenant, run.app).rules
+            book = self._assigning.book(entry)
             checks = tuple(zip(plan.rules, plan.constraints, strict=True))
             return "; ".join(check_planned(output, book, checks).findings)
-        contract = self._runs.catalogue.contracts(run.tenant, run.app)[capability_of(run, plan, step)]
+        contract = entry.pinned.contracts[capability_of(run, plan, step)]
         errors = validator_for(contract.output).errors(output)
         return "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in errors)
 

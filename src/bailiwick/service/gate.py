@@ -29,6 +29,7 @@ from bailiwick.run import (
 )
 from bailiwick.service.acting import agent_of
 from bailiwick.service.actions import Action, Actions
+from bailiwick.service.catalogue import Contracts
 from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.dispatching import budget_fault, dispatch_of, held, in_flight, repeated
 from bailiwick.service.halts import Halts
@@ -136,7 +137,9 @@ class Gate:
         doubted = before is not None and before.again_at > 0  # whose turn it is already
         if not doubted and self._must_wait(run, step, action, place):
             return Turn(wait=place.called)
-        turn = self._decide(run, plan, step, action)
+        if action.gone:
+            return _unknown(step, before, action.gone) if before and doubted else _parked(step, action.gone)
+        turn = self._decide(run, plan, step, action, (await self._runs.pinned(run)).contracts)
         if isinstance(turn.answer, Dispatch) and proposal.ask:
             self._asks.setdefault((run.id, step.name), {})[action.key] = proposal.ask
         if turn.change is None:
@@ -171,13 +174,12 @@ class Gate:
             return _parked(step, halt)
         return Turn(dispatch_of(run, step, action, before.tries))
 
-    def _decide(self, run: Run, plan: Plan, step: Step, action: Action) -> Turn:
+    def _decide(self, run: Run, plan: Plan, step: Step, action: Action, contracts: Contracts) -> Turn:
         before = run.calls.get(action.key)
         doubted = before is not None and before.again_at > 0
         halt = self.halted(run, plan, step, action.contract.ref)
         if halt is not None:
             return _unknown(step, before, halt) if before is not None and doubted else _parked(step, halt)
-        contracts = self._runs.catalogue.contracts(run.tenant, run.app)
         verdict = self._runs.bundle.decide(request_of(run, plan, step, action, contracts))
         call = self._call(run, step, action, verdict)
         reads = len(self.reading(run.id, step.name))
@@ -314,6 +316,7 @@ class Gate:
             epoch=step.epoch,
             generated_prompt=action.generated_prompt,
             base=base_of(run, step, action.contract),
+            served=action.served,
         )
 
 

@@ -9,6 +9,7 @@ from bailiwick.ports import Approval, ApprovalState, Dispatch, GuardFailed, Move
 from bailiwick.run import Call, CallState, Journal, Park, Release, Run, Settle, Step, doomed, repeatable
 from bailiwick.service.acting import agent_of
 from bailiwick.service.actions import Action, Actions
+from bailiwick.service.catalogue import Contracts
 from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.dispatching import budget_fault, dispatch_of, held, repeated
 from bailiwick.service.halts import Halts
@@ -88,17 +89,26 @@ class Granting:
         except NotFound as gone:
             reason = f"{gone.message}; offer it again, then: bailiwick runs resume {run.id}"
             return Change(Park(step.name, step.epoch, reason), _RECORD)
+        if action.gone:
+            return Change(Park(step.name, step.epoch, action.gone), _RECORD)
         approval = await self._runs.views.approval(run.tenant, call.approval)
-        fault = fault_of_grant(approval, run, call, action, action.pin)
+        fault = fault_of_grant(approval, run, call, action, action.serves)
         if fault:
             return void(step, call, fault)
-        return self._judged(run, plan, step, call, action, approval)
+        contracts = (await self._runs.pinned(run)).contracts
+        return self._judged(run, plan, step, call, action, approval, contracts)
 
     def _judged(
-        self, run: Run, plan: Plan, step: Step, call: Call, action: Action, approval: Approval | None
+        self,
+        run: Run,
+        plan: Plan,
+        step: Step,
+        call: Call,
+        action: Action,
+        approval: Approval | None,
+        contracts: Contracts,
     ) -> Change:
         repeat = call.state is CallState.INTENDED
-        contracts = self._runs.catalogue.contracts(run.tenant, run.app)
         verdict = self._runs.bundle.decide(request_of(run, plan, step, action, contracts))
         if verdict.effect is VerdictKind.DENY:
             return void(step, call, "; ".join(verdict.reasons) or "policy no longer allows it")

@@ -1,11 +1,14 @@
 """Memory: runs that were read of late, with their plans and payloads; a cache that may be emptied any time."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from bailiwick.base import Digest, Json, parse_canonical
 from bailiwick.plan import Plan, parse_plan, plan_bytes, plan_digest
 from bailiwick.ports import Blobs, Ledger, Views
 from bailiwick.run import Run, decode_event, evolve
+from bailiwick.service.catalogue import Catalogue
+from bailiwick.service.pinned import Pinned, pinned_of
 from bailiwick.service.refusals import NotFound
 from bailiwick.service.rows import differences, head_row
 
@@ -16,14 +19,15 @@ _PAGE = 500
 
 
 class Entry:
-    """A run in memory: its state, its plan, and the payloads read of late, as they parse from their bytes.
+    """A run in memory: its state, its plan, what it holds on to, and the payloads read of late, parsed from their bytes.
 
     `differences` say where the stored projection was not what the log says when the run was read.
     """
 
-    def __init__(self, run: Run, plan: Plan) -> None:
+    def __init__(self, run: Run, plan: Plan, pinned: Pinned) -> None:
         self.run = run
         self.plan = plan
+        self.pinned = pinned
         self.contents: OrderedDict[int, Json] = OrderedDict()
         self.differences: list[str] = []
 
@@ -39,13 +43,14 @@ class Entry:
 class Memory:
     """Reads runs from the ledger and keeps those that were used last."""
 
-    def __init__(self, *, ledger: Ledger, views: Views, blobs: Blobs) -> None:
+    def __init__(self, *, ledger: Ledger, views: Views, blobs: Blobs, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
         self._ledger = ledger
         self._views = views
         self._blobs = blobs
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._plans: OrderedDict[str, Plan] = OrderedDict()
-        self._laws: dict[tuple[str, str], None] = {}
+        self._laws: dict[tuple[str, ...], None] = {}
 
     async def entry(self, tenant: str, run: str, *, least: int = 0) -> Entry:
         """Load a run of a tenant; one that is remembered at a version below `least` is read again.
@@ -59,7 +64,18 @@ class Memory:
         entry = self.keep(entry if entry is not None else await self.compared(tenant, run))
         if entry.run.tenant != tenant:
             raise NotFound("run", run)
+        if entry.pinned.gone:
+            entry.pinned = await self.pinned(entry.run, entry.plan)  # somebody may have restored it
         return entry
+
+    async def pinned(self, run: Run, plan: Plan) -> Pinned:
+        """Read back what a run holds on to."""
+
+        async def read(digest: str) -> bytes | None:
+            return await self._blobs.get(run.tenant, Digest(digest))
+
+        app = self._catalogue.find(run.tenant, run.app)
+        return await pinned_of(run, plan, app, self._catalogue.contracts(run.tenant, run.app), read)
 
     def known(self, run: str) -> Entry | None:
         """Find a run that is in memory."""
@@ -121,12 +137,16 @@ class Memory:
             self._remember_plan(f"{tenant}/{digest}", plan)
         return digest
 
-    async def keep_law(self, tenant: str, *laws: tuple[str, bytes]) -> None:
-        """Store what decisions of a tenant rest on (policies, contracts), by digest, before the first is committed."""
-        for digest, body in laws:
-            if (tenant, digest) not in self._laws:
-                await self._blobs.put(tenant, body)
-                self._laws[tenant, digest] = None
+    async def keep_law(self, tenant: str, name: tuple[str, ...], laws: Iterable[tuple[str, bytes]]) -> None:
+        """Store what decisions of a tenant rest on (policies, contracts, prompts), before the first is committed.
+
+        `name` stands for all of these bodies: they are stored once under it.
+        """
+        if (tenant, *name) in self._laws:
+            return
+        for _, body in laws:
+            await self._blobs.put(tenant, body)
+        self._laws[tenant, *name] = None
 
     async def _plan(self, tenant: str, digest: Digest) -> Plan:
         plan = self._plans.get(f"{tenant}/{digest}")
@@ -191,7 +211,8 @@ class Memory:
             after = page[-1].seq
         if state is None:
             raise NotFound("run", run)
-        entry = Entry(state, await self._plan(tenant, state.plan))
+        plan = await self._plan(tenant, state.plan)
+        entry = Entry(state, plan, await self.pinned(state, plan))
         if state.closed is None:
             for seq, payload in contents.items():
                 entry.remember(seq, parse_canonical(payload))

@@ -121,19 +121,19 @@ class Reading:
             for question in questions
             if question.probe is not None and question.probe.output is not None
         }
-        ways = ways_out(state, entry.plan, {**self._forms(state), **known})
+        ways = ways_out(state, entry.plan, {**await self._forms(state), **known})
         broken = self._breaks.concerning(principal.tenant)
         told = broken.message if broken is not None else ""
         return RunDetail(head, state, entry.plan, asked, brief, output, questions, erased, ways, told)
 
-    def _forms(self, run: Run) -> dict[str, Json]:
+    async def _forms(self, run: Run) -> dict[str, Json]:
         """Find what the actions would have answered of which it is not known."""
         lacking = (call for call in run.calls.values() if call.unanswered or call.state is CallState.UNKNOWN)
-        return {call.key: self._form(run, call) for call in lacking}
+        return {call.key: await self._form(run, call) for call in lacking}
 
-    def _form(self, run: Run, call: Call) -> Json:
+    async def _form(self, run: Run, call: Call) -> Json:
         try:
-            return form_of(self._runs.catalogue.contracts(run.tenant, run.app)[call.capability].output)
+            return form_of((await self._runs.contract(run, call.capability)).output)
         except NotFound:
             return None
 
@@ -149,7 +149,7 @@ class Reading:
         probe = await self._probed(run, call) if call.probe else None
         if probe is not None:
             evidence += (_told_of(probe),)
-        return Question(text, call, arguments, evidence, self._form(run, call), probe)
+        return Question(text, call, arguments, evidence, await self._form(run, call), probe)
 
     async def _probed(self, run: Run, call: Call) -> Probed:
         outcome: Json = None

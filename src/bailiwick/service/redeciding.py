@@ -86,7 +86,7 @@ class Redeciding:
             if call is None or not waits:
                 return None
             action = await self._actions.stored(run, call)
-            contracts = self._runs.catalogue.contracts(run.tenant, run.app)
+            contracts = (await self._runs.pinned(run)).contracts
             verdict = self._runs.bundle.decide(request_of(run, plan, run.steps[call.step], action, contracts))
             return self._judged(run, call, action, approval, verdict, afresh)
 

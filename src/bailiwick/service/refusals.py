@@ -46,6 +46,21 @@ class EvidenceUnfit(Refusal):
         )
 
 
+class NotKept(Refusal):
+    """A run holds on to something that is not there any more, so that nobody can go on with it as it was."""
+
+    code: ClassVar[str] = "not_kept"
+    category: ClassVar[Category] = Category.ABSENT
+
+    def __init__(self, capability: str, reason: str) -> None:
+        super().__init__(
+            f"this run goes on with {capability} as it was when it began: {reason}",
+            remedy="restore it from a backup, or load it again as it was",
+            capability=capability,
+            reason=reason,
+        )
+
+
 class InvalidIntent(Refusal):
     """An intent does not say what an intent must say."""
 

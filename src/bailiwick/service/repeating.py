@@ -28,7 +28,7 @@ def of_all_tries(call: Call, outcome: Outcome) -> Outcome:
     return replace(outcome, state=CallState.UNKNOWN.value)
 
 
-def again_at(runs: Runs, gate: Gate, run: Run, plan: Plan, call: Call, outcome: Outcome) -> Instant:
+async def again_at(runs: Runs, gate: Gate, run: Run, plan: Plan, call: Call, outcome: Outcome) -> Instant:
     """Tell when an effect whose outcome nobody knows is sent again with its key; 0: never by itself.
 
     Not while a halt stops it, and not beyond the time that the step's attempt has.
@@ -38,7 +38,7 @@ def again_at(runs: Runs, gate: Gate, run: Run, plan: Plan, call: Call, outcome: 
         return _NEVER
     pause = doubt_delay(in_doubt(call), runs.world.spread(), outcome.retry_after)
     at = Instant(runs.world.now() + int(pause * _MICROSECONDS))
-    contract = runs.catalogue.contracts(run.tenant, run.app).get(call.capability)
+    contract = (await runs.pinned(run)).contracts.get(call.capability)
     late = at >= step.since + timeout_of(plan, step) * _MICROSECONDS
     return _NEVER if late or doomed(run) or not repeatable(call, contract, at) else at
 

@@ -12,6 +12,7 @@ from bailiwick.policy import Bundle, Verdict
 from bailiwick.run import (
     EDITION,
     Again,
+    CallMoved,
     ContentNeeded,
     Created,
     Event,
@@ -30,7 +31,9 @@ from bailiwick.run import (
     merge,
 )
 from bailiwick.service.catalogue import Contracts, contracts_of
+from bailiwick.service.convicting import served_otherwise
 from bailiwick.service.editions import first_edition
+from bailiwick.service.pinned import AgentText, agent_text
 from bailiwick.service.rejudging import Unkept, admitted_again, judged_again
 from bailiwick.service.rows import differences, head_row
 from bailiwick.service.starting import start_of
@@ -40,7 +43,7 @@ BundleMaker = Callable[[Mapping[str, str]], Bundle]
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """Where a record and its repetition part: `place` is an event, `what` is log, state, moves or verdict."""
+    """Where a record and its repetition part: `place` is an event, `what` is log, state, moves, verdict or served."""
 
     place: str
     what: str
@@ -94,6 +97,7 @@ class _Replay:
         self._decisions = 0
         self._verdicts = 0
         self._opening: dict[str, Json] = {}
+        self._texts: dict[str, AgentText] = {}
 
     def result(self) -> Replayed:
         """Replay all of it."""
@@ -108,9 +112,11 @@ class _Replay:
                 continue
             if plan is not None:
                 self._unit(run, plan, unit)
-            for each, _ in unit:
+            for each, said in unit:
                 run = evolve(run, each)
                 self._states.append(run)
+                if plan is not None:
+                    self._served(run, plan, each, said)
             unit = []
         if unit:
             self._differ(f"{self._transcript.head.id}.{len(headers)}", "log", "the last unit is not whole")
@@ -199,6 +205,28 @@ class _Replay:
         if tree and digest_of(body) != tree:
             raise Unkept(f"the workspace {tree[:16]} is not kept")
         return manifest_of(body)
+
+    def _served(self, run: Run, plan: Plan, event: Event, header: dict[str, Json]) -> None:
+        """Hold what an event says has served to what the run had pinned when it began."""
+        if isinstance(event, Created):
+            self._pin(event)
+        try:
+            contracts = self._contracts(header.get("law") or self._opening.get("catalogue", ""))
+        except Unkept:
+            contracts = Contracts(())
+        seq = event.call.action_seq if isinstance(event, CallMoved) else 0
+        content = (self._contents.get(seq) or {}).get("action")
+        for fault in served_otherwise(
+            run, plan, event, header=header, texts=self._texts, contracts=contracts, content=content
+        ):
+            self._differ(f"{run.id}.{run.version}", "served", fault)
+
+    def _pin(self, opening: Created) -> None:
+        """Read the texts that the run has pinned, as far as they are kept."""
+        for ref, pin in opening.pins.get("agents", {}).items():
+            body = self._transcript.agents.get(pin["prompt"], "").encode()
+            if digest_of(body) == pin["prompt"]:
+                self._texts[ref] = agent_text(body, pin["model"])
 
     def _admission(self, opening: Created, plan: Plan, place: str) -> None:
         try:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import structlog
 
 from bailiwick.base import Category, Json, Refusal, canonical, parse_canonical
+from bailiwick.contract import Contract
 from bailiwick.plan import Plan
 from bailiwick.policy import Bundle, Verdict
 from bailiwick.ports import (
@@ -36,10 +37,11 @@ from bailiwick.run import (
     decide,
 )
 from bailiwick.service.accompanying import accompany
-from bailiwick.service.catalogue import Catalogue
+from bailiwick.service.catalogue import Catalogue, Contracts
 from bailiwick.service.changes import Change, Changer, Extra, Record
 from bailiwick.service.memory import Entry, Memory
 from bailiwick.service.merging import merged
+from bailiwick.service.pinned import Pinned
 from bailiwick.service.rows import differences, head_row
 from bailiwick.service.starting import start_of
 from bailiwick.service.units import Decided, unit_of
@@ -70,7 +72,7 @@ class Runs:
         self.world = world
         self.catalogue = catalogue
         self.bundle = bundle
-        self.memory = Memory(ledger=ledger, views=views, blobs=blobs)
+        self.memory = Memory(ledger=ledger, views=views, blobs=blobs, catalogue=catalogue)
         self.on_commit: Announcement | None = None
         self.on_doubt: Callable[[str, str], None] | None = None
         self._locks: dict[str, asyncio.Lock] = {}
@@ -85,6 +87,19 @@ class Runs:
         """
         return await self.memory.entry(tenant, run, least=least)
 
+    async def pinned(self, run: Run) -> Pinned:
+        """Tell what a run holds on to."""
+        return (await self.memory.entry(run.tenant, run.id)).pinned
+
+    async def contract(self, run: Run, capability: str) -> Contract:
+        """Find the contract of a recorded action: the pinned one, or the one that an older release went on with.
+
+        Raises:
+            NotFound: It is gone.
+        """
+        pinned = (await self.pinned(run)).contracts.get(capability)
+        return pinned if pinned is not None else self.catalogue.contracts(run.tenant, run.app)[capability]
+
     async def payload(self, tenant: str, run: str, seq: int) -> Json:
         """Read the payload of one event; None when it has none or it was erased."""
         return await self.memory.payload(tenant, run, seq)
@@ -94,13 +109,14 @@ class Runs:
     ) -> Run:
         """Create a run: its first events, its tasks and its head in one unit."""
         await self.memory.keep_plan(opening.tenant, plan)
-        await self._keep_law(opening.tenant, opening.app)
+        contracts = self.catalogue.app(opening.tenant, opening.app).contracts
+        await self._keep_law(opening.tenant, opening.app, contracts)
         body, payload = _bytes_of(extra.payload)
-        events, run = create(opening, plan, self.sight_of(opening, plan, {1: payload}), offer)
+        events, run = create(opening, plan, self.sight_of(opening, plan, {1: payload}, contracts), offer)
         decided = Decided(None, run, plan, events)
         async with self._alone(run.id):
             canceled = await self._commit(unit_of(decided, extra, record, body, self.world))
-            entry = Entry(run, plan)
+            entry = Entry(run, plan, await self.memory.pinned(run, plan))
             entry.remember(1, payload)
             self.memory.keep(entry)
             self._announce(decided, record)
@@ -221,9 +237,9 @@ class Runs:
         if not events:
             return before
         decided = Decided(before, after, entry.plan, events)
-        await self._keep_law(before.tenant, before.app)
+        await self._keep_law(before.tenant, before.app, entry.pinned.contracts)
         extra = await accompany(decided, change.extra, self.views, self.world)
-        unit = unit_of(decided, extra, change.record, body, self.world, self._law(before))
+        unit = unit_of(decided, extra, change.record, body, self.world, _law(entry))
         canceled = await self._commit(unit)
         entry.run = after
         if body is not None:
@@ -236,17 +252,12 @@ class Runs:
             raise asyncio.CancelledError
         return after
 
-    async def _keep_law(self, tenant: str, app: str) -> None:
-        """Keep what this process decides by, so that every decision can be taken again."""
-        contracts, policies = self.catalogue.contracts(tenant, app), self.bundle
-        await self.memory.keep_law(
-            tenant, (contracts.digest, contracts.body), (policies.version, policies.body)
-        )
-
-    def _law(self, run: Run) -> str:
-        """Name the contracts that decide now, where they are others than those that the run began with."""
-        digest = self.catalogue.contracts(run.tenant, run.app).digest
-        return "" if digest == run.catalogue else digest
+    async def _keep_law(self, tenant: str, app: str, contracts: Contracts) -> None:
+        """Keep what this process decides by, so that every decision can be taken again, and what its apps' runs pin."""
+        entry, policies = self.catalogue.find(tenant, app), self.bundle
+        kept = entry.kept if entry is not None else ()
+        laws = ((policies.version, policies.body), (contracts.digest, contracts.body), *kept)
+        await self.memory.keep_law(tenant, (app, policies.version, contracts.digest), laws)
 
     async def _commit(self, unit: Unit) -> bool:
         """Commit; what is in memory of a run whose commit failed is dropped.
@@ -277,7 +288,8 @@ class Runs:
             fresh[entry.run.version + 1] = payload
         merges: dict[Join, Merged] = {}
         while True:
-            sight = self.sight_of(entry.run, entry.plan, ChainMap(fresh, entry.contents), merges)
+            known = ChainMap(fresh, entry.contents)
+            sight = self.sight_of(entry.run, entry.plan, known, entry.pinned.contracts, merges)
             try:
                 return decide(entry.run, entry.plan, change.command, sight, change.offer)
             except ContentNeeded as needed:
@@ -290,9 +302,10 @@ class Runs:
         run: Run | Created,
         plan: Plan,
         contents: Mapping[int, Json],
+        contracts: Contracts,
         merges: Mapping[Join, Merged] | None = None,
     ) -> Sight:
-        """Make what decisions may see: the time, contents, contracts, policy's judgement of starts, and merges.
+        """Make what decisions may see: the time, contents, the run's contracts, policy's judgement of starts, and merges.
 
         Raises:
             ClockUnsure: Nobody knows the time well enough.
@@ -304,7 +317,6 @@ class Runs:
         def judge(start: Start) -> Verdict:
             return self.bundle.decide(start_of(start, plan))
 
-        contracts = self.catalogue.contracts(run.tenant, run.app)
         return Sight(self.world.now(), contents, contracts, judge, merges or {})
 
     def _announce(self, decided: Decided, record: Record) -> None:
@@ -317,6 +329,12 @@ class Runs:
     def stirring(self, run: str) -> asyncio.Event:
         """Hand out an event that the run's next change sets."""
         return self._stirring.setdefault(run, asyncio.Event())
+
+
+def _law(entry: Entry) -> str:
+    """Name the contracts that decide, where those that the run began with are not kept."""
+    digest = entry.pinned.contracts.digest
+    return "" if digest == entry.run.catalogue else digest
 
 
 async def _to_its_end(work: asyncio.Future[None]) -> bool:

@@ -75,7 +75,7 @@ class Settling:
             if call is None or call.step != outcome.step:
                 raise LeaseLost(step=outcome.step, epoch=outcome.epoch, held=0)
             lost = _OUTDATED if _of_another_try(call, outcome) else ""
-            return None if lost else self._record(run, plan, call, outcome, session)
+            return None if lost else await self._record(run, plan, call, outcome, session)
 
         _, after = await self._runs.change(outcome.tenant, outcome.run, consider)
         if lost:
@@ -99,12 +99,12 @@ class Settling:
         said = answer_of(outcome.outcome).value if is_probe(run, run.steps[settled.step], settled) else ""
         return Change(Journal(settled, said), Record(f"worker:{session}"), Extra(payload=payload))
 
-    def _record(self, run: Run, plan: Plan, call: Call, outcome: Outcome, session: str) -> Change:
+    async def _record(self, run: Run, plan: Plan, call: Call, outcome: Outcome, session: str) -> Change:
         if not self._sessions.may_report(session, run.id, run.steps[call.step]):
             raise LeaseLost(step=outcome.step, epoch=outcome.epoch, held=call.epoch)
         outcome = _on_the_line(run, call, outcome)
         outcome = of_all_tries(call, outcome)
-        again = again_at(self._runs, self._gate, run, plan, call, outcome)
+        again = await again_at(self._runs, self._gate, run, plan, call, outcome)
         if outcome.state == CallState.UNKNOWN and not again:
             outcome = replace(outcome, reason=given_up(call, outcome.reason))
         charge = charge_of(self._prices, call, outcome)

@@ -18,6 +18,7 @@ from bailiwick.service.changes import Extra, Record, record_of
 from bailiwick.service.halts import Halts
 from bailiwick.service.intents import IntentRequest, bounded
 from bailiwick.service.keyring import Keyring
+from bailiwick.service.pinned import pins_of
 from bailiwick.service.refusals import (
     DeadlineExpired,
     InvalidIntent,
@@ -282,18 +283,3 @@ def check_priority(priority: int) -> None:
     """
     if not -MAX_PRIORITY <= priority <= MAX_PRIORITY:
         raise InvalidIntent("/priority", f"a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}")
-
-
-def pins_of(plan: Plan, app: AppEntry) -> dict[str, Any]:
-    """Name what the run holds on to: contracts by digest, and each agent's prompt and model."""
-    agents = {
-        ref: {"prompt": agent.pin, "model": agent.model}
-        for ref, agent in app.agents.items()
-        if ref in reach(plan)
-    }
-    return {"contracts": {pin.capability: pin.contract for pin in plan.pins}, "agents": agents}
-
-
-def reach(plan: Plan) -> tuple[str, ...]:
-    """Name the capabilities that a plan can reach."""
-    return (plan.planner, *(pin.capability for pin in plan.pins))

@@ -24,8 +24,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Transcript(msgspec.Struct, frozen=True):
-    """A run to take away. Bodies are canonical JSON texts; `policies`, `contracts` and `trees` are named by
-    their digests; the trees are those of a run whose workspaces were merged.
+    """A run to take away. Bodies are canonical JSON texts; `policies`, `contracts`, `trees` and `agents` (the texts of
+    those that the platform runs) are named by their digests; the trees are those of a run whose workspaces were merged.
 
     `head` is the projection as it was stored beside the log; `state` is its fold, as the release that wrote
     this saw it.
@@ -39,6 +39,7 @@ class Transcript(msgspec.Struct, frozen=True):
     policies: dict[str, str]
     contracts: dict[str, str]
     trees: dict[str, str] = {}
+    agents: dict[str, str] = {}
 
 
 class Transcribing:
@@ -65,16 +66,19 @@ class Transcribing:
         lines = await self._lines(tenant, run, head.version)
         policies: dict[str, str] = {}
         contracts: dict[str, str] = {}
+        agents: dict[str, str] = {}
         for line in lines:
             cited = parse_canonical(line.header.encode())
             for version in versions_in(cited):
                 await self._keep(tenant, version, policies)
             for digest in (cited.get("catalogue", ""), cited.get("law", "")):
                 await self._keep(tenant, digest, contracts)
+            for pin in cited.get("pins", {}).get("agents", {}).values():
+                await self._keep(tenant, "" if pin.get("code") else pin["prompt"], agents)
         state: dict[str, Any] = parse_canonical(canonical(msgspec.to_builtins(entry.run)))
         plan = plan_bytes(entry.plan).decode()
         trees = await self._trees(entry.run, lines)
-        return Transcript(release, head, state, plan, lines, policies, contracts, trees)
+        return Transcript(release, head, state, plan, lines, policies, contracts, trees, agents)
 
     async def _trees(self, run: Run, lines: tuple[Line, ...]) -> dict[str, str]:
         """Keep the workspaces that were merged; a run without a merge needs none to be decided again."""

@@ -163,7 +163,6 @@ class Embedded:
         runner = Runner(
             port=port,
             executor=Executor(tools=tools, models=self.hosts.models),
-            tools=tools,
             checker=Checker(books=self._books, trees=self.hosts.trees),
             agents=agents,
             world=self.world,
@@ -293,7 +292,7 @@ async def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSand
         platform = Platform(
             stores=Stores(ledger, store.queue, store.views, store.feed, store.audit, store.blobs),
             world=world,
-            catalogue=Catalogue(hosts.tools.contracts(), apps, books, settings.tenant),
+            catalogue=Catalogue(hosts.tools.contracts(), apps, books, settings.tenant, settings.providers),
             bundle=build_bundle(stacked(policies), run_policy_compiler),
             tools=hosts.tools,
             prices=hosts.prices,

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from bailiwick.base import Digest
-from bailiwick.contract import Contract, validator_for
-from bailiwick.plan import RuleBook, Subject, SubjectKind
+from bailiwick.contract import validator_for
+from bailiwick.plan import RuleBook, Subject, SubjectKind, builtin_rules
 from bailiwick.ports import Assignment, Trees
 from bailiwick.run import PLAN
 from bailiwick.service import check_planned
@@ -27,19 +27,22 @@ class Checker:
         self._books = books
         self._trees = trees
 
-    async def check(
-        self, assignment: Assignment, contract: Contract, output: dict[str, Any], tree: str
-    ) -> Checked:
+    async def check(self, assignment: Assignment, output: dict[str, Any], tree: str) -> Checked:
         """Hold an output, and the workspace if it was changed, to what was promised."""
         if assignment.step == PLAN:
-            planned = check_planned(output, self._books[assignment.app], assignment.checks)
+            planned = check_planned(output, self._book(assignment), assignment.checks)
             return Checked(planned.rules, planned.findings)
-        errors = validator_for(contract.output).errors(output)
+        errors = validator_for(assignment.output).errors(output)
         if errors:
             return Checked((), tuple(f"{error.pointer or '/'}: {error.detail}" for error in errors))
         if not tree or tree == assignment.tree or not assignment.checks:
             return Checked((), ())
         return await self._rules(assignment, tree)
+
+    def _book(self, assignment: Assignment) -> RuleBook:
+        """Give the rules with what constraints meant when the run began; of an app that is gone, the built-in ones."""
+        book = self._books.get(assignment.app)
+        return (book if book is not None else builtin_rules()).held_to(assignment.phrases)
 
     async def _rules(self, assignment: Assignment, tree: str) -> Checked:
         before = assignment.tree_before
@@ -49,7 +52,7 @@ class Checker:
         )
         rules = [rule for rule, _ in assignment.checks]
         constraints = [constraint for _, constraint in assignment.checks]
-        results = self._books[assignment.app].check(constraints, rules, subject, SubjectKind.TREE)
+        results = self._book(assignment).check(constraints, rules, subject, SubjectKind.TREE)
         findings = tuple(
             f"{result.rule}: {finding.pointer}: {finding.detail}"
             for result in results

@@ -79,12 +79,11 @@ class Executor:
             return "the action belongs to another tenant, run or step"
         if request is not None:
             return ""
-        if dispatch.capability not in self._pins:
-            return f"this worker has no {dispatch.capability}"
-        if self._pins[dispatch.capability] != dispatch.contract:
-            return (
-                f"this worker has another contract of {dispatch.capability} than the one that was decided on"
-            )
+        server = dispatch.served or dispatch.capability
+        if server not in self._pins:
+            return f"this worker has no {server}"
+        if self._pins[server] != dispatch.contract:
+            return f"this worker has another contract of {server} than the one that was decided on"
         return ""
 
     async def _once(
@@ -115,7 +114,7 @@ class Executor:
     async def _tool(self, dispatch: Dispatch, sink: FrameSink, stop: Stop) -> ToolResult:
         action = parse_canonical(dispatch.body.encode())
         call = ToolCall(
-            contract=self._contracts[dispatch.capability],
+            contract=self._contracts[dispatch.served or dispatch.capability],
             arguments=action["arguments"],
             key=dispatch.key,
             tenant=dispatch.tenant,

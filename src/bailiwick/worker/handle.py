@@ -101,8 +101,9 @@ class Handle:
         tools: tuple[ToolSpec, ...] = (),
         output_schema: dict[str, Any] | None = None,
         max_output_tokens: int = 4096,
+        pinned: bool = False,
     ) -> ModelReply:
-        """See `Context.model`."""
+        """See `Context.model`; `pinned` says that the run holds on to this model, whatever apps name now."""
         previous, new = self._chain.extend(tuple(messages))
         parameters: dict[str, Any] = {
             "max_output_tokens": max_output_tokens,
@@ -118,6 +119,7 @@ class Handle:
             output_schema=output_schema,
             max_output_tokens=max_output_tokens,
             traceparent=self.assignment.traceparent,
+            pinned=pinned,
         )
         bound = input_token_bound(request.texts())
         proposal = self._proposal(f"model:{model}", arguments, input_tokens=bound)

@@ -1,13 +1,13 @@
 """The loop of a platform-run agent: ask the model, call the tools it wants, until its answer fits."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
-from bailiwick.app import AgentDefinition, CallRefused, OutputUnknown
+from bailiwick.app import CallRefused, OutputUnknown
 from bailiwick.base import Refusal, canonical, parse_strict
-from bailiwick.contract import Contract, ErrorCategory, parse_ref, select_version
-from bailiwick.ports import Message, ModelReply, ToolSpec, ToolUse
+from bailiwick.contract import ErrorCategory
+from bailiwick.ports import Mandate, Message, ModelReply, ToolUse
+from bailiwick.service import FEEDBACK
 from bailiwick.worker.checking import Checked, Checker
 from bailiwick.worker.failure import StepFailed
 from bailiwick.worker.handle import Handle
@@ -25,14 +25,11 @@ class _CutOff(Exception):
 class AgentLoop:
     """Runs one attempt of a platform-run agent; resumed, its recorded calls answer it."""
 
-    def __init__(
-        self, *, agent: AgentDefinition, handle: Handle, checker: Checker, tools: Mapping[str, Contract]
-    ) -> None:
+    def __init__(self, *, agent: Mandate, handle: Handle, checker: Checker) -> None:
         self._agent = agent
         self._handle = handle
         self._checker = checker
-        self._names = {parse_ref(name).name: name for name in agent.contract.tools}
-        self._specs = tuple(_spec(name, tools) for name in agent.contract.tools)
+        self._names = {spec.name: name for spec, name in zip(agent.tools, agent.names, strict=True)}
         self._repairs = 0
         self._told = False
 
@@ -72,7 +69,7 @@ class AgentLoop:
     def _opening(self) -> list[Message]:
         system = self._agent.prompt
         if self._handle.feedback:
-            system += f"\n\nAn earlier attempt was not accepted: {self._handle.feedback}"
+            system += f"{FEEDBACK}{self._handle.feedback}"
         given = canonical(self._handle.assignment.input).decode()
         return [Message("system", system), Message("user", given)]
 
@@ -81,9 +78,10 @@ class AgentLoop:
             return await self._handle.model(
                 self._agent.model,
                 messages,
-                tools=self._specs,
+                tools=self._agent.tools,
                 output_schema=output_schema,
                 max_output_tokens=self._agent.max_output_tokens,
+                pinned=True,
             )
         except CallRefused as refused:
             category = ErrorCategory(refused.category)
@@ -115,8 +113,7 @@ class AgentLoop:
             return None, Checked((), (f"the answer is not one JSON object: {refusal.message}",))
         if not isinstance(output, dict):
             return None, Checked((), ("the answer is not a JSON object",))
-        contract = self._agent.contract
-        checked = await self._checker.check(self._handle.assignment, contract, output, self._handle.tree)
+        checked = await self._checker.check(self._handle.assignment, output, self._handle.tree)
         return output, checked
 
     def _repair(self, checked: Checked) -> Message:
@@ -130,16 +127,6 @@ class AgentLoop:
         self._repairs += 1
         listed = "\n".join(f"- {finding}" for finding in checked.findings)
         return Message("user", f"Your answer was not accepted:\n{listed}\nCorrect this and answer again.")
-
-
-def _spec(name: str, tools: Mapping[str, Contract]) -> ToolSpec:
-    ref = parse_ref(name)
-    versions = {contract.version: contract for contract in tools.values() if contract.name == ref.name}
-    chosen = select_version(versions, ref)
-    if chosen is None:
-        raise StepFailed(ErrorCategory.INTERNAL, f"this worker has no tool {name}")
-    contract = versions[chosen]
-    return ToolSpec(ref.name, contract.summary, contract.input)
 
 
 def _told(use: ToolUse, result: Any) -> Message:

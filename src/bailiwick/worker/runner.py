@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from bailiwick.app import AgentDefinition, CallRefused, OutputUnknown, Parking
 from bailiwick.base import Category, Refusal, canonical, parse_canonical
-from bailiwick.contract import Contract, ErrorCategory
+from bailiwick.contract import ErrorCategory
 from bailiwick.plan import brief_schema
-from bailiwick.ports import Assignment, Fenced, Report, ToolHost, WorkerPort, World
+from bailiwick.ports import Assignment, Fenced, Report, WorkerPort, World
 from bailiwick.run import PLAN, LeaseLost
 from bailiwick.service import SessionLost
 from bailiwick.worker.checking import Checked, Checker
@@ -36,14 +36,12 @@ class Runner:
         *,
         port: WorkerPort,
         executor: Executor,
-        tools: ToolHost,
         checker: Checker,
         agents: Mapping[tuple[str, str], AgentDefinition],
         world: World,
     ) -> None:
         self._port = port
         self._executor = executor
-        self._tools: dict[str, Contract] = {contract.ref: contract for contract in tools.contracts()}
         self._checker = checker
         self._agents = agents
         self._world = world
@@ -162,17 +160,17 @@ class Runner:
             raise StepFailed(ErrorCategory(refused.category), str(refused)) from refused
 
     async def _agent(self, assignment: Assignment, handle: Handle) -> tuple[dict[str, Any], Checked]:
-        agent = self._agents.get((assignment.app, assignment.capability))
-        if agent is None:
-            raise StepFailed(ErrorCategory.INTERNAL, f"this worker has no agent {assignment.capability}")
-        if agent.run is None:
-            schema = agent.contract.output
+        if assignment.mandate is not None:
+            schema = assignment.output
             if assignment.step == PLAN:
-                schema = brief_schema(assignment.phrases)
-            loop = AgentLoop(agent=agent, handle=handle, checker=self._checker, tools=self._tools)
+                schema = brief_schema(tuple(phrase for phrase, _ in assignment.phrases))
+            loop = AgentLoop(agent=assignment.mandate, handle=handle, checker=self._checker)
             return await loop.run(schema)
+        agent = self._agents.get((assignment.app, assignment.capability))
+        if agent is None or agent.run is None:
+            raise StepFailed(ErrorCategory.INTERNAL, f"this worker has no agent {assignment.capability}")
         output = await self._code(agent, assignment, handle)
-        checked = await self._checker.check(assignment, agent.contract, output, handle.tree)
+        checked = await self._checker.check(assignment, output, handle.tree)
         if checked.findings:
             reason = "the output was not accepted: " + "; ".join(checked.findings)
             raise StepFailed(

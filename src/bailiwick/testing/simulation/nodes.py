@@ -262,7 +262,6 @@ class WorkerNode:
         runner = Runner(
             port=self.port,
             executor=Executor(tools=self._tools, models=NoModels()),
-            tools=self._tools,
             checker=Checker(books={"sim": book()}, trees=NoTrees()),
             agents=agents,
             world=self.world,
