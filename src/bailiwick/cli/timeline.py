@@ -137,6 +137,8 @@ class Timeline:
                 return [Line(at, text, "bold")]
             case "action.moved":
                 return self._call(event, at)
+            case "attempt.refused":
+                return [Line(at, _attempt(event), "yellow")]
             case "action.escalated":
                 action = self.approvals.get(event["approval"], "an action")
                 text = f"{action}: nobody answered in time; {', '.join(event['to'])} may as well now"
@@ -216,6 +218,17 @@ class Timeline:
         lines = [Line(at, "; ".join(words), _STYLES.get(to, ""))]
         lines += [Line(at, f"  {finding}", "red") for finding in move.get("findings", ())]
         return lines
+
+
+def _attempt(event: dict[str, Any]) -> str:
+    """Tell what a step asked for and did not get, or how often it did beyond those that are told."""
+    count, step = int(event.get("count", 1)), event["step"]
+    if event["code"] == "counted":
+        return f"{step}: {count} more refused attempts"
+    more = f" (and {count - 1} more before it)" if count > 1 else ""
+    payload = event.get("payload")
+    reason = f": {payload['reason']}" if isinstance(payload, dict) and payload.get("reason") else ""
+    return f"{step}: {event.get('capability') or 'an attempt'} was refused, {event['code']}{more}{reason}"
 
 
 def _brief(payload: Any) -> list[str]:

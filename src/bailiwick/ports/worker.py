@@ -95,7 +95,8 @@ class Proposal(msgspec.Struct, frozen=True):
 
     For a model call `capability` is `model:NAME` and `arguments` are {model, parameters, previous, messages},
     `input_tokens` the worker's estimate of the whole request. `ask` names this asking: whoever got no answer asks
-    again under the same name, and gets the dispatch that was issued for it.
+    again under the same name, and gets the dispatch that was issued for it. `unread` says why an agent's arguments could
+    not even be read; `arguments` then hold its text as `text`, and the proposal is answered and noted.
     """
 
     tenant: str
@@ -108,6 +109,7 @@ class Proposal(msgspec.Struct, frozen=True):
     key: str = ""
     input_tokens: int = 0
     ask: str = ""
+    unread: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """Floor 3: the run's machine: commands in, events out, the state as their fold."""
 
 from bailiwick.run.again import Again, decided_again
+from bailiwick.run.attempts import NOTED_PER_STEP, may_note
 from bailiwick.run.calls import effect_key
 from bailiwick.run.commands import (
     Cancel,
@@ -11,6 +12,7 @@ from bailiwick.run.commands import (
     Fail,
     Grant,
     Journal,
+    Note,
     Park,
     PassDeadline,
     Quarantine,
@@ -26,6 +28,7 @@ from bailiwick.run.commands import (
 from bailiwick.run.decide import Offer, capability_of, create, decide, queue_key
 from bailiwick.run.events import (
     AllotmentRaised,
+    AttemptRefused,
     CallMoved,
     CancelRequested,
     Closed,
@@ -100,6 +103,7 @@ __all__ = [
     "LEASE_SECONDS",
     "LIMIT",
     "MAX_CLAIMS",
+    "NOTED_PER_STEP",
     "NO_PROGRESS",
     "PASSED",
     "PLAN",
@@ -109,6 +113,7 @@ __all__ = [
     "Admission",
     "Again",
     "AllotmentRaised",
+    "AttemptRefused",
     "Call",
     "CallMoved",
     "CallState",
@@ -138,6 +143,7 @@ __all__ = [
     "NoSuchAction",
     "NotAllowed",
     "NotOfTheConflict",
+    "Note",
     "Offer",
     "OutcomeUnknown",
     "Outdated",
@@ -191,6 +197,7 @@ __all__ = [
     "line_of",
     "manifest_bytes",
     "manifest_of",
+    "may_note",
     "merge",
     "node_id",
     "outdated",

@@ -18,6 +18,7 @@ from bailiwick.run.commands import (
     Fail,
     Grant,
     Journal,
+    Note,
     Park,
     PassDeadline,
     Quarantine,
@@ -34,6 +35,7 @@ from bailiwick.run.compensating import DONE_BY_HAND
 from bailiwick.run.decide import Offer, create, decide, queue_key
 from bailiwick.run.events import (
     AllotmentRaised,
+    AttemptRefused,
     CallMoved,
     CancelRequested,
     Created,
@@ -142,6 +144,17 @@ def _commands(before: Run, events: tuple[Event, ...]) -> Iterator[Command]:
             yield Cancel(by, reason)
         case Escalated(key=key, to=to):
             yield Escalate(key, to)
+        case AttemptRefused(step=name) if name in before.steps:
+            for last in (False, True):
+                yield Note(
+                    name,
+                    before.steps[name].epoch,
+                    first.code,
+                    first.capability,
+                    first.digest,
+                    first.count,
+                    last,
+                )
         case DeadlinePassed():
             yield PassDeadline()
         case RollbackRequested(by=by, reason=reason):

@@ -72,6 +72,22 @@ class Journal(msgspec.Struct, frozen=True):
     answer: str = ""
 
 
+class Note(msgspec.Struct, frozen=True):
+    """The holder of a step asked for something that became no action; `code` says why.
+
+    `count` attempts stand behind it, of which `capability` and `digest` name the latest; `last`: the step is about to
+    leave its holder, and these were only counted so far.
+    """
+
+    step: str
+    epoch: int
+    code: str
+    capability: str = ""
+    digest: str = ""
+    count: int = 1
+    last: bool = False
+
+
 class Settle(msgspec.Struct, frozen=True):
     """The holder reports the outcome of a dispatched action. Money in micro-USD; `tokens` of a model, all in all.
 
@@ -189,6 +205,7 @@ Command = (
     | Release
     | Park
     | Journal
+    | Note
     | Settle
     | Grant
     | Reject

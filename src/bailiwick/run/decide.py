@@ -7,6 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from bailiwick.plan import Plan
+from bailiwick.run.attempts import note
 from bailiwick.run.calls import escalate, grant, reconsider, reject, resolve, settle
 from bailiwick.run.choosing import choose
 from bailiwick.run.commands import (
@@ -18,6 +19,7 @@ from bailiwick.run.commands import (
     Fail,
     Grant,
     Journal,
+    Note,
     Park,
     PassDeadline,
     Quarantine,
@@ -32,6 +34,7 @@ from bailiwick.run.commands import (
 )
 from bailiwick.run.compensating import roll_back
 from bailiwick.run.events import (
+    AttemptRefused,
     CallMoved,
     CancelRequested,
     Closed,
@@ -108,6 +111,8 @@ def _facts(run: Run, plan: Plan, command: Command, sight: Sight) -> tuple[Event,
             return park(run, command, sight)
         case Journal(call=call, answer=answer):
             return journal(run, call, sight, answer)
+        case Note():
+            return note(run, command, sight)
         case Settle():
             return settle(run, command, sight)
         case Grant():
@@ -178,6 +183,8 @@ def _follow(
 
 def _stirs(run: Run, fact: Event) -> bool:
     """Whether anything can follow from a fact; nothing does from what a holder notes while it goes on."""
+    if isinstance(fact, AttemptRefused):
+        return False
     if isinstance(fact, CallMoved) and not fact.moves:
         step = run.steps.get(fact.call.step)
         return step is None or step.status is not StepStatus.RUNNING

@@ -104,6 +104,23 @@ class Escalated(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind
     moves: tuple[Move, ...] = ()
 
 
+class AttemptRefused(
+    msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="attempt.refused"
+):
+    """The holder of a step asked for something that became no action: an unknown tool, arguments off their schema.
+
+    It stands for `count` attempts, of which `capability` and `digest` name the latest. Payload: {"attempt", "reason"}.
+    """
+
+    at: Instant
+    step: str
+    code: str
+    capability: str = ""
+    digest: str = ""
+    count: int = 1
+    moves: tuple[Move, ...] = ()
+
+
 class CancelRequested(
     msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.cancel_requested"
 ):
@@ -179,6 +196,7 @@ Event = (
     Created
     | StepsMoved
     | CallMoved
+    | AttemptRefused
     | Escalated
     | CancelRequested
     | DeadlinePassed

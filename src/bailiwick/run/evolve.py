@@ -10,6 +10,7 @@ from bailiwick.budget import Allotment
 from bailiwick.contract import ErrorCategory
 from bailiwick.run.events import (
     AllotmentRaised,
+    AttemptRefused,
     CallMoved,
     CancelRequested,
     Closed,
@@ -91,7 +92,10 @@ def _apply(run: Run, event: Event) -> Run:
         case Escalated(key=key, to=to) if key in run.calls:
             call = replace(run.calls[key], escalated=(*run.calls[key].escalated, *to))
             return replace(run, calls={**run.calls, key: call})
-        case Escalated():
+        case AttemptRefused(step=name, count=count) if name in run.steps:
+            step = replace(run.steps[name], refused=run.steps[name].refused + count)
+            return replace(run, steps={**run.steps, name: step})
+        case Escalated() | AttemptRefused():
             return run
         case CancelRequested(by=by):
             return replace(run, cancel_requested=by)

@@ -19,6 +19,7 @@ from bailiwick.plan import Plan
 from bailiwick.ports import CallFailed, Proposal, Recorded, ToolHost
 from bailiwick.run import Call, Run, Step, effect_key
 from bailiwick.service.acting import agent_of, is_declared, unknown
+from bailiwick.service.attempting import Unfit
 from bailiwick.service.bounds import MAX_BYTES
 from bailiwick.service.catalogue import Catalogue, Contracts, digest_of_contract, model_contract
 from bailiwick.service.instructions import Instructions
@@ -82,23 +83,25 @@ class Actions:
         self._prices = prices
         self._instructions = Instructions(runs)
 
-    async def propose(self, run: Run, plan: Plan, step: Step, proposal: Proposal) -> Action | Recorded:
+    async def propose(self, run: Run, plan: Plan, step: Step, proposal: Proposal) -> Action | Unfit:
         """Hold a proposal to its contract; what does not fit gets a typed answer that names the fault.
 
         Raises:
             Refusal: What the proposal names cannot be read now.
         """
+        if proposal.unread:
+            return _refused("unreadable_arguments", proposal.unread)
         pinned = await self._runs.pinned(run)
         contracts = pinned.contracts
         try:
             contract = _named(contracts, plan, proposal)
         except Refusal as refusal:
-            return _refused(ErrorCategory.INVALID_OUTPUT, f"{refusal.message}; {refusal.remedy}")
+            return _refused(refusal.code, f"{refusal.message}; {refusal.remedy}")
         strange = (
             "" if is_declared(contracts, plan, step, contract) else unknown(contracts, plan, step, proposal)
         )
         if contract is None:
-            return _refused(ErrorCategory.DENIED, strange)
+            return _refused("unknown_capability", "", strange)
         text = pinned.agents.get(agent_of(plan, step))
         try:
             _check_arguments(contract, proposal.arguments)
@@ -108,9 +111,9 @@ class Actions:
         except Refusal as refusal:
             if refusal.category is Category.UNAVAILABLE:
                 raise  # not the agent's mistake, and not on its record
-            return _refused(ErrorCategory.INVALID_OUTPUT, f"{refusal.message}; {refusal.remedy}", strange)
-        except _Unfit as unfit:
-            return _refused(ErrorCategory.INVALID_OUTPUT, str(unfit), strange)
+            return _refused(refusal.code, f"{refusal.message}; {refusal.remedy}", strange)
+        except _Misfit as misfit:
+            return _refused(misfit.code, str(misfit), strange)
         content: dict[str, Any] = {
             "capability": contract.ref,
             "arguments": proposal.arguments,
@@ -123,7 +126,7 @@ class Actions:
         body = canonical(content)
         if len(body) > MAX_BYTES:
             reason = f"the arguments have {len(body)} bytes, at most {MAX_BYTES} are taken; store them and hand over a name"
-            return _refused(ErrorCategory.INVALID_OUTPUT, reason)
+            return _refused("arguments_too_large", reason, strange)
         digest = digest_of(body)
         # An author's own key stands in the place of the occurrence, so it names the same effect each time.
         named = Digest(f"{digest}\0{proposal.key}") if proposal.key else digest
@@ -215,8 +218,12 @@ class Actions:
         return estimate_call(price, max(proposal.input_tokens, 0), limit).micro_usd
 
 
-class _Unfit(Exception):
-    """A proposal that does not fit what the run has pinned; the agent is told why."""
+class _Misfit(Exception):
+    """Arguments that do not fit the contract, or a model that the run has not pinned; the agent is told why."""
+
+    def __init__(self, reason: str, code: str = "arguments_do_not_fit") -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 def _named(contracts: Contracts, plan: Plan, proposal: Proposal) -> Contract | None:
@@ -234,8 +241,9 @@ def _named(contracts: Contracts, plan: Plan, proposal: Proposal) -> Contract | N
 def _check_model(contract: Contract, agent: AgentText | None) -> None:
     """Hold a platform-run agent to the model that its run has pinned, whoever runs it."""
     if agent is not None and contract.kind is Kind.MODEL and contract.name != f"{_MODEL}{agent.model}":
-        raise _Unfit(
-            f"this run goes on with the model {agent.model}, not {contract.name.removeprefix(_MODEL)}"
+        raise _Misfit(
+            f"this run goes on with the model {agent.model}, not {contract.name.removeprefix(_MODEL)}",
+            "another_model",
         )
 
 
@@ -243,11 +251,10 @@ def _check_arguments(contract: Contract, arguments: dict[str, Any]) -> None:
     errors = validator_for(contract.input).errors(arguments)
     if errors:
         detail = "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in errors[:_MAX_ERRORS])
-        raise _Unfit(f"the arguments do not fit {contract.ref}: {detail}")
+        raise _Misfit(f"the arguments do not fit {contract.ref}: {detail}")
 
 
-def _refused(category: ErrorCategory, reason: str, strange: str = "") -> Recorded:
+def _refused(code: str, reason: str, strange: str = "") -> Unfit:
     """Answer a proposal that becomes no action; about a tool that the step was not given, nothing is told."""
-    if strange:
-        category, reason = ErrorCategory.DENIED, strange
-    return Recorded(key="", state="refused", category=category, reason=reason)
+    category = ErrorCategory.DENIED if strange else ErrorCategory.INVALID_OUTPUT
+    return Unfit(Recorded(key="", state="refused", category=category, reason=strange or reason), code)

@@ -29,6 +29,7 @@ from bailiwick.run import (
 )
 from bailiwick.service.acting import agent_of
 from bailiwick.service.actions import Action, Actions
+from bailiwick.service.attempting import Attempting, Unfit
 from bailiwick.service.catalogue import Contracts
 from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.dispatching import budget_fault, dispatch_of, held, in_flight, repeated
@@ -53,11 +54,15 @@ class Free(msgspec.Struct, frozen=True):
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """What the gate says to a proposal: an answer, what to commit before it is given, or an event to wait for."""
+    """What the gate says to a proposal: an answer, what to commit before it is given, or an event to wait for.
+
+    `unfit`: it is no action, and what is committed is only the note of it.
+    """
 
     answer: Answer | None = None
     change: Change | None = None
     wait: asyncio.Event | None = None
+    unfit: bool = False
 
 
 class Gate:
@@ -71,6 +76,7 @@ class Gate:
         self._withheld: set[str] = set()
         self._asks: dict[tuple[str, str], dict[str, str]] = {}
         self.lines = Lines()
+        self.attempting = Attempting(runs)
 
     async def act(self, proposal: Proposal, session: str) -> Answer:
         """Bring a proposed action before the gate.
@@ -94,6 +100,8 @@ class Gate:
                 with self._halts.passing():
                     await self._halts.confirm()
                     await self._runs.change(proposal.tenant, proposal.run, consider)
+                    if turn.unfit:
+                        self.attempting.answered(proposal, written=turn.change is not None)
                     if turn.answer is not None and await self._may_go(turn.answer):
                         return turn.answer
                 if turn.wait is not None:
@@ -121,8 +129,9 @@ class Gate:
         if doomed(run) and not probing:
             return Turn(Parked("the run is ending", canceled=True))
         action = await self._actions.propose(run, plan, step, proposal)
-        if isinstance(action, Recorded):
-            return Turn(action)
+        if isinstance(action, Unfit):
+            change = self.attempting.noted(step, proposal, action, session)
+            return Turn(action.answer, change, unfit=True)
         known = recorded(run, step, action.key)
         if known is not None:
             return Turn(await self.answer(run, known))

@@ -264,6 +264,7 @@ class Platform:
 
     async def finish(self, session: str, report: Report) -> Assignment | None:
         """See `WorkerPort.finish`."""
+        await self.gate.attempting.left(report.tenant, report.run, report.step, report.epoch, session)
         return await self.finishing.finish(session, report)
 
     async def leave(self, session: str) -> int:

@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.openmetrics import exposition as openmetrics_text
 
 from bailiwick.ports import ApprovalState, Posting, Unit
-from bailiwick.run import CONTEXT, PLAN, CallMoved, Closed, Escalated, Event, Run, StepStatus
+from bailiwick.run import CONTEXT, PLAN, AttemptRefused, CallMoved, Closed, Escalated, Event, Run, StepStatus
 from bailiwick.telemetry.hiding import Hidden
 from bailiwick.telemetry.labels import Bounded
 
@@ -119,6 +119,9 @@ class Metrics:
         self._actions = self._counter(
             "actions", "Actions that came into a state of the journal.", "state", "effect"
         )
+        self._attempts = self._counter(
+            "refused_attempts", "What steps asked for and was no action, by code of the latest.", "code"
+        )
         self._retries = self._counter(
             "retries", "Attempts after the first (step), tries after the first (call).", "of"
         )
@@ -197,6 +200,8 @@ class Metrics:
             self._observe_moves(before, after, event)
             if isinstance(event, CallMoved):
                 self._actions.labels(event.call.state.value, event.call.effect.value).inc()
+            elif isinstance(event, AttemptRefused):
+                self._attempts.labels(self._codes(event.code)).inc(event.count)
             elif isinstance(event, Escalated):
                 self._approvals.labels("escalated").inc()
             elif isinstance(event, Closed):

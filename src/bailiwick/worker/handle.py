@@ -34,6 +34,7 @@ from bailiwick.worker.leash import Leash
 from bailiwick.worker.wire import Chain, reply_of
 
 FLUSH_SECONDS = 0.05
+MAX_UNREAD = 2_000
 
 
 class Handle:
@@ -88,10 +89,22 @@ class Handle:
     async def tool(self, capability: str, arguments: dict[str, Any] | None = None, *, key: str = "") -> Any:
         """See `Context.tool`."""
         given = arguments if arguments is not None else {}
-        recorded = await self._call(self._proposal(capability, given, key=key), None)
+        try:
+            proposal = self._proposal(capability, given, key=key)
+        except TypeError as error:
+            proposal = self._unread(capability, repr(given), f"the arguments are not JSON: {error}")
+        recorded = await self._call(proposal, None)
         if recorded.tree:
             self.tree = recorded.tree
         return _outcome(capability, recorded)
+
+    async def unread(self, capability: str, text: str, reason: str) -> None:
+        """Have it noted that the arguments of a call could not be read.
+
+        Raises:
+            CallRefused: Always, with the reason.
+        """
+        _outcome(capability, await self._call(self._unread(capability, text, reason), None))
 
     async def model(
         self,
@@ -187,6 +200,10 @@ class Handle:
             key=key,
             input_tokens=input_tokens,
         )
+
+    def _unread(self, capability: str, text: str, reason: str) -> Proposal:
+        shown = text[:MAX_UNREAD].encode(errors="replace").decode()
+        return replace(self._proposal(capability, {"text": shown}), unread=reason[:MAX_UNREAD])
 
     async def _call(self, proposal: Proposal, request: ModelRequest | None) -> Recorded:
         """Bring a call to its recorded outcome, also when the agent stops waiting for it."""

@@ -1,5 +1,6 @@
 """The loop of a platform-run agent: ask the model, call the tools it wants, until its answer fits."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -95,9 +96,9 @@ class AgentLoop:
         try:
             arguments = parse_strict(use.arguments.encode() or b"{}")
         except Refusal as refusal:
-            return _told(use, {"error": f"the arguments are not valid JSON: {refusal.message}"})
+            return await self._unread(use, name, f"the arguments are not valid JSON: {refusal.message}")
         if not isinstance(arguments, dict):
-            return _told(use, {"error": "the arguments must be one JSON object"})
+            return await self._unread(use, name, "the arguments must be one JSON object")
         try:
             return _told(use, await self._handle.tool(name, arguments))
         except OutputUnknown as lack:
@@ -105,6 +106,12 @@ class AgentLoop:
         except CallRefused as refused:
             said = {"error": refused.reason, "category": refused.category, "state": refused.state}
             return _told(use, said if use.name in self._names else {**said, "tools": list(self._names)})
+
+    async def _unread(self, use: ToolUse, name: str, reason: str) -> Message:
+        """Have what could not be read noted like any other refused attempt, and tell the model."""
+        with contextlib.suppress(CallRefused):
+            await self._handle.unread(name, use.arguments, reason)
+        return _told(use, {"error": reason})
 
     async def _judge(self, reply: ModelReply) -> tuple[dict[str, Any] | None, Checked]:
         try:

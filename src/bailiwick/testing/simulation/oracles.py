@@ -9,6 +9,7 @@ from bailiwick.base import parse_instant
 from bailiwick.contract import EffectClass, ErrorCategory
 from bailiwick.ports import ApprovalState, Dispatch
 from bailiwick.run import (
+    NOTED_PER_STEP,
     CallState,
     Phase,
     Run,
@@ -19,7 +20,7 @@ from bailiwick.run import (
     evolve,
     manifest_of,
 )
-from bailiwick.run.events import CallMoved, Closed, Escalated, RollbackRequested
+from bailiwick.run.events import AttemptRefused, CallMoved, Closed, Escalated, RollbackRequested
 from bailiwick.service.rows import head_row
 from bailiwick.testing.simulation.database import Database
 from bailiwick.testing.simulation.outside import Outside
@@ -28,6 +29,7 @@ from bailiwick.testing.simulation.shop import EXTERNAL, HELD, UNDOES, WRITES
 
 FORGOTTEN_SECONDS = 30.0
 HALT_SECONDS = 1.0
+_RARER = 16  # events that stand for ever more attempts each: for 65,000 of them
 _PAID = (EffectClass.METERED, EffectClass.IDEMPOTENT_WRITE, EffectClass.EXTERNAL_ACTION)
 _EXECUTED = (CallState.DONE, CallState.FAILED)
 _Tasks = dict[tuple[str, str], tuple[str, int, str]]
@@ -51,6 +53,7 @@ class Oracles:
         self._last: dict[int, tuple[int, str]] = {}
         self._pos = 0
         self.runs: dict[str, Run] = {}
+        self._notes: dict[tuple[str, str], int] = {}
         self.intended: dict[str, float] = {}
         self.unknowns = 0
         self.resolved: dict[str, str] = {}
@@ -111,6 +114,8 @@ class Oracles:
             if was is not None and now_step.epoch < was.epoch:
                 self.say("P5 fenced", f"{name} {step}: epoch {was.epoch} -> {now_step.epoch}", now)
         self._held(name, before, event, sealed, now)
+        if isinstance(event, AttemptRefused):
+            self._noted(name, event, now)
         if isinstance(event, Escalated) and before is not None:
             call = before.calls[event.key]
             if call.state is not CallState.HELD or set(call.escalated) & set(event.to):
@@ -119,6 +124,19 @@ class Oracles:
                 )
         if isinstance(event, CallMoved):
             self._journaled(name, before, event, sealed, now)
+
+    def _noted(self, name: str, event: AttemptRefused, now: float) -> None:
+        """What a step tries and does not get cannot fill the log."""
+        place = (name, event.step)
+        self._notes[place] = self._notes.get(place, 0) + 1
+        if event.count < 1 or self._notes[place] > NOTED_PER_STEP + self._reports(name, event.step) + _RARER:
+            self.say(
+                "P13 bounded", f"{name} {event.step}: {self._notes[place]} events of refused attempts", now
+            )
+
+    def _reports(self, name: str, step: str) -> int:
+        """How often a step may have left its holder by now."""
+        return self.runs[name].steps[step].epoch
 
     def _held(self, name: str, before: Run | None, event: Any, sealed: dict[str, Any], now: float) -> None:
         """Whatever a worker did to a step, it held the step."""

@@ -1,13 +1,14 @@
 """The app that is simulated: tools of all classes, one agent that does what its script says, and workflows of every shape."""
 
 import asyncio
+import contextlib
 import functools
 import random
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from bailiwick.app import App, Context
+from bailiwick.app import App, CallRefused, Context
 from bailiwick.contract import Contract, EffectClass, Kind, parse_contract
 from bailiwick.plan import RuleBook, builtin_rules
 from bailiwick.policy import Bundle, build_bundle, stacked
@@ -75,6 +76,7 @@ _ROUNDS = 7
 _AT_ONCE = 3
 _WITHOUT_FILES = 0.2
 _SHARING = 0.4
+_STRANGE = 25
 _PLACES = ("one", "two", "three", "four")
 
 
@@ -225,6 +227,9 @@ async def clerk(ctx: Context, given: dict[str, Any]) -> dict[str, Any]:
             case "large":
                 answer["text"] = "x" * _LARGE
             case "loop":
+                for count in range(_STRANGE):
+                    with contextlib.suppress(CallRefused):
+                        await ctx.tool("sim.nobody" if count % 2 else "sim.read", {"number": count})
                 for _ in range(_ROUNDS):
                     await ctx.tool("sim.read", {"text": f"{ctx.run}/{ctx.step}/{number}"})
             case "files":
