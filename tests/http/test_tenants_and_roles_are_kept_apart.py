@@ -49,6 +49,7 @@ NEEDS = {
     ("get", "/v1/audit/checkpoint"): Permission.AUDIT_READ,
     ("get", "/v1/audit/proof"): Permission.AUDIT_READ,
     ("get", "/v1/audit/growth"): Permission.AUDIT_READ,
+    ("get", "/v1/audit/refusals"): Permission.AUDIT_READ,
     ("get", "/v1/audit/export"): Permission.AUDIT_READ,
     ("get", "/v1/artifacts/{digest}"): Permission.ARTIFACTS_READ,
 }

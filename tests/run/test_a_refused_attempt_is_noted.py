@@ -3,7 +3,7 @@
 import pytest
 from run_kit import PLANS, Stage
 
-from bailiwick.run import NOTED_PER_STEP, AttemptRefused, LeaseLost, Note, StepStatus
+from bailiwick.run import NOTED_PER_STEP, AttemptRefused, LeaseLost, Note, Release, StepStatus
 
 
 @pytest.fixture
@@ -41,6 +41,15 @@ def test_beyond_twenty_they_are_counted_in_ever_fewer_events(stage: Stage) -> No
     assert noted(stage, pending, last=True), "what is left comes with the step's report"
     assert stage.run.steps["a"].refused == tried
     assert noted(stage) == ()
+
+
+def test_a_resumed_and_a_retried_step_goes_on_counting(stage: Stage) -> None:
+    noted(stage)
+    stage.do(Release("a", stage.run.steps["a"].epoch, "its worker was lost"))
+    stage.claim("a")
+    noted(stage)
+    stage.fail("a")
+    assert stage.run.steps["a"].refused == 2
 
 
 def test_who_does_not_hold_the_step_notes_nothing(stage: Stage) -> None:

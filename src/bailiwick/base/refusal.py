@@ -31,6 +31,8 @@ class Refusal(Exception):
 
     code: ClassVar[str] = "refused"
     category: ClassVar[Category] = Category.INVALID
+    noted = False
+    """Whether it is on record that this was refused."""
 
     def __init__(self, message: str, *, remedy: str, **facts: object) -> None:
         super().__init__(message)

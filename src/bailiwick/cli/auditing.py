@@ -6,7 +6,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 import typer
@@ -22,6 +22,8 @@ from bailiwick.cli.showing import Output, say, show_json, show_table
 from bailiwick.cli.witnesses import kept_notes, rotate_key, serve_witness, witness
 from bailiwick.ports import Checked, Violation
 from bailiwick.stores import make_folder, write_private
+
+_REFUSALS = ("SEQ", "AT", "ACTOR", "KEY", "ACT", "SUBJECT", "CODE", "COUNT")
 
 group = typer.Typer(
     help="Export the log, verify it offline, erase payloads, have it witnessed; check the invariants of a ledger.",
@@ -63,6 +65,24 @@ def export(
         said,
         lambda _: say(f"wrote {', '.join(files)} to {folder}; check with: bailiwick audit verify {folder}"),
     )
+
+
+@group.command()
+@connected
+def refusals(
+    door: Door,
+    after: Annotated[int, typer.Option(help="Only events with a higher number.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many.")] = 100,
+) -> None:
+    """Show what was asked for with the tenant's keys and refused, oldest first."""
+    page = door.client.get("/v1/audit/refusals", after=after, limit=limit)
+    door.show(page, lambda said: show_table(_REFUSALS, (_refusal(event) for event in said["events"])))
+
+
+def _refusal(event: dict[str, Any]) -> tuple[str, ...]:
+    """Tell a refused request in a row."""
+    names = ("seq", "at", "actor", "api_key", "act", "subject", "code", "count")
+    return tuple(str(event.get(name, "1" if name == "count" else "")) for name in names)
 
 
 @group.command()

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import io
 import tarfile
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query
@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from bailiwick.audit import InclusionProof
 from bailiwick.http.documenting import answer, answers, answers_bytes
+from bailiwick.http.events import show
 from bailiwick.http.governing import CheckpointView, GrowthView
 from bailiwick.http.intake import Caller, Door
 
@@ -60,6 +61,25 @@ async def growth(
     proof = [base64.b64encode(step).decode() for step in grown.proof]
     origin = grown.note.partition("\n")[0]
     return answer(GrowthView(origin, grown.old, proof, grown.note, signer.vkey, signer.rotations))
+
+
+class RefusalPage(msgspec.Struct, frozen=True):
+    """Refused requests, oldest first; give `next_after` as `after` to get the ones that follow."""
+
+    events: list[dict[str, Any]]
+    next_after: int
+
+
+@router.get("/v1/audit/refusals", **answers(RefusalPage))
+async def refusals(
+    door: Door,
+    caller: Caller,
+    after: Annotated[int, Query(ge=0, le=10**15, description="Only events with a higher seq.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=500, description="At most so many.")] = 100,
+) -> Response:
+    """List what was asked for with keys of the tenant and refused: who, what, when, and the code of why."""
+    found, following = await door.reading.refusals(caller, after=after, limit=limit)
+    return answer(RefusalPage([show(event) for event in found], following))
 
 
 @router.get(

@@ -12,7 +12,8 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import Scope
 
-from bailiwick.base import Category, Refusal
+from bailiwick.base import Category, Json, Refusal
+from bailiwick.http.intake import secret_of
 from bailiwick.http.meter import Meter
 from bailiwick.http.refusals import (
     BadRequest,
@@ -27,7 +28,7 @@ from bailiwick.http.refusals import (
     UnsupportedMediaType,
 )
 from bailiwick.http.trace import trace_id_of
-from bailiwick.service import StartsRefused
+from bailiwick.service import Platform, StartsRefused
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
@@ -57,6 +58,8 @@ STATUS_OF_CODE = {
     StartsRefused.code: 507,
     "store_full": 507,  # of the stores, which are on this floor
 }
+_MAX_SUBJECT = 200
+_READS = ("GET", "HEAD", "OPTIONS")
 _CLOSES = (BodyTooLarge, BodyTooSlow)
 
 
@@ -159,12 +162,28 @@ def _allowed(app: FastAPI, path: str) -> str:
     return ", ".join(sorted(method.upper() for method in paths.get(best, ())))
 
 
+async def _noted(request: Request, refusal: Refusal) -> None:
+    """Have it noted that a request with somebody's key was refused, also where no use case heard of it."""
+    route = request.scope.get("route")
+    if request.method in _READS or route is None or refusal.noted:
+        return
+    platform: Platform = request.app.state.platform
+    try:
+        caller = platform.keyring.authenticate(secret_of(request))
+    except Refusal:
+        return  # nobody's: it is counted, and that is all
+    tried: dict[str, Json] = {"method": request.method, "path": request.url.path[:MAX_QUOTED]}
+    subject = str(next(iter(request.path_params.values()), ""))[:_MAX_SUBJECT]
+    await platform.refusing.note(caller, f"{request.method} {route.path}", refusal, tried, subject=subject)
+
+
 def install(app: FastAPI, meter: Meter) -> None:
     """Let every refusal, and the framework's own ones, leave as a problem."""
 
     async def on_refusal(request: Request, refusal: Exception) -> Response:
         assert isinstance(refusal, Refusal)
         meter.refused(refusal.code)
+        await _noted(request, refusal)
         structlog.contextvars.bind_contextvars(code=refusal.code)
         return refused(refusal, request.scope)
 

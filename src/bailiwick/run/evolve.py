@@ -211,6 +211,7 @@ def apply_move(run: Run, move: Move, at: Instant) -> Run:
         trail=continued(before, move.to, at),
         aside=before.aside + move.aside,
         joined=move.merged or before.joined,
+        refused=before.refused,
     )
     over = move.to in ENDED or step.fallback != before.fallback
     reviewed = (*run.reviewed, move.attests) if move.attests else run.reviewed

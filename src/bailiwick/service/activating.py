@@ -11,6 +11,7 @@ from bailiwick.ports import Blobs, Draft, Ledger, Unit, World
 from bailiwick.service.changes import Record, record_of
 from bailiwick.service.halts import Halts
 from bailiwick.service.refusals import NotFound
+from bailiwick.service.refusing import Governed, governed
 from bailiwick.service.runs import Runs
 
 PLATFORM = "platform"
@@ -20,7 +21,7 @@ _PAGE = 500
 log = structlog.get_logger("bailiwick.policy")
 
 
-class Activating:
+class Activating(Governed):
     """Puts bundles in force and follows those that other processes put in force; the platform's stream is the truth.
 
     A bundle's text is a blob of the platform, named by its event, so that any process can load it.
@@ -35,6 +36,7 @@ class Activating:
         self._seen = 0
         self._one = asyncio.Lock()
 
+    @governed("policies.activate")
     async def activate(self, principal: Principal, bundle: Bundle) -> bool:
         """Put a bundle in force; when this returns, this process lets nothing pass under the one before.
 

@@ -14,6 +14,7 @@ from bailiwick.service.bounds import MAX_REASON, within
 from bailiwick.service.changes import Change, Extra, Record, record_of
 from bailiwick.service.holding import asked_of, escalated_to, terms_of
 from bailiwick.service.refusals import AlreadyDecided, ApprovalAltered, DigestMissing, GrantMismatch, NotFound
+from bailiwick.service.refusing import Governed, governed
 from bailiwick.service.rendering import Shown, shown_of
 from bailiwick.service.runs import Runs
 from bailiwick.service.standing import Standing, Standings
@@ -35,7 +36,7 @@ class ApprovalView(msgspec.Struct, frozen=True):
     erased: bool = False
 
 
-class Approving:
+class Approving(Governed):
     """Lists, shows and decides approvals."""
 
     def __init__(self, *, runs: Runs, views: Views, standings: Standings, world: World) -> None:
@@ -100,6 +101,7 @@ class Approving:
             raise NotFound("approval", id)
         return approval
 
+    @governed("approvals.decide")
     async def decide(
         self, principal: Principal, id: str, *, approve: bool, reason: str = "", digest: str = ""
     ) -> Approval:

@@ -9,6 +9,7 @@ from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import Budget, Draft, Ledger, Unit, Views, World
 from bailiwick.run import Fund
 from bailiwick.service.changes import record_of
+from bailiwick.service.refusing import Governed, governed
 
 SCOPES = ("tenant", "app", "feature")
 PERIODS = ("day", "total")
@@ -56,7 +57,7 @@ class ScopeExhausted(Refusal):
         )
 
 
-class Budgets:
+class Budgets(Governed):
     """Sets and shows shared budgets, and says from which of them a run takes its money."""
 
     def __init__(self, *, ledger: Ledger, views: Views, world: World) -> None:
@@ -64,6 +65,7 @@ class Budgets:
         self._views = views
         self._world = world
 
+    @governed("budgets.set")
     async def set(self, principal: Principal, scope: str, name: str, period: str, limit_usd: str) -> Budget:
         """Set a limit; what runs have taken of it stays, and a limit below that lets nothing more in.
 

@@ -11,19 +11,21 @@ from bailiwick.service.budgets import Budgets
 from bailiwick.service.changes import Change, Extra, record_of
 from bailiwick.service.merging import read_tree
 from bailiwick.service.refusals import ContentsErased, EvidenceUnfit, NoSuchWorkspace, ReasonMissing
+from bailiwick.service.refusing import Governed, governed
 from bailiwick.service.runs import Runs
 
 _MAX_TAKES = 4
 _PAGE = 200
 
 
-class Control:
+class Control(Governed):
     """Named acts on a run."""
 
     def __init__(self, *, runs: Runs, budgets: Budgets) -> None:
         self._runs = runs
         self._budgets = budgets
 
+    @governed("runs.cancel")
     async def cancel(self, principal: Principal, run: str, reason: str = "") -> Run:
         """Ask a run to end; it is canceled once nothing of it runs.
 
@@ -34,6 +36,7 @@ class Control:
         within(MAX_REASON, reason=reason)
         return await self._act(principal, run, Cancel(principal.name, reason))
 
+    @governed("runs.resume")
     async def resume(self, principal: Principal, run: str, *, step: str = "", add_micro_usd: int = 0) -> Run:
         """Let blocked steps go on, with more money if given.
 
@@ -58,6 +61,7 @@ class Control:
                     raise
         raise AssertionError("the loop returns or raises")
 
+    @governed("runs.resolve")
     async def resolve(
         self,
         principal: Principal,
@@ -125,6 +129,7 @@ class Control:
             told = [{"pointer": error.pointer, "detail": error.detail} for error in errors]
             raise EvidenceUnfit(contract.ref, told, form_of(contract.output))
 
+    @governed("runs.choose")
     async def choose(
         self, principal: Principal, run: str, step: str, *, take: str = "", tree: str = ""
     ) -> Run:
@@ -150,6 +155,7 @@ class Control:
             raise NoSuchWorkspace(tree)
         return await self._act(principal, run, Choose(step, principal.name, tree, take))
 
+    @governed("runs.rollback")
     async def roll_back(self, principal: Principal, run: str, reason: str) -> Run:
         """Have what a run did undone, the last first; it ends as rolled back, or blocked with what could not be undone.
 

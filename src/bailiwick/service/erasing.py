@@ -11,6 +11,7 @@ from bailiwick.ports import Blobs, Draft, GuardFailed, Ledger, StaleVersion, Uni
 from bailiwick.run import Run
 from bailiwick.service.changes import record_of
 from bailiwick.service.refusals import NotErasable, NotFound, ReasonMissing, ReasonTooLong, RunNotEnded
+from bailiwick.service.refusing import Governed, governed
 from bailiwick.service.runs import Runs
 from bailiwick.service.streams import Streams
 
@@ -35,7 +36,7 @@ class Erased(msgspec.Struct, frozen=True):
     artifacts: tuple[Digest, ...]
 
 
-class Erasing:
+class Erasing(Governed):
     """Erases payloads. The header of an event stays, with a commitment that says nothing without its salt."""
 
     def __init__(self, *, runs: Runs, ledger: Ledger, blobs: Blobs, streams: Streams, world: World) -> None:
@@ -45,8 +46,9 @@ class Erasing:
         self._streams = streams
         self._world = world
 
+    @governed("payloads.erase")
     async def erase(self, principal: Principal, run: str, seq: int, reason: str) -> Erased:
-        """Erase the payload of one event of an ended run.
+        """Erase the payload of one event of an ended run, or of a refused request in the tenant's stream, `tenant:ID`.
 
         Args:
             principal: Who erases.
@@ -61,8 +63,25 @@ class Erasing:
             NotErasable: The event has no payload, or has none any more.
         """
         self._admit(principal, reason)
+        if run == f"tenant:{principal.tenant}":
+            return await self._erase_of_tenant(principal, run, seq, reason)
         return await self._erase(principal, run, reason, [seq])
 
+    async def _erase_of_tenant(self, principal: Principal, stream: str, seq: int, reason: str) -> Erased:
+        """Erase what is kept of a refused request; no run needs it."""
+        event = f"{stream}.{seq}"
+        gone = Draft({**self._fields(principal, reason), "erased": event})
+        try:
+            await self._ledger.commit(
+                Unit(tenant=principal.tenant, others=((stream, gone),), erased=((stream, seq),))
+            )
+        except GuardFailed as failed:
+            raise await self._why_not(principal.tenant, stream, [seq]) from failed
+        log.warning("payload.erased", run_id=stream, payloads=1, by=principal.name)
+        await self._ledger.sweep()
+        return Erased(stream, (event,), ())
+
+    @governed("payloads.erase-run")
     async def erase_run(self, principal: Principal, run: str, reason: str) -> Erased:
         """Erase all payloads of an ended run, some at a time; asked again, it goes on where it was interrupted.
 
@@ -132,12 +151,7 @@ class Erasing:
     def _unit(self, principal: Principal, run: Run, reason: str, seqs: Sequence[int]) -> Unit:
         """Put together what goes and the events that say so; the run must not have gone on meanwhile."""
         stream = f"tenant:{principal.tenant}"
-        fields = {
-            "kind": "payload.erased",
-            "at": self._world.now(),
-            **record_of(principal).fields,
-            "reason": reason,
-        }
+        fields = self._fields(principal, reason)
         return Unit(
             tenant=principal.tenant,
             run=run.id,
@@ -145,6 +159,14 @@ class Erasing:
             others=tuple((stream, Draft({**fields, "erased": f"{run.id}.{seq}"})) for seq in seqs),
             erased=tuple((run.id, seq) for seq in seqs),
         )
+
+    def _fields(self, principal: Principal, reason: str) -> dict[str, Json]:
+        return {
+            "kind": "payload.erased",
+            "at": self._world.now(),
+            **record_of(principal).fields,
+            "reason": reason,
+        }
 
     async def _why_not(self, tenant: str, run: str, seqs: Sequence[int]) -> Refusal:
         found = await self._ledger.events(tenant, run, seqs[0] - 1, 1)

@@ -17,6 +17,7 @@ from bailiwick.service.barrier import Barrier
 from bailiwick.service.bounds import MAX_NAME, MAX_REASON, within
 from bailiwick.service.changes import record_of
 from bailiwick.service.refusals import NotFound
+from bailiwick.service.refusing import Governed, governed
 
 log = structlog.get_logger("bailiwick.halts")
 HALTED = "halted: "
@@ -79,7 +80,7 @@ class Sharing(msgspec.Struct, frozen=True):
     ticks: Callable[[], float] | None = None
 
 
-class Halts:
+class Halts(Governed):
     """The halts in force, in memory; a change is committed before it is acknowledged.
 
     Where one process owns the store every change goes through here. Where the store is shared, `refresh` reads
@@ -225,6 +226,7 @@ class Halts:
                 return f"{HALTED}{halt.id} ({halt.scope} {halt.target}) by {halt.set_by}: {halt.reason}"
         return None
 
+    @governed("halts.set")
     async def set(self, principal: Principal, scope: str, target: str, reason: str) -> Halt:
         """Stop everything in a scope. After this returns no action there starts.
 
@@ -275,6 +277,7 @@ class Halts:
             await self.on_set()
         return halt
 
+    @governed("halts.lift")
     async def lift(self, principal: Principal, id: str) -> Halt:
         """Lift a halt: the named act that lets work go on; what it blocked is resumed.
 

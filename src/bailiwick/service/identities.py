@@ -9,19 +9,21 @@ from bailiwick.policy import Permission, Principal, Role, require
 from bailiwick.ports import Identity, World
 from bailiwick.service.changes import record_of
 from bailiwick.service.keyring import PERSON, Keyring
+from bailiwick.service.refusing import Governed, governed
 from bailiwick.service.roll import Edit, NameTaken, Roll, changed, check_groups, told
 
 Change = tuple[Identity, str, str]
 """An identity as it becomes, what is changed of it (role, groups, state), and in words."""
 
 
-class Identities:
+class Identities(Governed):
     """The identities of a tenant; whoever manages keys manages them."""
 
     def __init__(self, *, keyring: Keyring, world: World) -> None:
         self._keyring = keyring
         self._world = world
 
+    @governed("identities.create")
     async def create(
         self, principal: Principal, *, name: str, role: Role, groups: Sequence[str] = (), kind: str = PERSON
     ) -> Identity:
@@ -53,6 +55,7 @@ class Identities:
         roll = await self._keyring.editor.read(principal.tenant)
         return roll.identities if roll is not None else ()
 
+    @governed("identities.change")
     async def change(
         self,
         principal: Principal,
@@ -85,6 +88,7 @@ class Identities:
 
         return await self._become(principal, name, "identity.changed", become)
 
+    @governed("identities.disable")
     async def disable(self, principal: Principal, name: str) -> Identity:
         """Let an identity act no more: all its keys are refused at once; its name stays taken.
 
@@ -100,6 +104,7 @@ class Identities:
 
         return await self._become(principal, name, "identity.disabled", become)
 
+    @governed("identities.enable")
     async def enable(self, principal: Principal, name: str) -> Identity:
         """Let a disabled identity act again, with those of its keys that were not revoked.
 

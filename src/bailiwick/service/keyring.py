@@ -12,6 +12,7 @@ from bailiwick.policy import Permission, Principal, PrincipalKind, Role, require
 from bailiwick.ports import ApiKey, Identity, Ledger, Tenant, Views, World
 from bailiwick.service.changes import Record, record_of
 from bailiwick.service.refusals import NotFound, TenantDisabled, Unauthenticated
+from bailiwick.service.refusing import Governed, governed
 from bailiwick.service.roll import (
     Edit,
     Editor,
@@ -38,7 +39,7 @@ class Held(msgspec.Struct, frozen=True):
     identity: Identity
 
 
-class Keyring:
+class Keyring(Governed):
     """Makes, lists, revokes and recognises keys.
 
     Args:
@@ -146,6 +147,7 @@ class Keyring:
         self._keys.update({key.mac: key for key in edit.keys})
         self._known_since = self._turn()
 
+    @governed("keys.create")
     async def create(
         self,
         principal: Principal,
@@ -168,6 +170,7 @@ class Keyring:
         given = self.drawn(principal.tenant, name=name, role=role, groups=groups, kind=kind, by=record)
         return await self._mint(principal.tenant, name, record, expires_at, given)
 
+    @governed("keys.mint")
     async def mint(self, principal: Principal, identity: str, expires_at: int = 0) -> tuple[Held, str]:
         """Make one more key for an identity of the tenant, named by name or id; the secret is shown this once.
 
@@ -285,6 +288,7 @@ class Keyring:
         holders = {one.id: one for one in roll.identities}
         return [Held(key, holders[key.identity]) for key in roll.keys if key.identity in holders]
 
+    @governed("keys.revoke")
     async def revoke(self, principal: Principal, id: str) -> Held:
         """End a key at once.
 

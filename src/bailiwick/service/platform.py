@@ -56,6 +56,7 @@ from bailiwick.service.limits import LimitBook
 from bailiwick.service.reading import Reading
 from bailiwick.service.recovering import Recovering
 from bailiwick.service.redeciding import Redeciding
+from bailiwick.service.refusing import Governed, Refusing
 from bailiwick.service.runs import Runs
 from bailiwick.service.sequencing import Sequencing
 from bailiwick.service.sessions import Sessions
@@ -146,6 +147,7 @@ class Platform:
         )
         self._serve_workers(stores, actions, world)
         self._serve_people(stores, world)
+        self._govern()
         self.sequencing = Sequencing(
             audit=stores.audit, feed=stores.feed, signer=signer, breaks=self.breaks, remembered=remembered
         )
@@ -211,6 +213,24 @@ class Platform:
         )
         self.identities = Identities(keyring=self.keyring, world=world)
         self.tenancy = Tenancy(keyring=self.keyring, halts=self.halts, views=stores.views, world=world)
+        self.refusing = Refusing(ledger=stores.ledger, world=world)
+
+    def _govern(self) -> None:
+        """Have what each family of use cases refuses noted."""
+        families: tuple[Governed, ...] = (
+            self.approving,
+            self.control,
+            self.halts,
+            self.keyring,
+            self.identities,
+            self.tenancy,
+            self.budgets,
+            self.erasing,
+            self.activating,
+            self.submitting,
+        )
+        for family in families:
+            family.refusing = self.refusing
 
     @property
     def bundle(self) -> Bundle:

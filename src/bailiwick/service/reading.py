@@ -12,6 +12,7 @@ from bailiwick.ports import Ledger, Posting, RunHead, StoredEvent, Views
 from bailiwick.run import Call, CallState, Run, waits_for_probe
 from bailiwick.service.breaks import Breaks
 from bailiwick.service.refusals import NotFound
+from bailiwick.service.refusing import INTENT, KIND
 from bailiwick.service.runs import Runs
 from bailiwick.service.ways import Way, ways_out
 
@@ -203,6 +204,30 @@ class Reading:
         if not found or found[0].seq != seq:
             raise NotFound("event", f"{run}.{seq}")
         return found[0]
+
+    async def refusals(
+        self, principal: Principal, *, after: int = 0, limit: int = 100
+    ) -> tuple[list[dict[str, Any]], int]:
+        """List what the tenant's people and programs asked for and were refused, oldest first.
+
+        Returns:
+            The events after `after`, and the number after which to go on; it stays when there is nothing newer.
+        """
+        require(principal, Permission.AUDIT_READ)
+        stream = f"tenant:{principal.tenant}"
+        found: list[dict[str, Any]] = []
+        most = max(1, min(limit, MAX_PAGE))
+        while len(found) < most:
+            page = await self._ledger.events(principal.tenant, stream, after, MAX_PAGE)
+            for stored in page:
+                event = event_view(stored)
+                after = stored.seq
+                found += [event] if event["kind"] in (KIND, INTENT) else []
+                if len(found) == most:
+                    break
+            if len(page) < MAX_PAGE:
+                break
+        return found, after
 
     async def cost(self, principal: Principal, run: str) -> list[Posting]:
         """List a run's lines of the cost ledger."""

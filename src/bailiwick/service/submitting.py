@@ -4,12 +4,12 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.base import Digest, Instant, digest_of, format_instant, parse_instant
+from bailiwick.base import Digest, Instant, Refusal, digest_of, format_instant, parse_instant
 from bailiwick.budget import parse_usd
 from bailiwick.contract import validator_for
 from bailiwick.plan import Plan, compile_workflow, plan_digest
 from bailiwick.policy import Permission, Principal, VerdictKind, require
-from bailiwick.ports import Draft, GuardFailed, Ledger, Submission, Unit, World
+from bailiwick.ports import GuardFailed, Ledger, Submission, World
 from bailiwick.run import EDITION, Admission, Created, Offer, Run, StepStatus
 from bailiwick.service.admitting import Admitting
 from bailiwick.service.budgets import Budgets, ScopeExhausted
@@ -27,6 +27,7 @@ from bailiwick.service.refusals import (
     PolicyDenied,
     StartsRefused,
 )
+from bailiwick.service.refusing import INTENT, Governed, governed
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Held, Sessions
 from bailiwick.service.starting import ONLY, submission_of
@@ -41,7 +42,7 @@ _MICROSECONDS = 1_000_000
 _MAX_TAKES = 4
 
 
-class Submitting:
+class Submitting(Governed):
     """Turns intents into runs, once per idempotency key."""
 
     def __init__(
@@ -67,6 +68,7 @@ class Submitting:
         self._catalogue = catalogue
         self._world = world
 
+    @governed("runs.submit")
     async def submit(
         self, principal: Principal, intent: IntentRequest, *, key: str = "", traceparent: str = ""
     ) -> Run:
@@ -119,7 +121,7 @@ class Submitting:
                     return earlier
                 names = ("scope", "name", "period", "left", "asked")
                 facts = {name: exhausted.facts[name] for name in names}
-                await self._refuse(principal, intent, {"code": exhausted.code, **facts})
+                await self._refuse(principal, intent, exhausted, facts)
                 raise
             try:
                 return await self._open(funded, plan, extra, record)
@@ -230,22 +232,19 @@ class Submitting:
         verdict = self._runs.bundle.decide(question)
         if verdict.effect is not VerdictKind.ALLOW:
             why = {"policies": list(verdict.policies), "policy_version": verdict.version}
-            await self._refuse(principal, intent, why)
-            raise PolicyDenied(verdict.policies, verdict.reasons, verdict.version)
+            denied = PolicyDenied(verdict.policies, verdict.reasons, verdict.version)
+            await self._refuse(principal, intent, denied, why)
+            raise denied
         return Admission(principal.id, principal.role or "", principal.groups, verdict.policies)
 
-    async def _refuse(self, principal: Principal, intent: IntentRequest, why: dict[str, Any]) -> None:
+    async def _refuse(
+        self, principal: Principal, intent: IntentRequest, refusal: Refusal, why: dict[str, Any]
+    ) -> None:
         """Record the refusal of an intent that was well-formed."""
-        fields = {
-            "kind": "intent.refused",
-            "at": self._world.now(),
-            **record_of(principal).fields,
-            "app": intent.app,
-            "workflow": intent.workflow,
-            **why,
-        }
-        stream = f"tenant:{principal.tenant}"
-        await self._ledger.commit(Unit(tenant=principal.tenant, others=((stream, Draft(fields)),)))
+        if self.refusing is not None:
+            tried = {"app": intent.app, "workflow": intent.workflow, "intent": self._recorded(intent)}
+            named = {"app": intent.app, "workflow": intent.workflow}
+            await self.refusing.note(principal, "runs.submit", refusal, tried, kind=INTENT, **named, **why)
 
     def _new_trace(self) -> str:
         """Begin a W3C trace (Trace Context level 2: sampled, random id)."""

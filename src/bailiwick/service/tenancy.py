@@ -11,13 +11,14 @@ from bailiwick.service.changes import record_of
 from bailiwick.service.halts import Halts
 from bailiwick.service.keyring import Held, Keyring
 from bailiwick.service.refusals import NotFound
+from bailiwick.service.refusing import Governed, governed
 from bailiwick.service.roll import Edit, InvalidIdentity, NameTaken, Roll, check_name
 
 FIRST_ADMIN = "admin"
 _WHY = "the tenant is disabled"
 
 
-class Tenancy:
+class Tenancy(Governed):
     """What stands above the tenants; for the role `platform`, and admins of the deployment's own tenant."""
 
     def __init__(self, *, keyring: Keyring, halts: Halts, views: Views, world: World) -> None:
@@ -30,6 +31,7 @@ class Tenancy:
         require(principal, Permission.TENANTS_MANAGE)
         self._halts.operating(principal)
 
+    @governed("tenants.create")
     async def create(self, principal: Principal, id: str) -> tuple[Tenant, Held, str]:
         """Make a tenant with its first admin and that one's key; the secret is shown this once.
 
@@ -50,6 +52,7 @@ class Tenancy:
         self._admit(principal)
         return await self._views.tenants()
 
+    @governed("tenants.disable")
     async def disable(self, principal: Principal, id: str) -> Tenant:
         """Refuse the tenant's keys, and stop what runs of it as a halt does: it stands still until it is enabled.
 
@@ -73,6 +76,7 @@ class Tenancy:
         if not self._standing(id):
             await self._halts.set_for(principal, id, _WHY)
 
+    @governed("tenants.enable")
     async def enable(self, principal: Principal, id: str) -> Tenant:
         """Let a disabled tenant work again: its keys are heard, and what stood still goes on.
 
