@@ -124,7 +124,7 @@ class Timeline:
             lines.append(Line(at, f"  the content of event {seq} was erased", "dim"))
         for move in event.get("moves", ()):
             lines += self._move(move, at)
-            if move["step"] == "$plan" and move.get("output"):
+            if move["step"] == "$plan" and move.get("output_digest"):
                 lines += [Line(at, f"  {text}") for text in _brief(event.get("payload"))]
         self.status = str(event.get("status", self.status))
         return lines
@@ -232,11 +232,9 @@ def _attempt(event: dict[str, Any]) -> str:
 
 
 def _brief(payload: Any) -> list[str]:
-    """Tell an accepted brief."""
-    match payload:
-        case {
-            "output": {"objective": str(objective), "steps": list(steps), "constraints": list(constraints)}
-        }:
+    """Tell an accepted brief: a planner's, or the one that the workflow's own text makes."""
+    match payload.get("output", payload.get("brief")) if isinstance(payload, dict) else None:
+        case {"objective": str(objective), "steps": list(steps), "constraints": list(constraints)}:
             told = [f"objective: {objective}", *(f"step: {step}" for step in steps)]
             return [*told, *(f"constraint: {constraint}" for constraint in constraints)]
         case _:

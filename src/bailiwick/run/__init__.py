@@ -90,7 +90,7 @@ from bailiwick.run.states import (
 from bailiwick.run.status import doomed, is_container
 from bailiwick.run.steps import claimable
 from bailiwick.run.table import state_table
-from bailiwick.run.values import INTENT_SEQ, brief_of, input_of, output_of, values_for
+from bailiwick.run.values import INTENT_SEQ, brief_of, input_of, output_of, own_brief, values_for
 from bailiwick.run.walk import SYSTEM_CONTEXT, unsettled
 
 __all__ = [
@@ -202,6 +202,7 @@ __all__ = [
     "node_id",
     "outdated",
     "output_of",
+    "own_brief",
     "probed_in",
     "queue_key",
     "recorded",

@@ -51,7 +51,8 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
 class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.created"):
     """An intent was accepted. Pins (contracts, prompts, models, what constraints mean) are written here once, and what they name is kept;
     `catalogue` is the digest of all contracts of the app; `edition` says by which facts policy decides (see `EDITION`).
-    `priority` 0 is the usual one. Payload: {"intent"}.
+    `priority` 0 is the usual one.
+    Payload: {"intent"}, and {"brief"} where the workflow's own text is the brief.
     """
 
     run: str

@@ -12,9 +12,10 @@ from bailiwick.run.states import CallState, Phase, Status, StepStatus, WaitKind
 CONTEXT = "$context"
 PLAN = "$plan"
 END = "$end"
-EDITION = 2
+EDITION = 3
 """By which facts a run is decided, written when it begins. 0: policy saw less at submissions and starts, and no paths but
 those of a patch. 1: it sees all. 2: each step works on a line of its own; before, all steps of a run wrote one workspace.
+3: the brief that a workflow's own text makes is on record.
 A replay decides a run by the facts of its time; what goes on with an older one sees all facts, and keeps its one line."""
 _LINES = 2
 

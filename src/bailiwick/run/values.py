@@ -132,8 +132,11 @@ def output_of(step: Step | None, sight: Sight) -> Json:
 def brief_of(run: Run, plan: Plan, sight: Sight) -> dict[str, Any]:
     """Read the brief: the planner's, or the one that the workflow's own text makes."""
     brief = output_of(run.steps.get(PLAN), sight)
-    if brief is not None:
-        return dict(brief)
+    return dict(brief) if brief is not None else own_brief(plan)
+
+
+def own_brief(plan: Plan) -> dict[str, Any]:
+    """Make the brief of a workflow that has no planner, from its own text."""
     return {
         "objective": plan.objective,
         "steps": [node.id for node in plan.children("")],

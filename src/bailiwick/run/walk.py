@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from bailiwick.base import Refusal
+from bailiwick.base import Refusal, canonical, digest_of
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Node, NodeKind, OnError, Plan, holds
 from bailiwick.run.compensating import unwind
@@ -17,9 +17,11 @@ from bailiwick.run.sight import Sight
 from bailiwick.run.state import CONTEXT, END, PLAN, Run, Step
 from bailiwick.run.states import ENDED, PASSED, UNSETTLED, Phase, Status, StepStatus
 from bailiwick.run.status import derive_status, doomed, is_container
-from bailiwick.run.values import lacking, values_for
+from bailiwick.run.values import lacking, own_brief, values_for
 
 SYSTEM_CONTEXT = "system.context@1.0.0"
+OWN_TEXT = "the workflow's own text is the brief"
+BRIEF_EDITION = 3
 _LOST = (StepStatus.FAILED, StepStatus.CANCELED)
 
 
@@ -137,7 +139,8 @@ def _open_context(plan: Plan) -> Move:
 
 def _open_plan(run: Run, plan: Plan, sight: Sight) -> Move:
     if not plan.planner:
-        return Move(PLAN, StepStatus.SUCCEEDED, reason="the workflow's own text is the brief")
+        digest = digest_of(canonical(own_brief(plan))) if run.edition >= BRIEF_EDITION else ""
+        return Move(PLAN, StepStatus.SUCCEEDED, reason=OWN_TEXT, output_digest=digest)
     return judged(run, PLAN, plan.planner, {"planner": plan.planner}, sight)
 
 

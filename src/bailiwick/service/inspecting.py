@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from bailiwick.audit import commitment
 from bailiwick.base import Digest, Refusal, canonical, digest_of, parse_canonical
 from bailiwick.ports import Blobs, Checked, Inspector, RunHead, StoredEvent, Violation
-from bailiwick.run import CallMoved, CallState, Event, Run, decode_event, evolve
+from bailiwick.run import PLAN, CallMoved, CallState, Created, Event, Run, decode_event, evolve
 from bailiwick.service.rows import differences, head_row
 
 _PAGE = 200
@@ -107,9 +107,9 @@ class Inspecting:
             after = page[-1].position
 
 
-def _digest_of_output(payload: bytes) -> Digest | None:
+def _digest_of(payload: bytes, name: str) -> Digest | None:
     try:
-        return digest_of(canonical(parse_canonical(payload)["output"]))
+        return digest_of(canonical(parse_canonical(payload)[name]))
     except (ValueError, KeyError, TypeError):
         return None  # somebody's edit, which must be named and not end the check
 
@@ -123,8 +123,13 @@ def _faults_of(run: Run, event: Event, stored: StoredEvent) -> list[tuple[str, s
             detail = f"{money.spent} spent and {money.reserved} reserved of {money.limit} after it"
             faults.append(("dispatches_were_paid_for", detail))
     named = [move for move in event.moves if move.output]
+    own = [move for move in event.moves if move.step == PLAN and move.output_digest and not move.output]
+    if stored.payload is not None and own and isinstance(event, Created):
+        digest = _digest_of(stored.payload, "brief")
+        detail = f"the recorded brief has the digest {digest}" if digest else "the record holds no brief"
+        faults += [("outputs_have_their_digest", detail) for move in own if move.output_digest != digest]
     if stored.payload is None or not named:
         return faults
-    digest = _digest_of_output(stored.payload)
+    digest = _digest_of(stored.payload, "output")
     detail = f"the recorded output has the digest {digest}" if digest else "the record holds no output"
     return faults + [("outputs_have_their_digest", detail) for move in named if move.output_digest != digest]

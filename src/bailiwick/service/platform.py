@@ -107,6 +107,7 @@ class Platform:
         four_eyes_hours: float = DAY_HOURS,
         lease_seconds: float = LEASE_SECONDS,
         limits: LimitBook | None = None,
+        planners: tuple[str, ...] = (),
     ) -> None:
         self.limits = limits if limits is not None else LimitBook()
         self.catalogue = catalogue
@@ -146,7 +147,7 @@ class Platform:
             ledger=stores.ledger, views=stores.views, world=world, pepper=pepper, operators=operators
         )
         self._serve_workers(stores, actions, world)
-        self._serve_people(stores, world)
+        self._serve_people(stores, world, planners)
         self._govern()
         self.sequencing = Sequencing(
             audit=stores.audit, feed=stores.feed, signer=signer, breaks=self.breaks, remembered=remembered
@@ -182,7 +183,7 @@ class Platform:
             world=world,
         )
 
-    def _serve_people(self, stores: Stores, world: World) -> None:
+    def _serve_people(self, stores: Stores, world: World, planners: tuple[str, ...]) -> None:
         """Put together what people ask for through the doors."""
         self.budgets = Budgets(ledger=stores.ledger, views=stores.views, world=world)
         self.lifting = Lifting(runs=self.runs, views=stores.views, halts=self.halts)
@@ -198,6 +199,7 @@ class Platform:
             keyring=self.keyring,
             admitting=self.admitting,
             world=world,
+            planners=planners,
         )
         self.control = Control(runs=self.runs, budgets=self.budgets)
         self.activating = Activating(

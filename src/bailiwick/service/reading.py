@@ -9,7 +9,7 @@ from bailiwick.contract import ProbeAnswer, form_of
 from bailiwick.plan import Plan
 from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import Ledger, Posting, RunHead, StoredEvent, Views
-from bailiwick.run import Call, CallState, Run, waits_for_probe
+from bailiwick.run import PLAN, Call, CallState, Run, Step, waits_for_probe
 from bailiwick.service.breaks import Breaks
 from bailiwick.service.refusals import NotFound
 from bailiwick.service.refusing import INTENT, KIND
@@ -179,9 +179,14 @@ class Reading:
     async def _output(self, run: Run, name: str) -> Json:
         step = run.steps.get(name)
         if step is None or not step.output_seq:
-            return None
+            return await self._own_brief(run) if _is_own_brief(step) else None
         payload = await self._runs.payload(run.tenant, run.id, step.output_seq)
         return payload["output"] if payload else None
+
+    async def _own_brief(self, run: Run) -> Json:
+        """Read the brief that the workflow's own text made, from the event that opened the run."""
+        payload = await self._runs.payload(run.tenant, run.id, 1)
+        return payload.get("brief") if payload else None
 
     async def events(
         self, principal: Principal, run: str, *, after: int = 0, limit: int = 100
@@ -258,9 +263,13 @@ def _told_of(probe: Probed) -> str:
     return f"its probe {probe.capability} says: {probe.answer}{found} (event {probe.event}){due}"
 
 
+def _is_own_brief(step: Step | None) -> bool:
+    return step is not None and step.name == PLAN and bool(step.output_digest) and not step.output_seq
+
+
 def _has_output(run: Run, name: str) -> bool:
     step = run.steps.get(name)
-    return step is not None and step.output_seq > 0
+    return step is not None and (step.output_seq > 0 or _is_own_brief(step))
 
 
 def _unknown(run: Run) -> list[Call]:

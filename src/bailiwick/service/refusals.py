@@ -91,6 +91,21 @@ class DeadlineExpired(Refusal):
         )
 
 
+class PlannerRequired(Refusal):
+    """The deployment demands a planner of an app's workflows, and this one has none."""
+
+    code: ClassVar[str] = "planner_required"
+    category: ClassVar[Category] = Category.INVALID
+
+    def __init__(self, app: str, workflow: str) -> None:
+        super().__init__(
+            f"the workflow {workflow} of {app} names no planner, and this deployment demands one",
+            remedy="name a planner in the workflow, or take the app out of the setting planner_required",
+            app=app,
+            workflow=workflow,
+        )
+
+
 class PolicyDenied(Refusal):
     """Policy does not let this intent in."""
 

@@ -10,7 +10,7 @@ from bailiwick.contract import validator_for
 from bailiwick.plan import Plan, compile_workflow, plan_digest
 from bailiwick.policy import Permission, Principal, VerdictKind, require
 from bailiwick.ports import GuardFailed, Ledger, Submission, World
-from bailiwick.run import EDITION, Admission, Created, Offer, Run, StepStatus
+from bailiwick.run import EDITION, Admission, Created, Offer, Run, StepStatus, own_brief
 from bailiwick.service.admitting import Admitting
 from bailiwick.service.budgets import Budgets, ScopeExhausted
 from bailiwick.service.catalogue import AppEntry, Catalogue
@@ -24,6 +24,7 @@ from bailiwick.service.refusals import (
     InvalidIntent,
     KeyReused,
     NotFound,
+    PlannerRequired,
     PolicyDenied,
     StartsRefused,
 )
@@ -57,6 +58,7 @@ class Submitting(Governed):
         keyring: Keyring,
         admitting: Admitting,
         world: World,
+        planners: tuple[str, ...] = (),
     ) -> None:
         self._keyring = keyring
         self._runs = runs
@@ -67,6 +69,7 @@ class Submitting(Governed):
         self._ledger = ledger
         self._catalogue = catalogue
         self._world = world
+        self._planners = planners
 
     @governed("runs.submit")
     async def submit(
@@ -104,12 +107,15 @@ class Submitting(Governed):
         check_environment(intent.environment)
         check_priority(intent.priority)
         plan = self._compile(app, intent)
+        if not plan.planner and demands_planner(self._planners, principal.tenant, intent.app):
+            raise PlannerRequired(intent.app, intent.workflow)
         opening = self._opening(principal, intent, plan, app, traceparent)
         opening = msgspec.structs.replace(
             opening, admission=await self._admitted(principal, intent, opening, plan)
         )
         submission = Submission(principal.tenant, key, fingerprint, opening.run) if key else None
-        extra = Extra(payload={"intent": self._recorded(intent)}, submission=submission)
+        payload = {"intent": self._recorded(intent)} | ({} if plan.planner else {"brief": own_brief(plan)})
+        extra = Extra(payload=payload, submission=submission)
         record = record_of(principal, cause=f"key:{key}" if key else "")
         for attempt in range(_MAX_TAKES):
             try:
@@ -257,6 +263,11 @@ class Submitting(Governed):
             "constraints": list(intent.constraints),
             "labels": intent.labels,
         }
+
+
+def demands_planner(planners: tuple[str, ...], tenant: str, app: str) -> bool:
+    """Whether every workflow of an app must name a planner: the setting names the app, its tenant, or both."""
+    return not {app, f"{tenant}/{app}", f"{tenant}/*", "*"}.isdisjoint(planners)
 
 
 def check_environment(environment: dict[str, str]) -> None:

@@ -304,6 +304,7 @@ async def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSand
             four_eyes_hours=settings.kept_apart_hours,
             lease_seconds=settings.lease_seconds,
             limits=LimitBook(settings.limits, settings.limits_of),
+            planners=settings.planner_required,
         )
     except BaseException:
         store.close()

@@ -58,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `store` is the URL of a PostgreSQL; empty: SQLite in the data directory. `shared_dir` holds what the processes of
     one deployment share, its keys and its blobs; empty: the data directory does.
     `default_price_usd_per_million` prices models that nobody has priced: (input, output), never zero.
+    `planner_required` names apps whose workflows must have a planner: `APP`, `TENANT/APP`, `TENANT/*`, or `*` for all.
     `groups` are given to the key that is made at first start. `witnesses` are shown each log's signed heads:
     addresses of servers that speak C2SP tlog-witness, or paths of files on storage that is not ours. `limits` are what
     a tenant may have at a time; `limits_of` says, by tenant, where it may have more or less.
@@ -81,6 +82,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     providers: dict[str, Provider] = {}
     default_price_usd_per_million: tuple[int, int] = (15, 75)
     groups: tuple[str, ...] = ()
+    planner_required: tuple[str, ...] = ()
     witnesses: tuple[str, ...] = ()
     egress: EgressSettings = EgressSettings()
     app_tenants: dict[str, str] = {}
