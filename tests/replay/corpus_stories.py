@@ -269,6 +269,16 @@ async def stuck(system: System) -> str:
     return run
 
 
+async def attempted(system: System) -> str:
+    """A step that asks for what it cannot have, more often than each time has an event."""
+    hand, run = await _begun(system, environment={"region": "eu"})
+    for number in range(1, 31):
+        await hand.act("nobody", str(number), n=number)
+    await hand.call("read")
+    await hand.finish({})
+    return run
+
+
 STORIES: dict[str, Story] = {
     story.__name__.replace("_", "-"): story
     for story in (
@@ -292,5 +302,6 @@ STORIES: dict[str, Story] = {
         asked,
         waiting,
         stuck,
+        attempted,
     )
 }

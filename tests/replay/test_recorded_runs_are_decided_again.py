@@ -21,7 +21,20 @@ from bailiwick.run import decode_event
 from bailiwick.service import Replayed, Transcript, replay
 
 ENTRIES = sorted(path.stem for path in CORPUS.glob("*.json"))
-BESIDE = ("actor", "cause", "evidence", "law", "payload", "prev", "seq", "status", "stream")
+BESIDE = (
+    "actor",
+    "identity",
+    "api_key",
+    "able",
+    "cause",
+    "evidence",
+    "law",
+    "payload",
+    "prev",
+    "seq",
+    "status",
+    "stream",
+)
 """What a header says beside the fact."""
 
 

@@ -17,6 +17,7 @@ from bailiwick.policy import VerdictKind
 from bailiwick.ports import Unit
 from bailiwick.run import CallState, StepStatus, compensating, hanging, is_undo, journal, lines, merging, walk
 from bailiwick.run import calls as run_calls
+from bailiwick.run.attempts import may_note
 from bailiwick.run.events import Move
 from bailiwick.run.evolve import _given_back
 from bailiwick.run.path import Path, path_of
@@ -367,6 +368,11 @@ def _unsaid() -> AbstractContextManager[None]:
     return function(original, merge)
 
 
+def _attempts_unbounded() -> AbstractContextManager[Any]:
+    """Every refused attempt has an event."""
+    return function(may_note, lambda *_, **__: True)
+
+
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("fence-ignored", "fence", 3, _fence),
     Mutant("version-unchecked", "lost update", 43, _version),
@@ -401,6 +407,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("halts-never-old", "halt", 133, _halts_old, budget=200),
     Mutant("requests-never-expire", "expiry", 5, _no_expiry),
     Mutant("shared-budget-unchecked", "shared budget", 13, _shared_budget),
+    Mutant("attempts-unbounded", "bounded record", 9, _attempts_unbounded),
     Mutant("shared-money-kept", "shared budget", 5, _money_kept),
     Mutant("writes-at-once", "workspaces", 1, _at_once),
     Mutant("merge-of-one-side", "workspaces", 2, _one_side),

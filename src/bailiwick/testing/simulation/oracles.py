@@ -21,6 +21,7 @@ from bailiwick.run import (
     manifest_of,
 )
 from bailiwick.run.events import AttemptRefused, CallMoved, Closed, Escalated, RollbackRequested
+from bailiwick.service.refusing import INTENT, KIND, NOTED_PER_HOUR
 from bailiwick.service.rows import head_row
 from bailiwick.testing.simulation.database import Database
 from bailiwick.testing.simulation.outside import Outside
@@ -29,6 +30,8 @@ from bailiwick.testing.simulation.shop import EXTERNAL, HELD, UNDOES, WRITES
 
 FORGOTTEN_SECONDS = 30.0
 HALT_SECONDS = 1.0
+_HOUR = 3_600_000_000
+_PROCESSES = 4
 _RARER = 16  # events that stand for ever more attempts each: for 65,000 of them
 _PAID = (EffectClass.METERED, EffectClass.IDEMPOTENT_WRITE, EffectClass.EXTERNAL_ACTION)
 _EXECUTED = (CallState.DONE, CallState.FAILED)
@@ -93,8 +96,19 @@ class Oracles:
             if sealed["kind"] == "policy.activated":
                 self.activations += sealed["actor"] != "platform:start"
                 self.law = sealed["version"]
+            if sealed["kind"] in (KIND, INTENT):
+                self._refused(name, sealed, now)
             if not name.startswith(("tenant:", "platform")):
                 self._fold(name, header, sealed, now)
+
+    def _refused(self, name: str, sealed: dict[str, Any], now: float) -> None:
+        """What a key asks for and does not get cannot fill the log: so much an hour, in each process."""
+        place = (name, f"{sealed.get('api_key', sealed['identity'])} {sealed['at'] // _HOUR}")
+        self._notes[place] = self._notes.get(place, 0) + 1
+        if self._notes[place] > _PROCESSES * (NOTED_PER_HOUR + _RARER):
+            self.say(
+                "P13 bounded", f"{name} {place[1]}: {self._notes[place]} events of refused requests", now
+            )
 
     def _fold(self, name: str, header: bytes, sealed: dict[str, Any], now: float) -> None:
         before = self.runs.get(name)

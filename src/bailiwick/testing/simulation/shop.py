@@ -76,7 +76,7 @@ _ROUNDS = 7
 _AT_ONCE = 3
 _WITHOUT_FILES = 0.2
 _SHARING = 0.4
-_STRANGE = 25
+_STRANGE = 45
 _PLACES = ("one", "two", "three", "four")
 
 
