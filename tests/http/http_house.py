@@ -119,7 +119,6 @@ class House:
         for role in Role:
             self.keys[role] = await self._key("home", role)
         self.keys["foreign"] = await self._key("abroad", Role.ADMIN)
-        self.keys["deployment"] = await self._key(self.system.settings.tenant, Role.ADMIN)
         self.app = self.door()
         worker = self.system.worker([app], MeasuredPort(self.platform, self.metrics), "house")
         tasks = [asyncio.create_task(keep(self.system.duties())), asyncio.create_task(worker.run())]

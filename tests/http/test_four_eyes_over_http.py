@@ -54,3 +54,11 @@ async def test_a_taken_name_is_refused(house: House) -> None:
         for name in ("home-approver", "home-admin"):
             answer = await client.post("/v1/keys", json={"name": name, "role": "approver"})
             assert_problem(answer, 409, "name_taken")
+
+
+async def test_who_looks_at_readiness_is_told_of_the_first_steps(house: House) -> None:
+    async with house.client("") as client:
+        assert (await client.get("/readyz")).json()["notes"] == []
+        house.platform.standings.hours = 0.0
+        (note,) = (await client.get("/readyz")).json()["notes"]
+    assert "first steps" in note

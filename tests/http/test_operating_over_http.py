@@ -114,7 +114,7 @@ async def test_metrics_tell_what_happened_without_naming_runs(house: House):
         assert await house.ended(await house.submit("look", key="look")) == "completed"
         await client.get("/v1/runs/none")
         await client.get(f"/v1/runs/{run}")
-    async with house.client("deployment") as client:
+    async with house.client("admin") as client:
         text = (await client.get("/metrics")).text
         openmetrics = await client.get(
             "/metrics", headers={"Accept": "application/openmetrics-text; version=x.y"}
@@ -151,13 +151,14 @@ async def test_what_tenants_named_is_counted_for_the_operator_alone(house):
     assert "bailiwick_runs_created_total 1.0" in told
     assert 'app="' not in told
     assert 'model="' not in told
-    for role in ("viewer", "operator", "admin", "foreign"):
+    for role in ("viewer", "operator", "approver", "foreign"):
         async with house.client(role) as client:
             assert 'app="' not in (await client.get("/metrics")).text, role
-    async with house.client("deployment") as client:
-        for accept in ("text/plain", "application/openmetrics-text"):
-            told = (await client.get("/metrics", headers={"Accept": accept})).text
-            assert 'bailiwick_runs_created_total{app="shop"} 1.0' in told
+    for role in ("admin", "platform"):
+        async with house.client(role) as client:
+            for accept in ("text/plain", "application/openmetrics-text"):
+                told = (await client.get("/metrics", headers={"Accept": accept})).text
+                assert 'bailiwick_runs_created_total{app="shop"} 1.0' in told, role
     async with house.client("") as client:
         refused = await client.get("/metrics", headers={"Authorization": "Bearer nobody"})
     assert_problem(refused, 401, "unauthenticated")

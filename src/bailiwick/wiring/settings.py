@@ -94,7 +94,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def kept_apart_hours(self) -> float:
         """How long before a request the requester must have kept off whoever decides it; 0 in the first steps."""
-        return 0.0 if self.profile == FIRST_STEPS else self.four_eyes_hours
+        return 0.0 if self.profile == FIRST_STEPS else max(self.four_eyes_hours, _FOUR_EYES_HOURS[0])
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Name the fields for whoever shows them; a password in the store's URL is left out."""
