@@ -26,6 +26,8 @@ class Fault(StrEnum):
     LATE = "late"
     DUPLICATE = "duplicate"
     CLOCK_JUMP = "clock-jump"
+    CLOCK_OFFSET = "clock-offset"
+    DRAIN = "drain"
 
 
 class Point(StrEnum):
@@ -56,7 +58,7 @@ CAN: Mapping[Point, tuple[Fault, ...]] = {
     Point.BLOB: (Fault.CRASH, Fault.PAUSE, Fault.COMMIT_LOST, Fault.DISK_FULL),
     Point.CALL: (Fault.CRASH, Fault.PAUSE, Fault.REQUEST_LOST, Fault.LATE),
     Point.RESULT: (Fault.CRASH, Fault.PAUSE, Fault.REPLY_LOST),
-    Point.TICK: (Fault.CRASH, Fault.PAUSE, Fault.CLOCK_JUMP),
+    Point.TICK: (Fault.CRASH, Fault.PAUSE, Fault.CLOCK_JUMP, Fault.CLOCK_OFFSET, Fault.DRAIN),
 }
 """What can go wrong where."""
 
@@ -69,7 +71,10 @@ _RARE: Mapping[Fault, float] = {
     Fault.PAUSE: 0.2,
     Fault.DISK_FULL: 0.1,
     Fault.CLOCK_JUMP: 2.0,
+    Fault.CLOCK_OFFSET: 2.0,
+    Fault.DRAIN: 2.0,
 }
+_NEWER = (Fault.CLOCK_OFFSET, Fault.DRAIN)
 _AT_WORK: Mapping[Point, float] = {Point.READ: 0.2, Point.CALL: 4.0, Point.RESULT: 4.0, Point.TICK: 2.0}
 
 
@@ -96,7 +101,11 @@ class Faults:
     def __init__(self, seed: int, plan: Mapping[int, Fault] | None = None) -> None:
         self._random = random.Random(f"faults {seed}")  # noqa: S311  # odds, not a secret
         self._plan = plan
-        self.odds = {fault: self._random.choice(_SWARM) * _RARE.get(fault, 1.0) for fault in Fault}
+        newer = random.Random(f"newer faults {seed}")  # noqa: S311  # the worlds of older faults stay as they were
+        self.odds = {
+            fault: (newer if fault in _NEWER else self._random).choice(_SWARM) * _RARE.get(fault, 1.0)
+            for fault in Fault
+        }
         self.active = True
         self.passed = 0
         self.struck: dict[int, Fault] = {}

@@ -16,6 +16,7 @@ from bailiwick.keeper import Duty, keep
 from bailiwick.ports import ApiKey, Assignment, Dispatch, ModelReply, Tenant, Unit
 from bailiwick.run import SYSTEM_CONTEXT
 from bailiwick.service import Catalogue, Platform, Sharing, Signer, Stores, keys_of
+from bailiwick.stores import Glance, StoreClock
 from bailiwick.testing.simulation.database import EPOCH_MICROSECONDS, Database
 from bailiwick.testing.simulation.loop import Life, SimLoop
 from bailiwick.testing.simulation.outside import Outside
@@ -23,22 +24,42 @@ from bailiwick.testing.simulation.shop import TENANT, app, book, bundle, contrac
 from bailiwick.testing.simulation.wire import Network, RemotePort
 from bailiwick.worker import Checker, Executor, Runner, Worker
 
+LOOK_SECONDS = 2.0
+
 
 class NodeWorld:
-    """Implements `ports.World`: the node's own clock, which may be wrong, and chance that the seed decides."""
+    """Implements `ports.World`: the node's own clock, which may be wrong, and chance that the seed decides.
 
-    def __init__(self, loop: SimLoop, chance: random.Random) -> None:
+    Args:
+        loop: The world's time.
+        chance: What is drawn.
+        there: The store's clock, which the node measures every other second; None: it goes by its own.
+    """
+
+    def __init__(self, loop: SimLoop, chance: random.Random, there: Callable[[], int] | None = None) -> None:
         self._loop = loop
         self._random = chance
+        self._there = there
+        self._looked_at = -LOOK_SECONDS
+        self._clock = StoreClock(self._ticks, EPOCH_MICROSECONDS)
         self.offset = 0
+
+    def _ticks(self) -> int:
+        return int(self._loop.time() * 1e6) + self.offset
 
     def now(self) -> Instant:
         """Tell what the node takes for the time."""
-        return Instant(EPOCH_MICROSECONDS + int(self._loop.time() * 1e6) + self.offset)
+        if self._there is None:
+            return Instant(EPOCH_MICROSECONDS + self._ticks())
+        if self._loop.time() - self._looked_at >= LOOK_SECONDS:
+            self._looked_at = self._loop.time()
+            self._clock.learn(Glance(self._ticks(), self._there(), self._ticks()))
+        return self._clock.now()
 
     def error_seconds(self) -> float:
         """Tell by how much that may be wrong."""
-        return 0.0
+        self.now()
+        return 0.0 if self._there is None else self._clock.error_seconds()
 
     def new_id(self, prefix: str) -> str:
         """Make an id."""
@@ -117,7 +138,7 @@ class Control:
         self._alone = alone
         self._broke = broke
         self._dispatched = dispatched
-        self.world = NodeWorld(loop, chance)
+        self.world = NodeWorld(loop, chance, database.now)
         self.platform: Platform | None = None
         self.answers: dict[tuple[int, int], asyncio.Future[tuple[bool, Any]]] = {}
         self.starts = 0
@@ -278,3 +299,14 @@ class WorkerNode:
 
     def _begin(self) -> None:
         self._loop.create_task(self.worker.run())
+
+    def drain(self, seconds: float, ended: Callable[[], object]) -> None:
+        """Tell this life to end, as a supervisor does: it has so long for the calls on its way, then it is over."""
+        self._loop.call_soon(self._begin_to_end, seconds, ended, context=self.life.context)
+
+    def _begin_to_end(self, seconds: float, ended: Callable[[], object]) -> None:
+        self._loop.create_task(self._drained(seconds, ended))
+
+    async def _drained(self, seconds: float, ended: Callable[[], object]) -> None:
+        await self.worker.drain(seconds)
+        ended()

@@ -114,6 +114,8 @@ class Oracles:
         before = self.runs.get(name)
         event = decode_event(header)
         run = self.runs[name] = evolve(before, event)
+        if before is not None and run.updated_at < before.updated_at:
+            self.say("P17 clocks", f"{name} goes back in time with {type(event).__name__}", now)
         if before is not None and before.closed is not None and not isinstance(event, RollbackRequested):
             self.say("P10 one end", f"{name} goes on after its end with {type(event).__name__}", now)
         if isinstance(event, Closed) and run.tally.unfinished:

@@ -247,7 +247,14 @@ class World:
         if strike is not None:
             nodes = list(self._nodes.values())
             node = nodes[int(strike.chance * 1_000_003) % len(nodes)]
-            if strike.fault is Fault.CLOCK_JUMP:
+            if strike.fault is Fault.CLOCK_OFFSET:
+                # Two machines are further apart from now on: ticks of one were lost, as when it is moved elsewhere.
+                self.controls[int(strike.chance * 997) % len(self.controls)].world.offset -= int(
+                    strike.chance * 150_000_000
+                )
+            elif strike.fault is Fault.DRAIN:
+                self._drain(self.workers[int(strike.chance * 997) % len(self.workers)], strike.chance)
+            elif strike.fault is Fault.CLOCK_JUMP:
                 jump = int((strike.chance - 0.5) * 80_000_000)
                 if node in self.controls:
                     self.database.offset += max(jump, 0) // 4
@@ -265,6 +272,12 @@ class World:
             for found in await self.inspector.violations():
                 if found.invariant != "leases_are_live":  # whose keeper may be down; `check_hands` sees to it
                     self._unsound(found.invariant, found.id, found.detail)
+
+    def _drain(self, node: WorkerNode, chance: float) -> None:
+        """Tell a worker to stop and start it again; some calls take longer than it is given."""
+        life, seconds = node.life, 20 * chance
+        self._busy_at = max(self._busy_at, self.loop.time() + seconds)
+        node.drain(seconds, lambda: self.strike(life, chance / 4, Fault.CRASH))
 
     def _hands(self) -> dict[str, set[str]]:
         return {node.port.session: set(node.worker._hands) for node in self.workers}  # noqa: SLF001  # an oracle looks inside
