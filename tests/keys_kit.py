@@ -21,7 +21,7 @@ TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required"
 
 
 def greeting() -> App:
-    app = App("greet")
+    app = App("greet", tenant="*")
 
     @app.code_agent("greet", output={"text": str}, input=TEXT)
     async def greet(ctx: object, given: dict[str, str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ from bailiwick.audit.note import (
 from bailiwick.audit.placing import unexplained
 from bailiwick.audit.proof import InclusionProof, ProofInvalid, prove, verify_proof
 from bailiwick.audit.rotation import Rotation, linked, notes_in, open_rotation, sign_rotation
-from bailiwick.audit.tail import Joined, Joining, LogBroken, hold_joined, hold_joining, open_head
+from bailiwick.audit.tail import Joined, Joining, LogBroken, hold_joined, hold_joining, misfits, open_head
 from bailiwick.audit.verify import Fault, Finding, Report, verify_export
 from bailiwick.audit.witness import (
     MAX_REQUEST,
@@ -76,6 +76,7 @@ __all__ = [
     "hold_joining",
     "leaf_hash",
     "linked",
+    "misfits",
     "notes_in",
     "open_head",
     "open_note",

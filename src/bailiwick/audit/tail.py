@@ -1,6 +1,6 @@
 """The tail: whether what is about to join a log, and the head that it joins, continue what was signed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -93,12 +93,20 @@ def hold_joining(log: str, events: Sequence[Joining]) -> None:
     Raises:
         LogBroken: One does not; it is named.
     """
+    for _, broken in misfits(log, events):
+        raise broken
+
+
+def misfits(log: str, events: Sequence[Joining]) -> Iterator[tuple[Joining, LogBroken]]:
+    """List the events that do not continue what joined before, each with what is wrong with it."""
     joined: set[tuple[str, int]] = set()
     for event in events:
-        said = _at_its_place(log, event)
-        fault = _fault_of_chain(event, said, joined)
-        if fault:
-            raise LogBroken(log, f"{event.stream}.{event.seq}", fault)
+        try:
+            fault = _fault_of_chain(event, _at_its_place(log, event), joined)
+            if fault:
+                yield event, LogBroken(log, f"{event.stream}.{event.seq}", fault)
+        except LogBroken as broken:
+            yield event, broken
         joined.add((event.stream, event.seq))
 
 

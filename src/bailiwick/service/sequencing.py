@@ -12,6 +12,7 @@ from bailiwick.audit import (
     LogBroken,
     build_export,
     hold_joining,
+    misfits,
     prove,
     sign_note,
     unexplained,
@@ -148,11 +149,12 @@ class Sequencing:
         return {**files, **told, VERIFIER: verifier.read_bytes()}
 
     async def _beyond(self, head: TreeHead, after: int) -> list[Entry]:
-        """Show what lies in a broken log and is under no signature: the event that broke it is among that."""
+        """Show what a broken log holds that is under no signature and does not fit; what merely waits is left out."""
         reach, _ = await self._audit.reach(head.log)
         page = await self._audit.joined(head.log, head.size - 1, max(min(reach - head.size, _PAGE), 0))
         headers = [row.header for row in page]
-        headers += [event.header for event in await self._audit.pending_leaves(head.log, _PAGE)]
+        waiting = await self._audit.pending_leaves(head.log, _PAGE)
+        headers += [event.header for event, _ in misfits(head.log, waiting)]
         return [Entry(at, header, b"", None) for at, header in enumerate(headers, after)]
 
     async def _entries(self, head: TreeHead) -> list[Entry]:

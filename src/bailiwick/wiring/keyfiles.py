@@ -28,7 +28,7 @@ class KeyMissing(Refusal):
     def __init__(self, paths: list[Path]) -> None:
         names = ", ".join(str(path) for path in paths)
         super().__init__(
-            f"{names} missing, and what is recorded here was written with it",
+            f"missing: {names}; what is recorded here was written with it",
             remedy=(
                 "restore it from the backup of the keys, or copy the folder of keys from another host of this deployment "
                 f"(or name the folder that they share with shared_dir); if it is lost for good: {_lost(paths[0])}"
