@@ -49,7 +49,7 @@ async def test_a_halt_stops_and_a_lift_is_a_named_act(house):
         lifted = await client.post(f"/v1/halts/{halt['id']}:lift")
         assert lifted.json()["lifted_by"] == "home-admin"
         assert_problem(await client.post(f"/v1/halts/{halt['id']}:lift"), 404, "not_found")
-        assert (await client.get("/v1/halts")).json() == {"halts": []}
+        assert (await client.get("/v1/halts")).json() == {"halts": [], "next_cursor": ""}
         assert await house.until(run, lambda status: status == "waiting-for-approval")
 
 
@@ -58,7 +58,7 @@ async def test_a_halt_without_a_scope_or_target_is_refused(house):
         for scope in ("", "world", "app", "run"):
             answer = await client.post("/v1/halts", json={"scope": scope, "reason": "x"})
             assert_problem(answer, 422, "invalid_halt")
-        assert (await client.get("/v1/halts")).json() == {"halts": []}
+        assert (await client.get("/v1/halts")).json() == {"halts": [], "next_cursor": ""}
 
 
 async def test_a_key_is_shown_once_opens_and_can_be_revoked(house):

@@ -31,7 +31,7 @@ def list_approvals(
     run: Annotated[str, typer.Option(help="Only those of this run.")] = "",
 ) -> None:
     """List approvals, oldest first."""
-    door.show(door.client.get("/v1/approvals", state=state, run=run), _show_list)
+    door.show(door.client.pages("/v1/approvals", "approvals", state=state, run=run), _show_list)
 
 
 def _show_list(page: dict[str, Any]) -> None:

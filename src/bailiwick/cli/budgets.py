@@ -31,7 +31,7 @@ def set_budget(
 @connected
 def show(door: Door) -> None:
     """Show the limits, what is taken of them, and what is left."""
-    door.show(door.client.get("/v1/budgets"), _show_list)
+    door.show(door.client.pages("/v1/budgets", "budgets"), _show_list)
 
 
 def _show_list(page: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ def set_halt(
 @connected
 def list_halts(door: Door) -> None:
     """List the halts in force."""
-    door.show(door.client.get("/v1/halts"), _show_list)
+    door.show(door.client.pages("/v1/halts", "halts"), _show_list)
 
 
 def _show_list(page: dict[str, Any]) -> None:

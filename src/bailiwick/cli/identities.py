@@ -40,7 +40,7 @@ def create(
 @connected
 def list_identities(door: Door) -> None:
     """List the tenant's identities, disabled ones too."""
-    door.show(door.client.get("/v1/identities"), _show_list)
+    door.show(door.client.pages("/v1/identities", "identities"), _show_list)
 
 
 def _show_list(page: dict[str, Any]) -> None:

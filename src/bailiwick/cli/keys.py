@@ -68,7 +68,7 @@ def _show_made(made: dict[str, Any]) -> None:
 @connected
 def list_keys(door: Door) -> None:
     """List the tenant's keys, revoked ones too."""
-    door.show(door.client.get("/v1/keys"), _show_list)
+    door.show(door.client.pages("/v1/keys", "keys"), _show_list)
 
 
 def _show_list(page: dict[str, Any]) -> None:

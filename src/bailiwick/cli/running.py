@@ -166,7 +166,7 @@ class _Session:
         if timeline.ended and detail["output"] is not None:
             say("\noutput", "bold")
             say(json.dumps(detail["output"], indent=2, ensure_ascii=False))
-        cost = client.get(path_of("runs", self._id, "/cost"))
+        cost = client.pages(path_of("runs", self._id, "/cost"), "lines")
         if cost["lines"]:
             say("\ncost", "bold")
             show_cost(cost)

@@ -317,7 +317,7 @@ def rollback(door: Door, run: Run, reason: Annotated[str, typer.Option(help="Why
 @connected
 def cost(door: Door, run: Run) -> None:
     """Show what a run has cost, call by call and role by role."""
-    door.show(door.client.get(path_of("runs", run, "/cost")), show_cost)
+    door.show(door.client.pages(path_of("runs", run, "/cost"), "lines"), show_cost)
 
 
 def show_cost(cost: dict[str, Any]) -> None:

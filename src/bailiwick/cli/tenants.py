@@ -37,7 +37,7 @@ def _show_made(made: dict[str, Any]) -> None:
 @connected
 def list_tenants(door: Door) -> None:
     """List the tenants, disabled ones too."""
-    door.show(door.client.get("/v1/tenants"), _show_list)
+    door.show(door.client.pages("/v1/tenants", "tenants"), _show_list)
 
 
 def _show_list(page: dict[str, Any]) -> None:

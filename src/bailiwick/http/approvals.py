@@ -16,6 +16,7 @@ from bailiwick.http.governing import (
     approval_row,
 )
 from bailiwick.http.intake import Body, Caller, Door, shaped
+from bailiwick.http.paging import MAX_LISTED, Cursor, Limit, cut, keyset, link
 from bailiwick.ports import Approval
 
 router = APIRouter(tags=["approvals"])
@@ -50,11 +51,16 @@ async def list_approvals(
     caller: Caller,
     state: Listed = Listed.PENDING,
     run: Annotated[str, Query(max_length=200)] = "",
+    limit: Limit = MAX_LISTED,
+    cursor: Cursor = "",
 ) -> Response:
-    """List the tenant's approvals, oldest first, at most 200."""
+    """List the tenant's approvals, oldest first."""
     wanted = "" if state is Listed.ALL else state.value
-    found = await door.approving.list(caller, state=wanted, run=run)
-    return answer(ApprovalPage([_row(door, approval) for approval in found]))
+    after = keyset(cursor)
+    found = await door.approving.list(caller, state=wanted, run=run, limit=limit + 1, after=after)
+    shown, following = cut(found, limit, lambda approval: f"{approval.requested_at}.{approval.id}")
+    page = ApprovalPage([_row(door, approval) for approval in shown], following)
+    return answer(page, 200, link("/v1/approvals", following, state=state.value, run=run, limit=limit))
 
 
 @router.get("/v1/approvals/{id}", **answers(ApprovalDetail))

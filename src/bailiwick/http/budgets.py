@@ -7,6 +7,7 @@ from starlette.responses import Response
 from bailiwick.http.documenting import answer, answers, takes
 from bailiwick.http.governing import BudgetPage, BudgetView, budget_view
 from bailiwick.http.intake import Body, Caller, Door, shaped
+from bailiwick.http.paging import MAX_LISTED, Cursor, Limit, link, page_of
 
 router = APIRouter(tags=["budgets"])
 
@@ -21,10 +22,13 @@ class BudgetBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @router.get("/v1/budgets", **answers(BudgetPage))
-async def list_budgets(door: Door, caller: Caller) -> Response:
-    """List the tenant's shared budgets, with what is taken and what is left."""
-    listed = await door.budgets.show(caller)
-    return answer(BudgetPage([budget_view(budget, door.budgets.today()) for budget in listed]))
+async def list_budgets(
+    door: Door, caller: Caller, limit: Limit = MAX_LISTED, cursor: Cursor = ""
+) -> Response:
+    """List the tenant's shared budgets by id, with what is taken and what is left."""
+    shown, following = page_of(await door.budgets.show(caller), lambda budget: budget.id, limit, cursor)
+    page = BudgetPage([budget_view(budget, door.budgets.today()) for budget in shown], following)
+    return answer(page, 200, link("/v1/budgets", following, limit=limit))
 
 
 @router.post("/v1/budgets", **answers(BudgetView), openapi_extra=takes(BudgetBody))

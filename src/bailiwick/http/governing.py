@@ -69,6 +69,7 @@ class ApprovalPage(msgspec.Struct, frozen=True):
     """Approvals, oldest first."""
 
     approvals: list[ApprovalRow]
+    next_cursor: str
 
 
 class ApprovalRun(msgspec.Struct, frozen=True):
@@ -126,6 +127,7 @@ class HaltPage(msgspec.Struct, frozen=True):
     """The halts in force."""
 
     halts: list[HaltView]
+    next_cursor: str
 
 
 class BudgetView(msgspec.Struct, frozen=True):
@@ -146,6 +148,7 @@ class BudgetPage(msgspec.Struct, frozen=True):
     """The tenant's shared budgets."""
 
     budgets: list[BudgetView]
+    next_cursor: str
 
 
 class KeyView(msgspec.Struct, frozen=True):
@@ -170,6 +173,7 @@ class KeyPage(msgspec.Struct, frozen=True):
     """The tenant's keys, revoked ones too."""
 
     keys: list[KeyView]
+    next_cursor: str
 
 
 class NewKey(msgspec.Struct, frozen=True):
@@ -197,6 +201,7 @@ class IdentityPage(msgspec.Struct, frozen=True):
     """The tenant's identities by name, disabled ones too."""
 
     identities: list[IdentityView]
+    next_cursor: str
 
 
 class TenantView(msgspec.Struct, frozen=True):
@@ -212,6 +217,7 @@ class TenantPage(msgspec.Struct, frozen=True):
     """The tenants, disabled ones too."""
 
     tenants: list[TenantView]
+    next_cursor: str
 
 
 class NewTenant(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from bailiwick.http.documenting import answer, answers, takes
 from bailiwick.http.governing import HaltPage, HaltView, halt_view
 from bailiwick.http.intake import Body, Caller, Door, shaped
+from bailiwick.http.paging import MAX_LISTED, Cursor, Limit, link, page_of
 from bailiwick.policy import Permission, require
 
 router = APIRouter(tags=["halts"])
@@ -25,10 +26,12 @@ class LiftBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @router.get("/v1/halts", **answers(HaltPage))
-async def list_halts(door: Door, caller: Caller) -> Response:
-    """List the halts in force that concern the tenant."""
+async def list_halts(door: Door, caller: Caller, limit: Limit = MAX_LISTED, cursor: Cursor = "") -> Response:
+    """List the halts in force that concern the tenant, by id."""
     require(caller, Permission.HALTS_READ)
-    return answer(HaltPage([halt_view(halt) for halt in door.halts.list(caller.tenant)]))
+    shown, following = page_of(door.halts.list(caller.tenant), lambda halt: halt.id, limit, cursor)
+    page = HaltPage([halt_view(halt) for halt in shown], following)
+    return answer(page, 200, link("/v1/halts", following, limit=limit))
 
 
 @router.post(

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from bailiwick.http.documenting import answer, answers, takes
 from bailiwick.http.governing import IdentityPage, IdentityView, identity_view
 from bailiwick.http.intake import Body, Caller, Door, shaped
+from bailiwick.http.paging import MAX_LISTED, Cursor, Limit, link, page_of
 from bailiwick.http.refusals import InvalidBody
 from bailiwick.policy import Role
 
@@ -34,9 +35,13 @@ class TurnBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @router.get("/v1/identities", **answers(IdentityPage))
-async def list_identities(door: Door, caller: Caller) -> Response:
+async def list_identities(
+    door: Door, caller: Caller, limit: Limit = MAX_LISTED, cursor: Cursor = ""
+) -> Response:
     """List the tenant's identities by name, disabled ones too."""
-    return answer(IdentityPage([identity_view(one) for one in await door.identities.list(caller)]))
+    shown, following = page_of(await door.identities.list(caller), lambda one: one.name, limit, cursor)
+    page = IdentityPage([identity_view(one) for one in shown], following)
+    return answer(page, 200, link("/v1/identities", following, limit=limit))
 
 
 @router.post(

@@ -8,6 +8,7 @@ from bailiwick.base import Instant, parse_instant
 from bailiwick.http.documenting import answer, answers, takes
 from bailiwick.http.governing import KeyPage, KeyView, NewKey, key_view
 from bailiwick.http.intake import Body, Caller, Door, shaped
+from bailiwick.http.paging import MAX_LISTED, Cursor, Limit, link, page_of
 from bailiwick.http.refusals import InvalidBody
 from bailiwick.policy import Role
 
@@ -33,9 +34,11 @@ class RevokeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @router.get("/v1/keys", **answers(KeyPage))
-async def list_keys(door: Door, caller: Caller) -> Response:
-    """List the tenant's keys, revoked ones too."""
-    return answer(KeyPage([key_view(held) for held in await door.keyring.list(caller)]))
+async def list_keys(door: Door, caller: Caller, limit: Limit = MAX_LISTED, cursor: Cursor = "") -> Response:
+    """List the tenant's keys, revoked ones too, by id."""
+    views = [key_view(held) for held in await door.keyring.list(caller)]
+    shown, following = page_of(views, lambda view: view.id, limit, cursor)
+    return answer(KeyPage(list(shown), following), 200, link("/v1/keys", following, limit=limit))
 
 
 @router.post(

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from bailiwick.budget import parse_usd
 from bailiwick.http.documenting import answer, answers, answers_bytes, needs_idempotency_key, takes
 from bailiwick.http.intake import Body, Caller, Door, IdempotencyKey, shaped
+from bailiwick.http.paging import MAX_LISTED, Cursor, Limit, cut, keyset, link
 from bailiwick.http.shapes import (
     CostView,
     ErasedView,
@@ -30,7 +31,6 @@ from bailiwick.run import Status
 from bailiwick.service import IntentRequest, parse_intent
 
 router = APIRouter(tags=["runs"])
-MAX_LISTED = 200
 Seq = Annotated[int, Path(ge=1, le=10**15, description="The event's number in the run.")]
 
 
@@ -128,10 +128,15 @@ async def show(door: Door, caller: Caller, id: str) -> Response:
 
 
 @router.get("/v1/runs/{id}/cost", **answers(CostView))
-async def cost(door: Door, caller: Caller, id: str) -> Response:
-    """Show what a run cost, by role and call by call."""
-    lines = await door.reading.cost(caller, id)
-    return answer(cost_view(await door.reading.head(caller, id), lines))
+async def cost(
+    door: Door, caller: Caller, id: str, limit: Limit = MAX_LISTED, cursor: Cursor = ""
+) -> Response:
+    """Show what a run cost, by role and call by call; the calls come in pages."""
+    lines = await door.reading.cost(caller, id, limit=limit + 1, after=keyset(cursor))
+    shown, following = cut(lines, limit, lambda line: f"{line.at}.{line.id}")
+    head, roles = await door.reading.head(caller, id), await door.reading.costs(caller, id)
+    page = cost_view(head, roles, shown, following)
+    return answer(page, 200, link(f"/v1/runs/{head.id}/cost", following, limit=limit))
 
 
 @router.get(

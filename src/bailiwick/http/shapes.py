@@ -1,12 +1,13 @@
 """Shapes: how runs, money and instants look in JSON, and how they come from what is recorded."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from bailiwick.base import Instant, Json, format_instant
 from bailiwick.budget import format_usd
-from bailiwick.ports import Posting, RunHead
+from bailiwick.ports import Posting, RunHead, Spending
 from bailiwick.run import Call, Run, Step
 from bailiwick.service import Erased, Probed, Question, RunDetail
 
@@ -230,13 +231,14 @@ class RoleCost(msgspec.Struct, frozen=True):
 
 
 class CostView(msgspec.Struct, frozen=True):
-    """What a run cost: its budget, the sum by role, and every line."""
+    """What a run cost: its budget, the sum by role, and a page of its lines, oldest first."""
 
     run: str
     budget: Budget
     total: Money
     by_role: list[RoleCost]
     lines: list[CostLine]
+    next_cursor: str
 
 
 def instant(at: int) -> str:
@@ -402,27 +404,27 @@ def _action(call: Call) -> ActionView:
     )
 
 
-def cost_view(head: RunHead, lines: list[Posting]) -> CostView:
+def cost_view(
+    head: RunHead, roles: Sequence[Spending], lines: Sequence[Posting], next_cursor: str
+) -> CostView:
     """Show what a run cost."""
-    roles: dict[str, list[Posting]] = {}
-    for line in lines:
-        roles.setdefault(line.role, []).append(line)
     return CostView(
         run=head.id,
         budget=budget_of(head),
-        total=money(sum(line.cost_micro_usd for line in lines)),
-        by_role=[_role(role, used) for role, used in roles.items()],
+        total=money(sum(role.cost_micro_usd for role in roles)),
+        by_role=[_role(role) for role in roles],
         lines=[_line(line) for line in lines],
+        next_cursor=next_cursor,
     )
 
 
-def _role(role: str, lines: list[Posting]) -> RoleCost:
+def _role(used: Spending) -> RoleCost:
     return RoleCost(
-        role=role,
-        calls=len(lines),
-        cost=money(sum(line.cost_micro_usd for line in lines)),
-        input_tokens=sum(line.input_tokens for line in lines),
-        output_tokens=sum(line.output_tokens for line in lines),
+        role=used.role,
+        calls=used.calls,
+        cost=money(used.cost_micro_usd),
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
     )
 
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from bailiwick.http.documenting import answer, answers, takes
 from bailiwick.http.governing import NewTenant, TenantPage, TenantView, key_view, tenant_view
 from bailiwick.http.intake import Body, Caller, Door, shaped
+from bailiwick.http.paging import MAX_LISTED, Cursor, Limit, link, page_of
 
 router = APIRouter(tags=["tenants"])
 
@@ -22,9 +23,13 @@ class TurnBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @router.get("/v1/tenants", **answers(TenantPage))
-async def list_tenants(door: Door, caller: Caller) -> Response:
-    """List the deployment's tenants, disabled ones too."""
-    return answer(TenantPage([tenant_view(one) for one in await door.tenancy.list(caller)]))
+async def list_tenants(
+    door: Door, caller: Caller, limit: Limit = MAX_LISTED, cursor: Cursor = ""
+) -> Response:
+    """List the deployment's tenants by id, disabled ones too."""
+    shown, following = page_of(await door.tenancy.list(caller), lambda one: one.id, limit, cursor)
+    page = TenantPage([tenant_view(one) for one in shown], following)
+    return answer(page, 200, link("/v1/tenants", following, limit=limit))
 
 
 @router.post(

@@ -24,6 +24,7 @@ from bailiwick.ports.fingerprints import Fingerprints
 from bailiwick.ports.identities import Able, ApiKey, Identity, IdentityChange, Tenant
 from bailiwick.ports.inspector import Checked, Inspector, LargePayload, Violation
 from bailiwick.ports.ledger import (
+    MAX_LINES,
     Approval,
     ApprovalState,
     Budget,
@@ -37,6 +38,7 @@ from bailiwick.ports.ledger import (
     MoveTask,
     Posting,
     RunHead,
+    Spending,
     StaleVersion,
     StoredEvent,
     Submission,
@@ -72,6 +74,7 @@ from bailiwick.ports.world import MAX_CLOCK_ERROR_SECONDS, ClockUnsure, World
 
 __all__ = [
     "MAX_CLOCK_ERROR_SECONDS",
+    "MAX_LINES",
     "MOST_TOKENS",
     "Able",
     "ApiKey",
@@ -127,6 +130,7 @@ __all__ = [
     "SandboxStatus",
     "Seen",
     "Session",
+    "Spending",
     "StaleVersion",
     "Stop",
     "StoreUnavailable",

@@ -167,6 +167,10 @@ class MoveApproval(msgspec.Struct, frozen=True):
     since: Instant = Instant(0)
 
 
+MAX_LINES = 500
+"""Lines of the cost ledger that are read at once unless somebody says otherwise."""
+
+
 class Posting(msgspec.Struct, frozen=True):
     """One line of the cost ledger: one call, settled. Money in micro-USD, durations in milliseconds.
 
@@ -197,6 +201,16 @@ class Posting(msgspec.Struct, frozen=True):
     price: str = ""
     claimed_input_tokens: int = 0
     claimed_output_tokens: int = 0
+
+
+class Spending(msgspec.Struct, frozen=True):
+    """What one role of a run has used: its lines of the cost ledger in sum. Money in micro-USD."""
+
+    role: str
+    calls: int
+    cost_micro_usd: int
+    input_tokens: int
+    output_tokens: int
 
 
 class RunHead(msgspec.Struct, frozen=True):
@@ -389,16 +403,27 @@ class Views(Rolls, Protocol):
         """Find one approval of a tenant."""
         ...
 
-    async def approvals(self, tenant: str, *, state: str, run: str, limit: int) -> Sequence[Approval]:
-        """List approvals, oldest first; tenant empty: of all tenants (for the keeper)."""
+    async def approvals(
+        self, tenant: str, *, state: str, run: str, limit: int, after: tuple[int, str] = (0, "")
+    ) -> Sequence[Approval]:
+        """List approvals, oldest first; tenant empty: of all tenants (for the keeper), from the first on.
+
+        `after` is the instant of request and the id of the last one that is known.
+        """
         ...
 
     async def outdated_approvals(self, version: str, *, after: str, limit: int) -> Sequence[Approval]:
         """List pending approvals of all tenants whose policy version is another, by id, ids above `after`."""
         ...
 
-    async def postings(self, tenant: str, run: str) -> Sequence[Posting]:
-        """List the cost ledger of a run, oldest first."""
+    async def postings(
+        self, tenant: str, run: str, *, limit: int = MAX_LINES, after: tuple[int, str] = (0, "")
+    ) -> Sequence[Posting]:
+        """List the cost ledger of a run, oldest first; `after` is the instant and the id of the last line that is known."""
+        ...
+
+    async def costs(self, tenant: str, run: str) -> Sequence[Spending]:
+        """Sum up the cost ledger of a run, by role."""
         ...
 
     async def budgets(self, tenant: str) -> Sequence[Budget]:

@@ -45,10 +45,20 @@ class Approving(Governed):
         self._views = views
         self._world = world
 
-    async def list(self, principal: Principal, *, state: str = "pending", run: str = "") -> list[Approval]:
-        """List the tenant's approvals, oldest first."""
+    async def list(
+        self,
+        principal: Principal,
+        *,
+        state: str = "pending",
+        run: str = "",
+        limit: int = MAX_LISTED,
+        after: tuple[int, str] = (0, ""),
+    ) -> list[Approval]:
+        """List the tenant's approvals, oldest first, those after one (the instant of its request and its id)."""
         require(principal, Permission.APPROVALS_READ)
-        return list(await self._views.approvals(principal.tenant, state=state, run=run, limit=MAX_LISTED))
+        return list(
+            await self._views.approvals(principal.tenant, state=state, run=run, limit=limit, after=after)
+        )
 
     async def show(self, principal: Principal, id: str) -> ApprovalView:
         """Show what would run: the stored bytes, and the artifacts that they name.

@@ -8,7 +8,7 @@ from bailiwick.base import Digest, Instant, Json, format_instant, parse_canonica
 from bailiwick.contract import ProbeAnswer, form_of
 from bailiwick.plan import Plan
 from bailiwick.policy import Permission, Principal, require
-from bailiwick.ports import Ledger, Posting, RunHead, StoredEvent, Views
+from bailiwick.ports import Ledger, Posting, RunHead, Spending, StoredEvent, Views
 from bailiwick.run import PLAN, Call, CallState, Run, Step, waits_for_probe
 from bailiwick.service.breaks import Breaks
 from bailiwick.service.refusals import NotFound
@@ -234,11 +234,18 @@ class Reading:
                 break
         return found, after
 
-    async def cost(self, principal: Principal, run: str) -> list[Posting]:
-        """List a run's lines of the cost ledger."""
+    async def cost(
+        self, principal: Principal, run: str, *, limit: int = MAX_PAGE, after: tuple[int, str] = (0, "")
+    ) -> list[Posting]:
+        """List a run's lines of the cost ledger, oldest first, those after one (its instant and id)."""
         require(principal, Permission.COST_READ)
         await self.head(principal, run)
-        return list(await self._views.postings(principal.tenant, run))
+        return list(await self._views.postings(principal.tenant, run, limit=limit, after=after))
+
+    async def costs(self, principal: Principal, run: str) -> list[Spending]:
+        """Sum a run's cost up, by role."""
+        require(principal, Permission.COST_READ)
+        return list(await self._views.costs(principal.tenant, run))
 
     async def artifact(self, principal: Principal, digest: str) -> bytes:
         """Read an artifact of the tenant.

@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from typing import Final
 
-from bailiwick.ports import ApiKey, Approval, Budget, Identity, IdentityChange, Posting, RunHead, Tenant
+from bailiwick.ports import (
+    MAX_LINES,
+    ApiKey,
+    Approval,
+    Budget,
+    Identity,
+    IdentityChange,
+    Posting,
+    RunHead,
+    Spending,
+    Tenant,
+)
 from bailiwick.stores.rows import to_approval, to_identity, to_identity_change, to_key, to_run
 from bailiwick.stores.sqlite.reading import Reads
 
@@ -41,23 +52,35 @@ class SqliteViews:
         """Find one approval of a tenant."""
         return self._reads.one("select_approval", (tenant, approval), to_approval)
 
-    async def approvals(self, tenant: str, *, state: str, run: str, limit: int) -> Sequence[Approval]:
-        """List approvals, oldest first; tenant empty: of all tenants (for the keeper)."""
+    async def approvals(
+        self, tenant: str, *, state: str, run: str, limit: int, after: tuple[int, str] = (0, "")
+    ) -> Sequence[Approval]:
+        """List approvals, oldest first; tenant empty: of all tenants (for the keeper), from the first on."""
         if not tenant and state:
             return await self._reads.scan("select_approvals_in_state", (state, run, limit), to_approval)
         if not tenant:
             return await self._reads.scan("select_approvals_of_all", (run, limit), to_approval)
         if run:
-            return await self._reads.scan("select_approvals_of_run", (tenant, run, state, limit), to_approval)
-        return await self._reads.scan("select_approvals", (tenant, state, limit), to_approval)
+            return await self._reads.scan(
+                "select_approvals_of_run", (tenant, run, state, *after, limit), to_approval
+            )
+        return await self._reads.scan("select_approvals", (tenant, state, *after, limit), to_approval)
 
     async def outdated_approvals(self, version: str, *, after: str, limit: int) -> Sequence[Approval]:
         """List pending approvals of all tenants whose policy version is another, by id, ids above `after`."""
         return await self._reads.scan("select_outdated_approvals", (version, after, limit), to_approval)
 
-    async def postings(self, tenant: str, run: str) -> Sequence[Posting]:
+    async def postings(
+        self, tenant: str, run: str, *, limit: int = MAX_LINES, after: tuple[int, str] = (0, "")
+    ) -> Sequence[Posting]:
         """List the cost ledger of a run, oldest first."""
-        return await self._reads.scan("select_postings", (tenant, run), lambda row: Posting(*row))
+        return await self._reads.scan(
+            "select_postings", (tenant, run, *after, limit), lambda row: Posting(*row)
+        )
+
+    async def costs(self, tenant: str, run: str) -> Sequence[Spending]:
+        """Sum up the cost ledger of a run, by role."""
+        return await self._reads.scan("select_costs", (tenant, run), lambda row: Spending(*row))
 
     async def budgets(self, tenant: str) -> Sequence[Budget]:
         """List a tenant's shared budgets, by id."""

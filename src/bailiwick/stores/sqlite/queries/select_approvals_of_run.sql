@@ -1,10 +1,11 @@
--- List the approvals of one run, oldest first; an empty state matches all.
--- in: tenant, run, state, limit    out: id, tenant, run, step, call, capability, digest, seq, groups, holds, policy_version, requested_by, requested_at, expires_at, state, decided_by, decided_at, reason, spent_micro_usd, evidence, requester, decider, decider_key, able
+-- List the approvals of one run, oldest first, those after one; an empty state matches all.
+-- in: tenant, run, state, after_at, after, limit    out: id, tenant, run, step, call, capability, digest, seq, groups, holds, policy_version, requested_by, requested_at, expires_at, state, decided_by, decided_at, reason, spent_micro_usd, evidence, requester, decider, decider_key, able
 -- locks: nothing
 SELECT
     id, tenant, run, step, call, capability, digest, seq, groups, holds, policy_version, requested_by, requested_at, expires_at,
     state, decided_by, decided_at, reason, spent_micro_usd, evidence, requester, decider, decider_key, able
 FROM approvals INDEXED BY approvals_by_run
 WHERE tenant = :tenant AND run = :run AND (:state = '' OR state = :state)
+    AND (requested_at, id) > (:after_at, :after)
 ORDER BY requested_at, id
 LIMIT :limit;

@@ -1,0 +1,8 @@
+-- Sum up the cost ledger of a run, by role.
+-- in: tenant, run    out: role, calls, cost_micro_usd, input_tokens, output_tokens
+-- locks: nothing
+SELECT role, count(*), sum(cost_micro_usd)::bigint, sum(input_tokens)::bigint, sum(output_tokens)::bigint
+FROM postings
+WHERE tenant = :tenant AND run = :run
+GROUP BY role
+ORDER BY role;
