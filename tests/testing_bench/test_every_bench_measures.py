@@ -22,6 +22,8 @@ TINY = Scale(
     short_steps=2,
     long_steps=4,
     starts=1,
+    flood=3,
+    floods=1,
     settle_seconds=0.0,
 )
 

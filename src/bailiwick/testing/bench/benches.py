@@ -8,8 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from bailiwick.testing.bench.calls import tool_call
+from bailiwick.testing.bench.fairness import fairness, fairness_on_postgres
 from bailiwick.testing.bench.figures import Figure
 from bailiwick.testing.bench.growth import growth
+from bailiwick.testing.bench.overload import overload
 from bailiwick.testing.bench.place import Place
 from bailiwick.testing.bench.programs import help_time, idle_memory
 from bailiwick.testing.bench.restart import restart
@@ -28,6 +30,9 @@ BENCHES: Mapping[str, Bench] = MappingProxyType(
         "w1-64-postgres": partial(w1_on_postgres, clients=64),
         "tool-call-read": partial(tool_call, kind="read"),
         "tool-call-write": partial(tool_call, kind="write"),
+        "fairness": fairness,
+        "fairness-postgres": fairness_on_postgres,
+        "overload": overload,
         "growth": growth,
         "restart": restart,
         "help": help_time,

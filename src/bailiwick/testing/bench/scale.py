@@ -16,6 +16,8 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
         short_steps: Steps of a short run.
         long_steps: Steps of a long run.
         starts: Starts of a process whose median is reported.
+        flood: Runs of another tenant, behind which one of a tenant of its own is timed.
+        floods: How often.
         settle_seconds: What an idle server is given before its memory is read.
     """
 
@@ -28,6 +30,8 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     short_steps: int = 20
     long_steps: int = 200
     starts: int = 5
+    flood: int = 160
+    floods: int = 5
     settle_seconds: float = 3.0
 
 

@@ -18,7 +18,14 @@ from bailiwick.wiring import Embedded, Settings, embedded
 TENANT = "default"
 _PATIENCE_SECONDS = 120.0
 T = TypeVar("T")
-_PRINCIPAL = Principal("bench", "bench", PrincipalKind.USER, TENANT, Role.OPERATOR)
+
+
+def somebody(tenant: str) -> Principal:
+    """Make somebody of a tenant who may submit."""
+    return Principal("bench", "bench", PrincipalKind.USER, tenant, Role.OPERATOR)
+
+
+_PRINCIPAL = somebody(TENANT)
 
 
 class RunSpoiled(Exception):
@@ -34,20 +41,20 @@ class Client:
         self._ended: dict[str, asyncio.Future[Run]] = {}
         system.platform.observers.append(self._seen)
 
-    async def run(self, workflow: str) -> float:
+    async def run(self, workflow: str, who: Principal = _PRINCIPAL) -> float:
         """Submit a run and wait until it is completed; answer how long that took, in seconds.
 
         Raises:
             RunSpoiled: It ended otherwise.
         """
         begun = time.perf_counter()
-        await self.ended(await self.submit(workflow))
+        await self.ended(await self.submit(workflow, who))
         return time.perf_counter() - begun
 
-    async def submit(self, workflow: str) -> str:
+    async def submit(self, workflow: str, who: Principal = _PRINCIPAL) -> str:
         """Submit a run; answer its id."""
         intent = IntentRequest(app=self._app, workflow=workflow)
-        run = await self.system.platform.submitting.submit(_PRINCIPAL, intent)
+        run = await self.system.platform.submitting.submit(who, intent)
         self._future(run.id)
         return run.id
 

@@ -32,6 +32,7 @@ from bailiwick.service.memory import Memory
 from bailiwick.service.recovering import Recovering
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Sessions
+from bailiwick.service.turns import Turns
 from bailiwick.stores.sealing import Sealer
 from bailiwick.stores.sqlite.ledger import SqliteLedger
 from bailiwick.testing.mutants.patching import function, method, term
@@ -373,7 +374,24 @@ def _attempts_unbounded() -> AbstractContextManager[Any]:
     return function(may_note, lambda *_, **__: True)
 
 
+def _turns() -> AbstractContextManager[None]:
+    """Whoever queued first is served first, whosever it is."""
+
+    def drawn(self: Turns, lines: Any, room: int, _rooms: Any) -> Any:
+        waiting = [
+            task
+            for apps in lines.values()
+            for ranks in apps.values()
+            for line in ranks.values()
+            for task in line
+        ]
+        return sorted(waiting, key=lambda task: (task.due_at, task.id))[:room]
+
+    return method(Turns, "_drawn", lambda _: drawn)
+
+
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant("first-come-first-served", "turns", 50, _turns, budget=130),
     Mutant("fence-ignored", "fence", 3, _fence),
     Mutant("version-unchecked", "lost update", 43, _version),
     Mutant(

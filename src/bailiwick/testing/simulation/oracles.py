@@ -27,6 +27,7 @@ from bailiwick.testing.simulation.database import Database
 from bailiwick.testing.simulation.outside import Outside
 from bailiwick.testing.simulation.people import DAN, Acks
 from bailiwick.testing.simulation.shop import EXTERNAL, HELD, UNDOES, WRITES
+from bailiwick.testing.simulation.turns import Turns
 
 FORGOTTEN_SECONDS = 30.0
 HALT_SECONDS = 1.0
@@ -70,6 +71,7 @@ class Oracles:
         self._taken: dict[str, int] = {}
         self.conflicts: dict[str, set[str]] = {}
         self.joins = 0
+        self.turns = Turns()
 
     def say(self, promise: str, facts: str, at: float) -> None:
         """Note a violation; each is told once."""
@@ -132,6 +134,8 @@ class Oracles:
         self._held(name, before, event, sealed, now)
         if isinstance(event, AttemptRefused):
             self._noted(name, event, now)
+        for late in self.turns.see(before, run, event):
+            self.say("P13 fair turns", late, now)
         if isinstance(event, Escalated) and before is not None:
             call = before.calls[event.key]
             if call.state is not CallState.HELD or set(call.escalated) & set(event.to):

@@ -6,6 +6,8 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import msgspec
+
 from bailiwick.base import Category, Refusal
 from bailiwick.contract import ErrorCategory
 from bailiwick.policy import Principal, PrincipalKind, Role
@@ -17,6 +19,7 @@ from bailiwick.testing.simulation.loop import Life, SimLoop
 from bailiwick.testing.simulation.nodes import Control
 from bailiwick.testing.simulation.outside import LATEST_SECONDS, Outside
 from bailiwick.testing.simulation.shop import TENANT, TOOL_SECONDS, bundle, stricter
+from bailiwick.testing.simulation.turns import CROWD_TENANT
 from bailiwick.testing.simulation.wire import Network
 
 T = TypeVar("T")
@@ -31,10 +34,15 @@ def person(name: str, role: Role, *groups: str) -> Principal:
 
 
 ALICE = person("alice", Role.OPERATOR)
+TINY = msgspec.structs.replace(ALICE, id="usr_tiny", name="tiny", tenant=CROWD_TENANT)
 BOB = person("bob", Role.APPROVER, "payers", "change-approvers")
 EVE = person("eve", Role.APPROVER, "payers")
 DAN = person("dan", Role.APPROVER, "chiefs")
 ROOT = person("root", Role.ADMIN, "payers")
+
+
+LAST = "last"
+"""The key of the run that another tenant submits behind a crowd."""
 
 
 class Acks:
@@ -122,11 +130,16 @@ class People:
 
         self._network.send(Point.REQUEST, self._life, target, arrive)
 
-    async def submit(self, intent: IntentRequest, key: str) -> str:
+    async def crowd(self, crowd: list[IntentRequest], last: IntentRequest) -> None:
+        """Submit many runs at once, and behind them one of another tenant."""
+        await asyncio.gather(*(self.submit(each, f"crowd-{at}") for at, each in enumerate(crowd)))
+        await self.submit(last, LAST, TINY)
+
+    async def submit(self, intent: IntentRequest, key: str, who: Principal = ALICE) -> str:
         """Submit an intent under a key; a repeat must find the same run."""
         while True:
             try:
-                run = await self.ask(lambda platform: platform.submitting.submit(ALICE, intent, key=key))
+                run = await self.ask(lambda platform: platform.submitting.submit(who, intent, key=key))
             except Refusal as refusal:
                 if refusal.category is not Category.EXHAUSTED:
                     raise
@@ -263,8 +276,9 @@ class People:
             await asyncio.sleep(12 if self._quiet() else 25 + self._random.random() * 30)
             if self._quiet():
                 await self.lift_all()
-            for id in list(self.acks.runs.values()):
-                await self._look_after(id)
+            for key, id in list(self.acks.runs.items()):
+                if key != LAST:  # it belongs to others, and nothing of it needs people
+                    await self._look_after(id)
 
     async def lift_all(self) -> None:
         """Lift whatever halt stands."""

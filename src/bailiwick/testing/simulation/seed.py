@@ -24,7 +24,8 @@ from bailiwick.testing.simulation.nodes import Control, Node, WorkerNode
 from bailiwick.testing.simulation.oracles import Oracles, Violation
 from bailiwick.testing.simulation.outside import Outside
 from bailiwick.testing.simulation.people import ROOT, People
-from bailiwick.testing.simulation.shop import UNDOES, intent, law_of
+from bailiwick.testing.simulation.shop import UNDOES, crowd_of, intent, law_of
+from bailiwick.testing.simulation.turns import CROWD_RUNS
 from bailiwick.testing.simulation.wire import Network
 
 MAX_POINTS = 25_000
@@ -123,6 +124,8 @@ class World:
         )
         count = switches.runs or chance.choice((1, 2, 3, 4, 4))
         self.intents = [intent(chance, number) for number in range(count)]
+        # Few worlds, of numbers that the planted bugs do not name: a crowd makes a world long.
+        self.crowd = crowd_of(random.Random(f"crowd {seed}"), CROWD_RUNS + 1) if seed % 13 == 11 else []  # noqa: S311  # whims
         self.alone = replicas == 1
         self.halting = chance.random() < 0.45
         self.short = chance.random() < 0.3
@@ -223,6 +226,8 @@ class World:
         people = self.people
         for work in (people.clients(self.intents, self.seconds * 0.6), people.approvers(), people.operator()):
             self.loop.create_task(work)
+        if self.crowd:
+            self.loop.create_task(people.crowd(self.crowd[1:], self.crowd[0]))
         if self.halting:
             self.loop.create_task(people.halter())
         if self.short:
@@ -295,7 +300,7 @@ class World:
 
     def _at_rest(self) -> bool:
         runs = self.oracles.runs
-        submitted = len(self.people.acks.runs) == len(self.intents)
+        submitted = len(self.people.acks.runs) == len(self.intents) + len(self.crowd)
         pending = self.people.regretting or self.outside.on_the_way
         return submitted and not pending and all(run.closed is not None for run in runs.values())
 
@@ -308,8 +313,9 @@ class World:
         for found in await Inspecting(self.inspector, self.database.blobs).violations():
             self._unsound(found.invariant, found.id, found.detail)
         platform = next(control.platform for control in self.controls if control.platform is not None)
-        for id in self.oracles.runs:
-            transcript = await platform.transcribing.transcript(ROOT, id, "simulated")
+        for id, run in self.oracles.runs.items():
+            reader = msgspec.structs.replace(ROOT, tenant=run.tenant)
+            transcript = await platform.transcribing.transcript(reader, id, "simulated")
             self.replayed.append(replayed := replay(transcript, law_of))
             for part in replayed.differences:
                 self.oracles.say("P9 replay", f"{part.place} {part.what}: {part.detail[:400]}", now)

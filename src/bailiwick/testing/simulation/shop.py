@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from bailiwick.app import App, CallRefused, Context
 from bailiwick.contract import Contract, EffectClass, Kind, parse_contract
 from bailiwick.plan import RuleBook, builtin_rules
@@ -271,6 +273,14 @@ def _let_write(workflow: str, given: dict[str, Any]) -> None:
     shares = workflow == "fan" and chance.random() < _SHARING
     for name in "bc":
         given[name] = [*given[name], "files", *(["share"] if shares else [])]
+
+
+def crowd_of(chance: random.Random, count: int) -> list[IntentRequest]:
+    """Draw what a crowd asks for: short runs that call nothing and wait for nobody."""
+    given: dict[str, Any] = {name: [] for name in "abc"} | {"text": "crowd"}
+    given |= dict.fromkeys(_PLACES, "crowd")
+    made = IntentRequest(app="sim", workflow="line", title="crowd", input=given, deadline_seconds=7200)
+    return [msgspec.structs.replace(made, title=f"crowd {chance.randint(1, 99)}") for _ in range(count)]
 
 
 def _script(chance: random.Random) -> list[str]:
