@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bailiwick.http.documenting import answer, answers, answers_bytes
-from bailiwick.http.intake import Door, caller_of
+from bailiwick.http.intake import Caller, Door, caller_of
 from bailiwick.policy import PERMISSIONS, Permission, Principal
-from bailiwick.service import Platform
+from bailiwick.run import event_schemas
+from bailiwick.service import SCHEMA, Platform
 
 router = APIRouter(tags=["operating"])
 FIRST_STEPS = "first steps: keys decide at once, whoever made them; four eyes may be one person's"
@@ -54,6 +55,21 @@ async def readyz(request: Request) -> Response:
     platform: Platform = request.app.state.platform
     notes = [] if platform.standings.hours else [FIRST_STEPS]
     return answer(Readiness(not reasons, checks, reasons, notes), 503 if reasons else 200)
+
+
+class Schemas(msgspec.Struct, frozen=True):
+    """The schemas of a run's events by kind, as JSON Schema (2020-12); `schema` is their number."""
+
+    schema: int
+    kinds: dict[str, Any]
+    definitions: dict[str, Any]
+
+
+@router.get("/v1/schemas", **answers(Schemas))
+async def schemas(caller: Caller) -> Response:
+    """Publish what an event of a run says in the open: the fields of its kind, beside those of every event."""
+    kinds, definitions = event_schemas()
+    return answer(Schemas(SCHEMA, kinds, definitions))
 
 
 @router.get("/version", **answers(Version))

@@ -183,6 +183,9 @@ class RunDetailView(msgspec.Struct, frozen=True):
     ways: list[WayView]
     erased: list[str]
     broken: str
+    state_version: int = 0
+    last_mutation_causation_id: str = ""
+    payload_hash: str = ""
 
 
 class ErasedView(msgspec.Struct, frozen=True):
@@ -333,6 +336,9 @@ def detail_view(detail: RunDetail) -> RunDetailView:
         ways=[WayView(way.when, way.command) for way in detail.ways],
         erased=list(detail.erased),
         broken=detail.broken,
+        state_version=detail.run.version,
+        last_mutation_causation_id=detail.cause,
+        payload_hash=detail.state,
     )
 
 

@@ -42,6 +42,7 @@ from bailiwick.run.events import (
     RollbackRequested,
     StepsMoved,
     decode_event,
+    event_schemas,
     instants_in,
 )
 from bailiwick.run.evolve import evolve, fold
@@ -184,6 +185,7 @@ __all__ = [
     "doomed",
     "doubt_delay",
     "effect_key",
+    "event_schemas",
     "evolve",
     "fold",
     "heartbeat_of",

@@ -228,3 +228,14 @@ def instants_in(kind: Any) -> tuple[str, ...]:
         else:
             parts += [inner for inner in typing.get_args(part) if inner not in parts]
     return tuple(found)
+
+
+def event_schemas() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Write the JSON Schema of every kind of event, and of what they hold, from the structs that decode them."""
+    structs = typing.get_args(Event)
+    named, definitions = msgspec.json.schema_components(structs, ref_template="#/definitions/{name}")
+    kinds = {
+        str(struct.__struct_config__.tag): definitions.pop(struct.__name__)
+        for struct, _ in zip(structs, named, strict=True)
+    }
+    return kinds, definitions

@@ -212,6 +212,7 @@ def apply_move(run: Run, move: Move, at: Instant) -> Run:
         aside=before.aside + move.aside,
         joined=move.merged or before.joined,
         refused=before.refused,
+        seq=run.version,
     )
     over = move.to in ENDED or step.fallback != before.fallback
     reviewed = (*run.reviewed, move.attests) if move.attests else run.reviewed

@@ -53,7 +53,7 @@ class Step(msgspec.Struct, frozen=True):
     (0: not one); `feedback` says why the attempt before this one failed; `aside` is what its compensation may cost,
     in micro-USD, until that begins. In a run with lines, `tree_before` is known as soon as it may begin and `tree_after`
     is where its line has come to ("" while that is `tree_before`); `joined` names whose workspaces were merged for it.
-    `refused` counts what its holders asked for and was no action.
+    `refused` counts what its holders asked for and was no action; `seq` is the event that moved it last.
     """
 
     name: str
@@ -79,6 +79,7 @@ class Step(msgspec.Struct, frozen=True):
     aside: int = 0
     joined: tuple[str, ...] = ()
     refused: int = 0
+    seq: int = 0
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):

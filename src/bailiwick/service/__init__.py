@@ -13,6 +13,7 @@ from bailiwick.service.inspecting import Inspecting
 from bailiwick.service.intents import IntentRequest, parse_intent
 from bailiwick.service.keyring import Held, Keyring
 from bailiwick.service.limits import LimitBook, Limits, Overloaded, RequestsLimit, RunsLimit, StreamsLimit
+from bailiwick.service.lineage import SCHEMA
 from bailiwick.service.pinned import FEEDBACK
 from bailiwick.service.planned import Planned, check_planned
 from bailiwick.service.platform import Platform, Stores
@@ -52,6 +53,7 @@ from bailiwick.service.transcript import Transcript
 __all__ = [
     "DAY_HOURS",
     "FEEDBACK",
+    "SCHEMA",
     "AlreadyDecided",
     "ApprovalAltered",
     "ApprovalView",

@@ -5,8 +5,8 @@ from msgspec.structs import replace
 from bailiwick.ports import ApprovalState, MoveApproval, Views, World
 from bailiwick.run import CallState, Run
 from bailiwick.service.changes import Extra
+from bailiwick.service.lineage import Decided
 from bailiwick.service.postings import unreported
-from bailiwick.service.units import Decided
 
 _AWAITED = (CallState.HELD, CallState.GRANTED)
 _DROPPED = (CallState.CANCELED, CallState.REFUSED)

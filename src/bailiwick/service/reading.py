@@ -4,13 +4,14 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.base import Digest, Instant, Json, format_instant, parse_canonical
+from bailiwick.base import Digest, Instant, Json, canonical, digest_of, format_instant, parse_canonical
 from bailiwick.contract import ProbeAnswer, form_of
 from bailiwick.plan import Plan
 from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import Ledger, Posting, RunHead, Spending, StoredEvent, Views
-from bailiwick.run import PLAN, Call, CallState, Run, Step, waits_for_probe
+from bailiwick.run import PLAN, Call, CallState, Created, Run, Step, decode_event, waits_for_probe
 from bailiwick.service.breaks import Breaks
+from bailiwick.service.lineage import cause_in, shown_lineage
 from bailiwick.service.refusals import NotFound
 from bailiwick.service.refusing import INTENT, KIND
 from bailiwick.service.runs import Runs
@@ -55,6 +56,7 @@ class RunDetail(msgspec.Struct, frozen=True):
 
     `ways` are the commands that help it on; `erased` names those of intent, brief and output that are None because they
     were erased. `broken` says why nothing of the tenant changes: its log was changed behind the platform's back.
+    `cause` is what led to the last event, `state` the digest of the state, which a replay gives as well.
     """
 
     head: RunHead
@@ -67,6 +69,8 @@ class RunDetail(msgspec.Struct, frozen=True):
     erased: tuple[str, ...] = ()
     ways: tuple[Way, ...] = ()
     broken: str = ""
+    cause: str = ""
+    state: str = ""
 
 
 class Reading:
@@ -125,7 +129,12 @@ class Reading:
         ways = ways_out(state, entry.plan, {**await self._forms(state), **known})
         broken = self._breaks.concerning(principal.tenant)
         told = broken.message if broken is not None else ""
-        return RunDetail(head, state, entry.plan, asked, brief, output, questions, erased, ways, told)
+        (newest,) = await self._ledger.events(principal.tenant, run, state.version - 1, 1)
+        cause = cause_in(parse_canonical(newest.header), run)
+        digest = digest_of(canonical(msgspec.to_builtins(state)))
+        return RunDetail(
+            head, state, entry.plan, asked, brief, output, questions, erased, ways, told, cause, digest
+        )
 
     async def _forms(self, run: Run) -> dict[str, Json]:
         """Find what the actions would have answered of which it is not known."""
@@ -196,7 +205,13 @@ class Reading:
         stored = await self._ledger.events(principal.tenant, run, after, max(1, min(limit, MAX_PAGE)))
         if not stored and after == 0:
             await self.head(principal, run)
-        return [event_view(event) for event in stored]
+        if not stored:
+            return []
+        first = stored if stored[0].seq == 1 else await self._ledger.events(principal.tenant, run, 0, 1)
+        opening = decode_event(first[0].header)
+        assert isinstance(opening, Created), "a run begins with its opening"
+        views = [event_view(event) for event in stored]
+        return [view | shown_lineage(view, opening) for view in views]
 
     async def event(self, principal: Principal, run: str, seq: int) -> StoredEvent:
         """Read one stored event.

@@ -39,12 +39,13 @@ from bailiwick.run import (
 from bailiwick.service.accompanying import accompany
 from bailiwick.service.catalogue import Catalogue, Contracts
 from bailiwick.service.changes import Change, Changer, Extra, Record
+from bailiwick.service.lineage import Decided
 from bailiwick.service.memory import Entry, Memory
 from bailiwick.service.merging import merged
 from bailiwick.service.pinned import Pinned
 from bailiwick.service.rows import differences, head_row
 from bailiwick.service.starting import start_of
-from bailiwick.service.units import Decided, unit_of
+from bailiwick.service.units import unit_of
 
 MAX_DECISIONS = 8
 MAX_TOLD = 400

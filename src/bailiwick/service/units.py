@@ -5,22 +5,13 @@ from typing import Any
 import msgspec
 
 from bailiwick.contract import EffectClass
-from bailiwick.plan import Plan
 from bailiwick.ports import Draft, Taking, Unit, World
-from bailiwick.run import CallMoved, Event, Fund, Run
+from bailiwick.run import CallMoved, Fund, Run
 from bailiwick.service.changes import Extra, Record
+from bailiwick.service.lineage import Decided, lineage_of
 from bailiwick.service.rows import head_row, task_rows
 
 _WRITES = (EffectClass.IDEMPOTENT_WRITE, EffectClass.EXTERNAL_ACTION)
-
-
-class Decided(msgspec.Struct, frozen=True):
-    """What was decided: the state before (None: the run is new) and after, and the events between."""
-
-    before: Run | None
-    after: Run
-    plan: Plan
-    events: tuple[Event, ...]
 
 
 def unit_of(
@@ -80,6 +71,7 @@ def _drafts(
             fields["status"] = decided.after.status.value
             if law:
                 fields["law"] = law
+        fields |= lineage_of(decided, event, first=at == 0, said=said)
         if before is not None and isinstance(event, CallMoved) and event.call.effect in _WRITES:
             fields["evidence"] = evidence_of(before)
         own = body if at == 0 else None
