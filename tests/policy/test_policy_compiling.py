@@ -219,6 +219,15 @@ ASKS = 'unless { context.approvals.contains("sre") }'
         (HOLD.replace('("sre")\n', '("sre") @escalate_to("boss")\n'), "go together"),
         (HOLD.replace('("sre")\n', '("sre") @escalate_after("PT1H")\n'), "go together"),
         (f'@id("a") @reason("r") @escalate_to("boss") forbid {ANY};', "without @require_approval"),
+        (f'@id("a") @reason("r") @decides_after("quarantine") permit {ANY};', "that of a probe"),
+        (f'@id("a") @reason("r") @decides_after("quarantine") forbid {ANY};', "that of a probe"),
+        (
+            (
+                '@id("a") @reason("r") @decides_after("an hour") '
+                'permit (principal, action == Action::"tool.call", resource);'
+            ),
+            "must name the quarantine",
+        ),
         (escalating("the boss", "PT1H"), "is not the name of a group"),
         (escalating("sre", "PT1H"), "names the group that is asked first"),
         (escalating("boss", "15m"), "not an ISO 8601 duration"),

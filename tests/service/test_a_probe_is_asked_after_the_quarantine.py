@@ -20,6 +20,13 @@ SENDING = """
 permit (principal, action == Action::"tool.call", resource)
 when { context.declared && resource.name == "shop.send" };
 """
+DECIDES = """
+@id("shop.post-office")
+@reason("the post office knows, once nothing is under way any more")
+@decides_after("quarantine")
+permit (principal, action == Action::"tool.call", resource)
+when { context.declared && resource.name == "shop.sent" };
+"""
 NOT_ASKED = """
 @id("shop.no-probe")
 @reason("the post is not to be asked")
@@ -190,6 +197,57 @@ async def test_policy_may_forbid_the_probe_and_that_is_no_answer(
     assert refused.state == "refused"  # type: ignore[union-attr]
     call = await unknown(system, run)
     assert (call.state, call.answer, post.asked) == (CallState.UNKNOWN, "cannot-tell", [])
+
+
+@pytest.mark.parametrize("output", [{"said": "sent it"}, None], ids=["with its answer", "without"])
+async def test_where_policy_says_so_the_probe_decides_that_it_was_applied(
+    shop: Shop, post: Post, open_system: Opener, output: Any
+) -> None:
+    system = await opened(open_system, shop, DECIDES)
+    post.says = [{"answer": "applied", "reference": "letter 7", "output": output}]
+    run, _ = await lost(system)
+    system.clock.advance(QUARANTINE + 1)
+    await asked(system)
+    call = await unknown(system, run)
+    assert (call.state, call.unanswered) == (CallState.DONE, output is None)
+    told = (await system.events(run))[-1]
+    assert told["moves"][0]["reason"] == "decided by shop.post-office"
+    hand = await system.hand("next")
+    assert await hand.claim() is not None
+    answer = await hand.act("send", "dear customer")
+    assert answer.outcome == output  # type: ignore[union-attr]
+    assert answer.unanswered == (output is None)  # type: ignore[union-attr]
+
+
+async def test_where_policy_says_so_the_probe_decides_that_it_never_happened(
+    shop: Shop, post: Post, open_system: Opener
+) -> None:
+    system = await opened(open_system, shop, DECIDES)
+    post.says = [{"answer": "not-applied"}]
+    run, _ = await lost(system)
+    system.clock.advance(QUARANTINE + 1)
+    await asked(system)
+    call = await unknown(system, run)
+    assert call.state is CallState.FAILED
+    assert call.reason == "its probe shop.sent@1.0.0 says: not-applied"
+    assert (await system.run(run)).status is not Status.BLOCKED
+
+
+@pytest.mark.parametrize(
+    "says",
+    [{"answer": "cannot-tell"}, {"answer": "applied", "output": {"said": 7}}],
+    ids=["cannot tell", "does not fit"],
+)
+async def test_what_a_probe_cannot_tell_or_tells_wrongly_decides_nothing(
+    shop: Shop, post: Post, open_system: Opener, says: Any
+) -> None:
+    system = await opened(open_system, shop, DECIDES)
+    post.says = [says]
+    run, _ = await lost(system)
+    system.clock.advance(QUARANTINE + 1)
+    await asked(system)
+    call = await unknown(system, run)
+    assert (call.state, call.answer) == (CallState.UNKNOWN, says["answer"])
 
 
 async def test_a_person_may_be_faster_than_the_probe(shop: Shop, post: Post, open_system: Opener) -> None:

@@ -98,6 +98,10 @@ class Bundle:
         """The policies by id."""
         return self._rules
 
+    def deciding(self, policies: tuple[str, ...]) -> tuple[str, ...]:
+        """Name those of these policies under which a probe's answer decides."""
+        return tuple(id for id in policies if id in self._rules and self._rules[id].decides)
+
     @property
     def attributes(self) -> tuple[str, ...]:
         """The attributes that decide, such as `context.untrusted`; no other can change a verdict."""

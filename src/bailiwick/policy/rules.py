@@ -25,7 +25,9 @@ _UNITS = {"W": 604_800, "D": 86_400, "H": 3600, "M": 60, "S": 1}
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _HOLD_ONLY = ("approval_ttl", "escalate_to", "escalate_after")
-_KNOWN = frozenset({"id", "reason", "require_approval", *_HOLD_ONLY})
+_DECIDES = "decides_after"
+_QUARANTINE = "quarantine"
+_KNOWN = frozenset({"id", "reason", "require_approval", _DECIDES, *_HOLD_ONLY})
 
 
 class RuleEffect(StrEnum):
@@ -52,7 +54,10 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """One policy of a bundle, as people are shown it."""
+    """One policy of a bundle, as people are shown it.
+
+    `decides`: what a probe answers under this permit decides about the action that it was asked about.
+    """
 
     id: str
     file: str
@@ -61,6 +66,7 @@ class Rule(msgspec.Struct, frozen=True):
     text: str
     text_digest: Digest
     hold: Hold | None = None
+    decides: bool = False
 
 
 def duration_seconds(text: str) -> int | None:
@@ -111,6 +117,7 @@ def lint(file: str, tree: pst.PolicySet, pieces: tuple[Piece, ...]) -> list[Find
             for problem in (
                 *_naming_problems(policy.annotations),
                 *_hold_problems(policy),
+                *_decides_problems(policy),
                 *_read_problems(policy),
             )
         )
@@ -146,6 +153,18 @@ def _read_problems(policy: pst.Template) -> list[str]:
         f"{side}.{name} is always empty at {told}; docs/concepts.md says what carries it"
         for side, name in empty
     ]
+
+
+def _decides_problems(policy: pst.Template) -> list[str]:
+    named = policy.annotations.get(_DECIDES)
+    if named is None:
+        return []
+    problems = []
+    if named != _QUARANTINE:
+        problems.append(f'@{_DECIDES}({named!r}) must name the quarantine: @{_DECIDES}("{_QUARANTINE}")')
+    if policy.effect != "permit" or scoped_actions(policy) != frozenset({"tool.call"}):
+        problems.append(f'@{_DECIDES} stands on a permit of Action::"tool.call" alone: that of a probe')
+    return problems
 
 
 def _hold_problems(policy: pst.Template) -> list[str]:
@@ -221,4 +240,5 @@ def _rule(file: str, policy: pst.Template, text: str, digest: Digest) -> Rule:
         text=text,
         text_digest=digest,
         hold=hold,
+        decides=_DECIDES in annotations,
     )

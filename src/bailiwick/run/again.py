@@ -52,8 +52,9 @@ from bailiwick.run.joining import CHOSEN
 from bailiwick.run.merging import TreesNeeded
 from bailiwick.run.naming import is_undo
 from bailiwick.run.opening import ASKED, BY_HAND, CANNOT_FALL_BACK, UNDO_FAILED
+from bailiwick.run.probing import DECIDED
 from bailiwick.run.sight import ContentNeeded, Sight
-from bailiwick.run.state import Run, Step
+from bailiwick.run.state import Call, Run, Step
 from bailiwick.run.states import CallState, StepStatus
 
 _MICROSECONDS = 1_000_000
@@ -177,8 +178,7 @@ def _commands(before: Run, events: tuple[Event, ...]) -> Iterator[Command]:
             moved = next((event for event in events if isinstance(event, StepsMoved)), None)
             if first.call.state in _LEFT and moved is not None and moved.moves:
                 yield from _of_step(before, moved.moves[0], moved)
-            second = events[1] if len(events) > 1 else None
-            yield from _of_call(before, first, second.call.answer if isinstance(second, CallMoved) else "")
+            yield from _of_call(before, first, events[1] if len(events) > 1 else None)
         case _:
             return
 
@@ -229,10 +229,20 @@ def _failures(step: Step, move: Move, event: StepsMoved) -> Iterator[Command]:
             )
 
 
-def _of_call(before: Run, event: CallMoved, answer: str) -> Iterator[Command]:
+def _journal(call: Call, second: Event | None) -> Journal:
+    """Find what the gate recorded; a probe's answer is noted at the action that it was asked about."""
+    if not isinstance(second, CallMoved) or not second.moves:
+        return Journal(call)
+    asked = second.call
+    told = second.moves[0].reason
+    by = told.removeprefix(DECIDED) if asked.state is not CallState.UNKNOWN else ""
+    return Journal(call, asked.answer, by, asked.outcome_digest if by else "")
+
+
+def _of_call(before: Run, event: CallMoved, second: Event | None) -> Iterator[Command]:
     call = event.call
     known = before.calls.get(call.key)
-    yield Journal(call, answer)
+    yield _journal(call, second)
     if known is None:
         return
     if event.moves and event.moves[0].to is StepStatus.RUNNING:

@@ -65,11 +65,14 @@ class Park(msgspec.Struct, frozen=True):
 class Journal(msgspec.Struct, frozen=True):
     """The gate records an action: held, intended (dispatched), refused, or done (a free read, recorded whole).
 
-    `answer` is what a probe says of the action that it was asked about; see `ProbeAnswer`.
+    `answer` is what a probe says of the action that it was asked about; see `ProbeAnswer`. `decided_by` are the
+    policies by which that decides, and `output_digest` names what it says that the action answered.
     """
 
     call: Call
     answer: str = ""
+    decided_by: str = ""
+    output_digest: str = ""
 
 
 class Note(msgspec.Struct, frozen=True):

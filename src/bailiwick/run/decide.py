@@ -109,8 +109,8 @@ def _facts(run: Run, plan: Plan, command: Command, sight: Sight) -> tuple[Event,
             return release(run, command, sight)
         case Park():
             return park(run, command, sight)
-        case Journal(call=call, answer=answer):
-            return journal(run, call, sight, answer)
+        case Journal():
+            return journal(run, command, sight)
         case Note():
             return note(run, command, sight)
         case Settle():

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from bailiwick.base import Instant
 from bailiwick.contract import EffectClass
+from bailiwick.run.commands import Journal
 from bailiwick.run.events import CallMoved, Event, Move
 from bailiwick.run.hanging import WRITES, blocked_unknown, goes_on, in_doubt, quarantined, repeatable
 from bailiwick.run.lines import outdated, tree_of
@@ -46,7 +47,7 @@ def _stands(call: Call) -> bool:
     return call.effect in WRITES and call.state is CallState.DONE
 
 
-def journal(run: Run, call: Call, sight: Sight, answer: str = "") -> tuple[Event, ...]:
+def journal(run: Run, command: Journal, sight: Sight) -> tuple[Event, ...]:
     """Record what the gate decided about an action of the step that the caller holds.
 
     Raises:
@@ -55,6 +56,7 @@ def journal(run: Run, call: Call, sight: Sight, answer: str = "") -> tuple[Event
         BudgetExhausted: More than remains would have to be reserved.
         Outdated: It was decided on a workspace that its line has left since.
     """
+    call = command.call
     step = held_step(run, call.step, call.epoch)
     before = run.calls.get(call.key)
     if not _fits(run, step, call, sight):
@@ -70,7 +72,7 @@ def journal(run: Run, call: Call, sight: Sight, answer: str = "") -> tuple[Event
         at = run.version + 1 if again else before.action_seq
         call = replace(call, cost=before.cost, tries=before.tries, action_seq=at)
     if is_probe(run, step, call):
-        return (*_written(run, step, before, call, sight), *concluded(run, step, call, answer, sight))
+        return (*_written(run, step, before, call, sight), *concluded(run, step, command, sight))
     return _written(run, step, before, call, sight)
 
 

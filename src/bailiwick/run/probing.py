@@ -3,10 +3,10 @@
 from msgspec.structs import replace
 
 from bailiwick.base import Instant
-from bailiwick.contract import Contract, EffectClass, ProbeAnswer, parse_ref, select_version
-from bailiwick.run.commands import Claim
+from bailiwick.contract import Contract, EffectClass, ErrorCategory, ProbeAnswer, parse_ref, select_version
+from bailiwick.run.commands import Claim, Journal
 from bailiwick.run.events import CallMoved, Event, Move
-from bailiwick.run.hanging import blocked_unknown, open_calls
+from bailiwick.run.hanging import blocked_unknown, goes_on, open_calls
 from bailiwick.run.refusals import NotAllowed
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Call, Run, Step, Wait
@@ -15,6 +15,7 @@ from bailiwick.run.states import ANSWERED, UNSETTLED, CallState, StepStatus, Wai
 MAX_PROBES = 3
 """How often a probe is asked that cannot tell, or does not answer."""
 
+DECIDED = "decided by "
 _PAUSE = 60 * 1_000_000
 _DEFINITE = (ProbeAnswer.APPLIED, ProbeAnswer.NOT_APPLIED)
 
@@ -103,11 +104,28 @@ def is_probe(run: Run, step: Step, call: Call) -> bool:
     return asked is not None and call.effect is EffectClass.READ_ONLY and call.capability == asked.probe
 
 
-def concluded(run: Run, step: Step, call: Call, answer: str, sight: Sight) -> tuple[Event, ...]:
-    """Note what a probe said of the action that it was asked about; the step stands again, with this evidence."""
+def concluded(run: Run, step: Step, told: Journal, sight: Sight) -> tuple[Event, ...]:
+    """Note what a probe said of the action that it was asked about; the step stands again, with this evidence.
+
+    Where a policy says so, it decides: the action is done or has failed by it, and the step goes on.
+    """
     asked = probed_in(run, step)
-    if asked is None or call.state not in ANSWERED:
+    if asked is None or told.call.state not in ANSWERED:
         return ()
-    said = answer if call.state is CallState.DONE and answer else ProbeAnswer.CANNOT_TELL.value
+    said = told.answer if told.call.state is CallState.DONE and told.answer else ProbeAnswer.CANNOT_TELL.value
     known = replace(asked, answer=said, answer_seq=run.version + 1)
-    return (CallMoved(sight.at, known, (blocked_unknown(step),)),)
+    if not told.decided_by or said not in _DEFINITE or sight.at < asked.quarantine_until:
+        return (CallMoved(sight.at, known, (blocked_unknown(step),)),)
+    done = said == ProbeAnswer.APPLIED
+    resolved = replace(
+        known,
+        state=CallState.DONE if done else CallState.FAILED,
+        cost=asked.cost + asked.reserved,
+        estimated=True,
+        outcome_seq=run.version + 1,
+        outcome_digest=told.output_digest if done else "",
+        category=None if done else ErrorCategory.TOOL_FAILED,
+        reason=f"its probe {asked.probe} says: {said}",
+    )
+    move = goes_on(run, step, f"{DECIDED}{told.decided_by}", newer=resolved)
+    return (CallMoved(sight.at, resolved, (move,)),)

@@ -292,6 +292,8 @@ class Gate:
             if isinstance(payload, dict):
                 # A copy, for whoever gets it may change it.
                 outcome = parse_canonical(canonical(payload.get("outcome")))
+                if call.outcome_seq == call.answer_seq:  # decided by its probe, which says what it answered
+                    outcome = outcome.get("output")
                 soft = "soft_limit" in payload
         return Recorded(
             key=call.key,

@@ -4,10 +4,21 @@ from msgspec.structs import replace
 
 from bailiwick.base import Json, canonical, digest_of, parse_canonical
 from bailiwick.budget import Allotment, PriceTable
-from bailiwick.contract import EffectClass, answer_of
+from bailiwick.contract import EffectClass, ProbeAnswer, answer_of, validator_for
 from bailiwick.plan import Plan
 from bailiwick.ports import Outcome, Recorded
-from bailiwick.run import ANSWERED, Call, CallState, Journal, LeaseLost, Run, Settle, is_probe, outdated
+from bailiwick.run import (
+    ANSWERED,
+    Call,
+    CallState,
+    Journal,
+    LeaseLost,
+    Run,
+    Settle,
+    is_probe,
+    outdated,
+    probed_in,
+)
 from bailiwick.service.bounds import told
 from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.charging import Charge, charge_of
@@ -96,8 +107,25 @@ class Settling:
             judged=0 if free.call.judged == run.version else free.call.judged,
         )
         payload = {"action": parse_canonical(free.body), **_payload(run.allotment, outcome, Charge(0))}
-        said = answer_of(outcome.outcome).value if is_probe(run, run.steps[settled.step], settled) else ""
-        return Change(Journal(settled, said), Record(f"worker:{session}"), Extra(payload=payload))
+        return Change(self._told(run, settled, outcome), Record(f"worker:{session}"), Extra(payload=payload))
+
+    def _told(self, run: Run, settled: Call, outcome: Outcome) -> Journal:
+        """Record a free read; of a probe also what it says, and whether a policy lets that decide.
+
+        What does not fit the contract of the action is no more than evidence.
+        """
+        step = run.steps[settled.step]
+        asked = probed_in(run, step)
+        if asked is None or not is_probe(run, step, settled):
+            return Journal(settled)
+        said = answer_of(outcome.outcome)
+        by = ", ".join(self._runs.bundle.deciding(settled.policies))
+        output = outcome.outcome.get("output") if said is ProbeAnswer.APPLIED else None
+        if output is None:
+            return Journal(settled, said.value, by)
+        contract = self._runs.catalogue.contracts(run.tenant, run.app).get(asked.capability)
+        fits = contract is not None and validator_for(contract.output).fits(output)
+        return Journal(settled, said.value, by if fits else "", digest_of(canonical(output)))
 
     async def _record(self, run: Run, plan: Plan, call: Call, outcome: Outcome, session: str) -> Change:
         if not self._sessions.may_report(session, run.id, run.steps[call.step]):

@@ -15,7 +15,18 @@ from bailiwick.budget import Allotment
 from bailiwick.contract import ErrorCategory
 from bailiwick.policy import VerdictKind
 from bailiwick.ports import Unit
-from bailiwick.run import CallState, StepStatus, compensating, hanging, is_undo, journal, lines, merging, walk
+from bailiwick.run import (
+    CallState,
+    StepStatus,
+    compensating,
+    hanging,
+    is_undo,
+    journal,
+    lines,
+    merging,
+    probing,
+    walk,
+)
 from bailiwick.run import calls as run_calls
 from bailiwick.run.attempts import may_note
 from bailiwick.run.events import Move
@@ -241,6 +252,26 @@ def _unknown() -> AbstractContextManager[None]:
     return method(Executor, "_failed", make)
 
 
+def _probe_early() -> AbstractContextManager[None]:
+    """A probe is asked at once: what it does not find may still arrive."""
+
+    def due(run: Any, sight: Any) -> Any:
+        move: Any = original(run, sight)
+        return replace(move, wait=replace(move.wait, until=sight.at)) if move is not None else None
+
+    def unhurried(call: Any, *_: Any) -> Any:
+        return replace(call, quarantine_until=0)
+
+    original = probing.due
+    known = probing.probed_in
+    return _all(
+        function(probing.due, due),
+        function(
+            probing.probed_in, lambda run, step: unhurried(call) if (call := known(run, step)) else None
+        ),
+    )
+
+
 def _doubt() -> AbstractContextManager[None]:
     """Nobody looks what a commit did whose answer was lost."""
     return method(Sessions, "doubt", lambda _: lambda *_args: None)
@@ -420,6 +451,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("cancel-at-once", "cancel", 2, _cancel),
     Mutant("doubt-ignored", "unknown commit", 148, _doubt, budget=400, slow=True),
     Mutant("stale-memory", "replicas", 9, _memory, budget=80),
+    Mutant("probed-before-the-quarantine", "probe", 31, _probe_early),
     Mutant("undone-in-the-order-done", "rollback", 4, _undo_order),
     Mutant("undone-under-new-keys", "rollback", 5, _undo_twice),
     Mutant("halts-never-old", "halt", 133, _halts_old, budget=200),

@@ -19,6 +19,7 @@ from bailiwick.run import (
     decode_event,
     evolve,
     manifest_of,
+    waits_for_probe,
 )
 from bailiwick.run.events import AttemptRefused, CallMoved, Closed, Escalated, RollbackRequested
 from bailiwick.service.refusing import INTENT, KIND, NOTED_PER_HOUR
@@ -188,9 +189,15 @@ class Oracles:
             self.unknowns += 1
         person = str(sealed.get("actor", "")).startswith("user:")
         if old is not None and old.state is CallState.UNKNOWN and call.state is not CallState.UNKNOWN:
-            if not person:
+            probe = call.answer_seq > 0 and call.answer_seq == call.outcome_seq
+            if not person and not probe:
                 self.say("P6 effects", f"{call.key} was unknown and {sealed.get('actor')} closed it", now)
-            self.resolved[call.key] = str(call.state)
+            if probe and event.at < call.quarantine_until:
+                self.say(
+                    "P6 effects", f"{call.key} was closed by its probe before its quarantine was over", now
+                )
+            if person:  # whom the oracle believes; what a probe decides must be so outside
+                self.resolved[call.key] = str(call.state)
         paid = call.effect in _PAID and (call.effect is not EffectClass.METERED or call.reserved > 0)
         known = old is not None and old.state in (CallState.INTENDED, CallState.UNKNOWN)
         if paid and call.state in _EXECUTED and not known:
@@ -271,10 +278,14 @@ class Oracles:
             for name, step in run.steps.items():
                 if step.status is StepStatus.RUNNING and step.epoch > 0:
                     derived[id, name] = ("leased", step.epoch, step.session)
-                elif step.status is StepStatus.READY or (
-                    step.status is StepStatus.WAITING
-                    and step.wait is not None
-                    and step.wait.kind is WaitKind.RETRY
+                elif (
+                    step.status is StepStatus.READY
+                    or (
+                        step.status is StepStatus.WAITING
+                        and step.wait is not None
+                        and step.wait.kind is WaitKind.RETRY
+                    )
+                    or waits_for_probe(step)
                 ):
                     derived[id, name] = ("queued", step.epoch, "")
                 elif step.status is StepStatus.BLOCKED and not step.reason:

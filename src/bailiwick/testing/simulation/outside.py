@@ -65,6 +65,9 @@ class Outside:
 
     async def _run(self, contract: Contract, call: ToolCall, _sink: FrameSink, _stop: Stop) -> ToolResult:
         tool = contract.name.removeprefix("sim.")
+        if tool == "mailed":
+            await asyncio.sleep(self._random.random() * 0.2)
+            return ToolResult(self._looked_up(call.arguments["key"]))
         sent = self._loop.time()
         strike = await self._at(Point.CALL)
         if strike is not None and strike.fault is Fault.REQUEST_LOST:
@@ -89,6 +92,11 @@ class Outside:
         await asyncio.sleep(self._random.random() * 0.3)
         self.files[call.key] = (str(call.arguments["path"]), str(result.output["digest"]))
         return result
+
+    def _looked_up(self, key: str) -> dict[str, object]:
+        if not self.landed(key):
+            return {"answer": "not-applied"}
+        return {"answer": "applied", "reference": key, "output": {"said": "found"}}
 
     def _late(self, tool: str, call: ToolCall, sent: float) -> None:
         self.on_the_way -= 1

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from bailiwick.app import App, CallRefused, Context
-from bailiwick.contract import Contract, EffectClass, Kind, parse_contract
+from bailiwick.contract import PROBE_OUTPUT, Contract, EffectClass, Kind, parse_contract
 from bailiwick.plan import RuleBook, builtin_rules
 from bailiwick.policy import Bundle, build_bundle, stacked
 from bailiwick.service import IntentRequest
@@ -23,6 +23,12 @@ POLICIES = {
 @reason("what an agent declares it may do")
 permit (principal, action == Action::"tool.call", resource)
 when { context.declared && ["sim.mail", "sim.pay", "sim.sign", "sim.book", "sim.unbook"].contains(resource.name) };
+
+@id("sim.mailed")
+@reason("the post office knows, once nothing is on its way any more")
+@decides_after("quarantine")
+permit (principal, action == Action::"tool.call", resource)
+when { context.declared && resource.name == "sim.mailed" };
 
 @id("sim.payers")
 @reason("money needs a payer")
@@ -53,6 +59,9 @@ unless { context.approvals.contains("change-approvers") };
 
 TENANT = "acme"
 TOOL_SECONDS = 20
+IN_FLIGHT_SECONDS = 240
+"""After this long, and a tool's own time, no request of a call can still arrive, if no worker sleeps on it."""
+
 QUOTE_MICRO_USD = 20_000
 
 UNDOES = {"make": "unmake", "book": "unbook"}
@@ -67,6 +76,7 @@ SHARED = "shared"
 
 _TEXT = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
 _SAID = {"type": "object", "properties": {"said": {"type": "string"}}, "required": ["said"]}
+_ASKED = {"type": "object", "properties": {"key": {"type": "string"}, "arguments": {"type": "object"}}}
 _DONE = {
     "type": "object",
     "properties": {"verdict": {"type": "string"}, "said": {"type": "array"}, "text": {"type": "string"}},
@@ -92,6 +102,7 @@ def contracts() -> tuple[Contract, ...]:
     effects = {
         "read": EffectClass.READ_ONLY,
         "never": EffectClass.READ_ONLY,
+        "mailed": EffectClass.READ_ONLY,
         "quote": EffectClass.METERED,
         "write": EffectClass.IDEMPOTENT_WRITE,
         "sign": EffectClass.IDEMPOTENT_WRITE,
@@ -109,8 +120,10 @@ def contracts() -> tuple[Contract, ...]:
                 "version": "1.0.0",
                 "kind": Kind.TOOL,
                 "effect": effect,
-                "input": _TEXT,
-                "output": _SAID,
+                "input": _ASKED if name == "mailed" else _TEXT,
+                "output": PROBE_OUTPUT if name == "mailed" else _SAID,
+                "in_flight_seconds": IN_FLIGHT_SECONDS,
+                **({"probe": "sim.mailed"} if name == "mail" else {}),
                 "failure_modes": ("timeout",),
                 "timeout_seconds": TOOL_SECONDS,
                 "price_micro_usd": QUOTE_MICRO_USD if effect is EffectClass.METERED else 0,
