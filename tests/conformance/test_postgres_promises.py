@@ -22,6 +22,7 @@ from conformance_shapes import (
     task,
 )
 
+from bailiwick.audit import leaf_hash
 from bailiwick.base import digest_of
 from bailiwick.ports import ApprovalState, Fenced, GuardFailed, StaleVersion, Unit
 from bailiwick.stores import (
@@ -119,9 +120,15 @@ async def test_a_late_commit_is_placed_late_and_never_passed_over(database: str,
         await look()
     await store.ledger.commit(following("run_late", 1))
     await writer.execute(
-        "INSERT INTO streams (id, tenant, name, log) SELECT -1, tenant, 'run_old', log FROM streams LIMIT 1;"
+        "INSERT INTO streams (id, tenant, name, log) SELECT -1, tenant, 'run_old', log FROM streams LIMIT 1"
+    )
+    (first,) = await store.ledger.events("acme", "run_0", 0, 1)
+    header = first.header.replace(b'"run_0"', b'"run_old"')
+    await writer.execute(
         "INSERT INTO events (stream, seq, log, header, leaf) "
-        "SELECT -1, 1, log, header, leaf FROM events ORDER BY stream LIMIT 1"
+        "SELECT -1, 1, log, $1, $2 FROM events ORDER BY stream LIMIT 1",
+        header,
+        leaf_hash(header),
     )
     await look()
     await writer.execute("COMMIT")

@@ -12,6 +12,8 @@ NOT_RUN = {
     "bailiwick up": "stays up; these tests start it",
     "bailiwick server start": "stays up",
     "export BAILIWICK_STORE": "needs a PostgreSQL and two machines; tests start such processes themselves",
+    "bailiwick audit accept-break": "needs a stopped server whose log was changed; it has tests of its own",
+    "bailiwick audit replace-lost-key": "needs a stopped server that has lost a key; it has tests of its own",
     "bailiwick db": "needs a PostgreSQL of that name; the commands have tests of their own",
     "OPENAI_API_KEY=...": "needs a key and a network",
 }

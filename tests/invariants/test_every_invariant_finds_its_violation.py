@@ -91,7 +91,7 @@ PLANTS = {
     ),
     "steps_are_owned": both("UPDATE tasks SET epoch = epoch + 1"),
     "tasks_have_steps": both(
-        "INSERT INTO tasks SELECT id || 'x', tenant, run, step || 'x', call, capability, pool, priority, 'queued', 0, '', 0, 0 FROM tasks"
+        "INSERT INTO tasks SELECT id || 'x', tenant, run, step || 'x', call, capability, pool, priority, 'queued', 0, '', 0, 0, app, since FROM tasks"
     ),
     "waits_are_named": both("UPDATE approvals SET state = 'expired' WHERE state = 'pending'"),
     "runs_go_on": header(f"$kind = 'steps.moved' AND {LAST_OF_OPEN}", '"to":"running"', '"to":"skipped"'),

@@ -63,7 +63,7 @@ _WRITES: Final = (
     Write("upsert_budget", "budget", (1, 0), replaces=True),
     Write("move_task", _FENCE, (11, 12), id=12, counted=True),
     Write("finish_task", _FENCE, (0, 1), id=1, counted=True),
-    Write("move_approval", "approval", (11, 12), id=12, counted=True),
+    Write("move_approval", "approval", (14, 15), id=15, counted=True),
     Write("take_budget", "budget", (2, 3), id=3, counted=True, apart=True, singly=True),
     Write("return_budget", "budget", (1, 2), id=2, apart=True, singly=True),
     Write("insert_removal", "payload", (0, 1, 2), id=1, apart=True),

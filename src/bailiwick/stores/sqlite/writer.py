@@ -62,7 +62,7 @@ _WRITES: Final = (
     Write("return_budget", "budget", id=2),
     Write("move_task", _FENCE, id=12, counted=True),
     Write("finish_task", _FENCE, id=1, counted=True),
-    Write("move_approval", "approval", id=12, counted=True),
+    Write("move_approval", "approval", id=15, counted=True),
     Write("insert_removal", "payload", id=1),
     Write("erase_payload", "payload", id=1, counted=True),
 )
