@@ -67,7 +67,7 @@ BODIES = {
     "/v1/identities/{id}:change": {"role": "viewer"},
     "/v1/tenants": {"id": "new"},
 }
-OPEN = ("/healthz", "/readyz", "/version", "/metrics")
+OPEN = ("/healthz", "/readyz", "/version", "/metrics", "/v1/schemas")
 
 
 async def routes_of(house):
