@@ -191,6 +191,37 @@ async def side_by_side(system: System) -> str:
     return run
 
 
+async def _both_wrote(system: System, left: str, right: str) -> tuple[Hand, str]:
+    """Two steps beside each other write a file each, and end."""
+    hand, run = await _begun(system, "side-by-side")
+    first = hand.assignment
+    await hand.claim()
+    second = hand.assignment
+    for assignment, path in ((first, left), (second, right)):
+        hand.assignment = assignment
+        edited = {"path": path, "text": assignment.step}
+        await hand.call("files.write:", capability="files.write", arguments=edited)
+    for assignment in (first, second):
+        hand.assignment = assignment
+        await hand.finish({})
+    return hand, run
+
+
+async def joined(system: System) -> str:
+    hand, run = await _both_wrote(system, "left", "right")
+    await hand.finish({})
+    return run
+
+
+async def in_conflict(system: System) -> str:
+    hand, run = await _both_wrote(system, "one", "one")
+    await system.platform.control.resume(ALICE, run)
+    await system.platform.control.choose(ALICE, run, "c", take="b")
+    await hand.claim()
+    await hand.finish({})
+    return run
+
+
 async def late(system: System) -> str:
     hand, run = await _begun(system, deadline_seconds=60)
     await hand.dispatched("mail")
@@ -294,6 +325,8 @@ STORIES: dict[str, Story] = {
         looped,
         exhausted,
         side_by_side,
+        joined,
+        in_conflict,
         late,
         crashed,
         unknown,

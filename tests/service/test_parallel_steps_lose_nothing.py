@@ -10,6 +10,7 @@ from bailiwick.app import Context
 from bailiwick.base import Digest, Refusal
 from bailiwick.contract import ErrorCategory
 from bailiwick.run import END, Status, StepStatus
+from bailiwick.service.ways import ways_out
 from platform_kit import ALICE, MALLORY, System, soon
 from shop_kit import Shop
 
@@ -71,6 +72,11 @@ async def test_a_conflict_blocks_the_joining_step_and_a_person_takes_a_side(
     assert (step.status, step.category) == (StepStatus.BLOCKED, ErrorCategory.CONFLICT)
     assert "both (left, right)" in step.reason
     assert "mine" not in step.reason
+    entry = await system.platform.runs.entry("acme", id)
+    assert [way.command for way in ways_out(entry.run, entry.plan, {})] == [
+        f"bailiwick runs resolve {id} join --take left",
+        f"bailiwick runs resolve {id} join --take right",
+    ]
     control = system.platform.control
     for wrong in ({}, {"take": "left", "tree": "ab" * 32}, {"tree": "ab" * 32}, {"tree": "../x"}):
         with pytest.raises(Refusal) as refused:

@@ -7,6 +7,7 @@ import msgspec
 
 from bailiwick.base import Json, canonical
 from bailiwick.budget import format_usd
+from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
 from bailiwick.run import Call, CallState, Run, Step, StepStatus, is_undo, node_id, undone_by
 from bailiwick.service.halts import halt_in
@@ -65,7 +66,11 @@ def _with_answer(run: Run, call: Call, forms: Mapping[str, Json], when: str) -> 
 def _of_step(run: Run, plan: Plan, step: Step) -> Iterator[Way]:
     resume = f"bailiwick runs resume {run.id} --step {step.name}"
     halt = halt_in(step.reason)
-    if halt:
+    if step.category is ErrorCategory.CONFLICT:
+        choose = f"bailiwick runs resolve {run.id} {shlex.quote(step.name)}"
+        for name in step.joined:
+            yield Way(f"what {name} left at these paths is right", f"{choose} --take {shlex.quote(name)}")
+    elif halt:
         yield Way("it may go on", f"bailiwick halts lift {halt}")
         yield Way("it was lifted, and the run stands still", resume)
     elif step.reason.startswith(MONEY):
