@@ -8,7 +8,7 @@ import msgspec
 from bailiwick.base import Instant, Json, format_instant
 from bailiwick.budget import format_usd
 from bailiwick.ports import Posting, RunHead, Spending
-from bailiwick.run import Call, Run, Step
+from bailiwick.run import Call, Run, Step, end_of
 from bailiwick.service import Erased, Probed, Question, RunDetail
 
 
@@ -77,7 +77,11 @@ class Submitted(msgspec.Struct, frozen=True):
 
 
 class StepView(msgspec.Struct, frozen=True):
-    """One step instance; `since` is when it came into its status, `waits_for` a reference to what ends its wait."""
+    """One step instance; `since` is when it came into its status, `waits_for` a reference to what ends its wait.
+
+    `tree` is the workspace that it has come to, `joined` names the steps whose workspaces were merged for it, or are
+    in conflict.
+    """
 
     name: str
     status: str
@@ -90,6 +94,8 @@ class StepView(msgspec.Struct, frozen=True):
     category: str
     reason: str
     output_digest: str
+    tree: str
+    joined: list[str]
 
 
 class ActionView(msgspec.Struct, frozen=True):
@@ -384,6 +390,8 @@ def _step(step: Step) -> StepView:
         category=step.category or "",
         reason=step.reason,
         output_digest=step.output_digest,
+        tree=end_of(step),
+        joined=list(step.joined),
     )
 
 

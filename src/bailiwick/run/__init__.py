@@ -47,6 +47,7 @@ from bailiwick.run.events import (
 )
 from bailiwick.run.evolve import evolve, fold
 from bailiwick.run.hanging import in_doubt, repeatable
+from bailiwick.run.joining import end_of
 from bailiwick.run.journal import held_step, recorded
 from bailiwick.run.lease import LEASE_SECONDS, MAX_CLAIMS, doubt_delay, heartbeat_of
 from bailiwick.run.lines import line_of, outdated, tree_of
@@ -185,6 +186,7 @@ __all__ = [
     "doomed",
     "doubt_delay",
     "effect_key",
+    "end_of",
     "event_schemas",
     "evolve",
     "fold",

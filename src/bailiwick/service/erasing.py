@@ -186,6 +186,7 @@ class Erasing(Governed):
             bodies = {}  # what is damaged can be erased all the same
         told = [digest for body in bodies.values() for digest in _digests(parse_canonical(body))]
         trees = [call.tree for call in run.calls.values()]
+        trees += [tree for step in run.steps.values() for tree in (step.tree_before, step.tree_after) if tree]
         wanted = dict.fromkeys(digest for digest in (*told, run.plan, run.tree, *trees) if digest)
         return tuple([Digest(name) for name in [*wanted][:MAX_NAMED] if await self._has(run.tenant, name)])
 
