@@ -94,12 +94,13 @@ def _joined(
     take: str,
 ) -> Joined:
     changes: list[Change] = []
+    around = beside.sibling("").name
     for node in siblings:
-        name = beside.sibling(node.id).name
+        name = around + node.id
         step = run.steps.get(name) if node.id in wanted else None
         if step is None or (not step.joined and step.tree_after in ("", step.tree_before)):
             continue
-        follows = tuple(beside.sibling(each).name for each in plan.before(node.id))
+        follows = tuple(around + each for each in plan.before(node.id))
         changes.append(Change(name, step.tree_before or "", end_of(step), follows))
     changes.sort(key=lambda change: len(change.follows))
     base, changes = _since_all_agreed(base, changes)

@@ -1,10 +1,13 @@
 """Names of step instances: which node they come from, what they stand in, and which of them a reference means."""
 
+from functools import lru_cache
+
 from bailiwick.plan import UNDO, Node, Plan
-from bailiwick.run.path import Level, Path, path_of
+from bailiwick.run.path import REMEMBERED, Level, Path, path_of
 from bailiwick.run.state import Run
 
 
+@lru_cache(maxsize=REMEMBERED)
 def node_id(instance: str) -> str:
     """Name the plan's node that an instance came from; `poll~undo` is that of `poll[2]~undo`."""
     return path_of(instance).node
@@ -20,18 +23,21 @@ def undone_by(instance: str) -> str:
     return instance.removesuffix(UNDO)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def is_turn(instance: str) -> bool:
     """Whether the instance is one turn of a repeated single step (`poll[3]`)."""
     path = path_of(instance)
     return path.last.numbered and not path.undo
 
 
+@lru_cache(maxsize=REMEMBERED)
 def is_top(instance: str) -> bool:
     """Whether the instance stands on the plan's top level, where a failure is the run's failure."""
     path = path_of(instance)
     return len(path.levels) == 1 and not path.last.numbered
 
 
+@lru_cache(maxsize=REMEMBERED)
 def parent_of(instance: str) -> str:
     """Name the block or repeat that an instance stands directly in; "" on the top level."""
     around = path_of(instance).around
