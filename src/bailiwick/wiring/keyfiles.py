@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from bailiwick.base import Category, Refusal
-from bailiwick.stores import write_private
+from bailiwick.stores import sync_folder, write_private
 
 SIGNING: Final = "signing.key"
 PEPPER: Final = "pepper.key"
@@ -89,14 +89,18 @@ def read_key(path: Path) -> bytes:
 
 
 def make_key(path: Path) -> None:
-    """Make a key unless it is there; of several processes that make it at once one does, and all have that."""
-    if path.exists():
-        return
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    write_private(aside, secrets.token_bytes(SECRET_BYTES))
-    with contextlib.suppress(FileExistsError):
-        path.hardlink_to(aside)
-    aside.unlink()
+    """Make a key unless it is there; of several processes that make it at once one does, and all have that.
+
+    Its name is synced also if another made it, who may have died before: nothing is ever written under a key that a
+    power cut can take away.
+    """
+    if not path.exists():
+        aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+        write_private(aside, secrets.token_bytes(SECRET_BYTES))
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(aside)
+        aside.unlink()
+    sync_folder(path.parent)
 
 
 def fingerprint(name: str, secret: bytes) -> str:
