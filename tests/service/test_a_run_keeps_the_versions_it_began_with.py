@@ -2,7 +2,7 @@
 
 import pytest
 
-from bailiwick.ports import Recorded
+from bailiwick.ports import Parked
 from bailiwick.run import Status
 from platform_kit import ALICE, Hand, System
 from shop_kit import Shop
@@ -49,8 +49,9 @@ async def test_a_compatible_version_serves_when_the_old_one_is_gone(system: Syst
 async def test_another_major_version_does_not_serve(system: System, started: Hand) -> None:
     hand = await reopened(system, second_edition("2.0.0", keep_old=False))
     answer = await hand.act("write", capability="shop.write@1")
-    assert isinstance(answer, Recorded)
-    assert answer.state == "refused"
+    assert isinstance(answer, Parked)
+    assert "shop.write@1.0.0 is gone" in answer.reason
+    assert answer.reason.endswith(f"then: bailiwick runs resume {hand.assignment.run}")
     assert hand.system.outside.calls == []
 
 

@@ -21,7 +21,7 @@ INTENT = "intent.refused"
 MAX_REASON = 2_000
 _HOUR = 3_600_000_000
 _KEYS = 10_000
-_FREE = (Category.UNAVAILABLE, Category.UNAUTHENTICATED)
+_FREE = (Category.UNAVAILABLE, Category.UNAUTHENTICATED, Category.LIMITED)
 log = structlog.get_logger("bailiwick.refusing")
 
 P = ParamSpec("P")

@@ -2,9 +2,10 @@
 
 from collections import deque
 from collections.abc import Sequence
+from typing import ClassVar
 
 from bailiwick.audit import Frontier, Joined, LogBroken, hold_joined, open_head
-from bailiwick.ports import AuditLog, Remembered, Seen, TreeHead
+from bailiwick.ports import AuditLog, Remembered, Seen, StoreUnavailable, TreeHead
 from bailiwick.service.breaks import Breaks
 from bailiwick.service.signer import Signer
 
@@ -15,6 +16,19 @@ _PAGE = 512
 _TURN = 256
 _FIRST_TURN = 4_096
 _READINGS = 5
+
+
+class HeadMoves(StoreUnavailable):
+    """A log's head was replaced again and again while it was read; nothing is wrong with it."""
+
+    code: ClassVar[str] = "log_head_moves"
+
+    def __init__(self, log: str) -> None:
+        super().__init__(
+            f"the head of {log} changes faster than it can be read",
+            remedy="repeat; others are signing it",
+            log=log,
+        )
 
 
 class Pass:
@@ -58,18 +72,21 @@ class Scrutiny:
 
         Raises:
             LogBroken: It is not what was signed last, or what lies below it is not.
+            HeadMoves: Others sign so fast that it could not be read whole.
         """
-        head = await self._newest(log)
+        # Before anything is waited for: what another task signs meanwhile is newer than the head that is read here.
+        seen = self._seen(log)
+        head = await self._newest(log, seen)
         if head is None:
             return None
         if head != self._known.get(log):
-            self._hold(head)
+            self._hold(head, seen)
             self._known[log] = head
         if log not in self._looked and head.size <= at_once:
             await self._read(log, head, at_once)
         return head
 
-    async def _newest(self, log: str) -> TreeHead | None:
+    async def _newest(self, log: str, seen: Seen | None) -> TreeHead | None:
         """Read the head and how far indices are given, as of one moment."""
         for _ in range(_READINGS):
             head = await self._audit.head(log)
@@ -77,8 +94,7 @@ class Scrutiny:
             if head == await self._audit.head(log):
                 break
         else:
-            raise LogBroken(log, "", "its head changes faster than it can be read")
-        seen = self._seen(log)
+            raise HeadMoves(log)
         if head is None:
             if reach or (seen is not None and seen.size):
                 raise LogBroken(log, "", "its signed head is gone")
@@ -89,13 +105,12 @@ class Scrutiny:
             raise LogBroken(log, "", "the mark behind its last event was moved")
         return head
 
-    def _hold(self, head: TreeHead) -> None:
+    def _hold(self, head: TreeHead, seen: Seen | None) -> None:
         try:
             frontier = Frontier(head.size, head.frontier)
         except ValueError as error:
             raise LogBroken(head.log, "", f"its stored tree is none: {error}") from error
         opened = open_head(head.log, head.note, frontier, self._signer.vkeys_of(head.log, head.note))
-        seen = self._seen(head.log)
         if seen is not None and (
             opened.size < seen.size or (opened.size == seen.size and opened.root != seen.root)
         ):

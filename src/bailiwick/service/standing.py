@@ -109,7 +109,7 @@ class Standings:
             if (identity, key, until) in seen:
                 continue
             seen.add((identity, key, until))
-            for change in await self._changes(principal, identity, chain):
+            for change in await self._changes(principal, identity, chain, after):
                 if not after <= change.at <= until or change.key not in ("", key) or not change.by_identity:
                     continue
                 giver = names.get(change.by_identity)
@@ -121,10 +121,11 @@ class Standings:
                 open_.append((change.by_identity, change.by_key, change.at - span, change.at, told))
 
     async def _changes(
-        self, principal: Principal, identity: str, chain: tuple[str, ...]
+        self, principal: Principal, identity: str, chain: tuple[str, ...], after: int
     ) -> Sequence[IdentityChange]:
+        """Read an identity's changes, the newest first; who changed more often than is read is not believed."""
         changes = await self._views.identity_changes(principal.tenant, identity, _MOST)
-        if len(changes) == _MOST and changes[-1].at > self._world.now() - round(self.hours * _HOUR):
+        if len(changes) == _MOST and changes[-1].at >= after:
             raise MadeByRequester(principal, (*chain, f"{identity} was changed {_MOST} times"), self.hours)
         return changes
 

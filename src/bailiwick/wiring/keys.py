@@ -130,7 +130,7 @@ class DeploymentKeys:
         path = self._folder / NEXT
         if not path.is_file():
             return
-        public = _public(Ed25519PrivateKey.from_private_bytes(path.read_bytes()))
+        public = _public(Ed25519PrivateKey.from_private_bytes(read_key(path)))
         last = [open_rotation(note).new for note in notes_in(self.rotations)][-1:]
         if any(parse_verifier_key(vkey).public == public for vkey in last):
             path.replace(self._folder / SIGNING)

@@ -15,7 +15,7 @@ OUTPUT: dict[str, Any] = {
 
 def chain_app(*lengths: int) -> App:
     """Make an app with a workflow `chain-N` of N steps for each length."""
-    app = App("bench")
+    app = App("bench", tenant="*")
 
     @app.code_agent(
         "bench.step", output={"verdict": str, "summary": str, "lines": [str], "words": int, "cost": int}
