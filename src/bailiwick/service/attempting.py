@@ -17,6 +17,10 @@ MAX_NAME = 200
 log = structlog.get_logger("bailiwick.attempting")
 
 
+_PLACES = 10_000
+"""Steps whose attempts are counted in memory; what a step had counted that left its worker unheard goes at the latest then."""
+
+
 class Unfit(msgspec.Struct, frozen=True):
     """A proposal that did not become an action: what the agent is told, and the code of why."""
 
@@ -51,6 +55,8 @@ class Attempting:
         count = self._counted.pop(place, 0)
         if not written:
             self._counted[place] = count + 1
+        while len(self._counted) > _PLACES:
+            self._counted.pop(next(iter(self._counted)))
 
     async def left(self, tenant: str, run: str, step: str, epoch: int, session: str) -> None:
         """Write what was only counted of a step that is about to leave its holder; it never keeps the step from that."""

@@ -59,6 +59,8 @@ class Settling:
             raise InvalidOutcome(outcome.state)
         try:
             return await self._settle(outcome, session)
+        except (LeaseLost, InvalidOutcome):
+            raise  # nothing of it counts, and the step has left these hands already
         except BaseException:
             # Whether it is recorded is not known; whoever waits for the workspace need not wait for that.
             self._gate.lines.doubt(outcome.run, outcome.step, outcome.key)
@@ -82,7 +84,7 @@ class Settling:
             if free is not None:
                 held(run, outcome.step, outcome.epoch, session)
                 lost = _lost_read(run, free, outcome)
-                return None if lost else self._record_free(run, free, outcome, session)
+                return None if lost else await self._record_free(run, free, outcome, session)
             if call is None or call.step != outcome.step:
                 raise LeaseLost(step=outcome.step, epoch=outcome.epoch, held=0)
             lost = _OUTDATED if _of_another_try(call, outcome) else ""
@@ -96,7 +98,7 @@ class Settling:
         self._gate.settled(outcome.run, outcome.step, outcome.key)
         return await self._gate.answer(after, after.calls[outcome.key])
 
-    def _record_free(self, run: Run, free: Free, outcome: Outcome, session: str) -> Change:
+    async def _record_free(self, run: Run, free: Free, outcome: Outcome, session: str) -> Change:
         settled = replace(
             free.call,
             state=CallState(outcome.state),
@@ -107,9 +109,11 @@ class Settling:
             judged=0 if free.call.judged == run.version else free.call.judged,
         )
         payload = {"action": parse_canonical(free.body), **_payload(run.allotment, outcome, Charge(0))}
-        return Change(self._told(run, settled, outcome), Record(f"worker:{session}"), Extra(payload=payload))
+        return Change(
+            await self._told(run, settled, outcome), Record(f"worker:{session}"), Extra(payload=payload)
+        )
 
-    def _told(self, run: Run, settled: Call, outcome: Outcome) -> Journal:
+    async def _told(self, run: Run, settled: Call, outcome: Outcome) -> Journal:
         """Record a free read; of a probe also what it says, and whether a policy lets that decide.
 
         What does not fit the contract of the action is no more than evidence.
@@ -123,7 +127,7 @@ class Settling:
         output = outcome.outcome.get("output") if said is ProbeAnswer.APPLIED else None
         if output is None:
             return Journal(settled, said.value, by)
-        contract = self._runs.catalogue.contracts(run.tenant, run.app).get(asked.capability)
+        contract = (await self._runs.pinned(run)).contracts.get(asked.capability)
         fits = contract is not None and validator_for(contract.output).fits(output)
         return Journal(settled, said.value, by if fits else "", digest_of(canonical(output)))
 
