@@ -1,16 +1,17 @@
 """The ledger on PostgreSQL: units in, events and payloads out."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
 from bailiwick.base import Digest, canonical
-from bailiwick.ports import Blobs, Halt, StoredEvent, Submission, Unit
+from bailiwick.ports import Blobs, Halt, StoredEvent, Submission, Unit, patience
 from bailiwick.stores.large import LargePayloads
 from bailiwick.stores.postgres.connect import Lines
 from bailiwick.stores.postgres.pump import Pump
 from bailiwick.stores.postgres.reading import Reads
 from bailiwick.stores.postgres.statements import SQL
-from bailiwick.stores.refusals import PayloadDamaged
+from bailiwick.stores.refusals import OutcomeUnknown, PayloadDamaged, StoreUnreachable
 from bailiwick.stores.rows import Row, to_halt
 from bailiwick.stores.sealing import Job
 from bailiwick.stores.stored import Owners, events_of
@@ -47,7 +48,15 @@ class PostgresLedger:
             ValueError, TypeError: The unit is not well-formed; its neighbours are not touched.
         """
         async with self._large.stored(unit) as names:
-            await self._pump.answered(Job(unit, names))
+            job = Job(unit, names)
+            committed = self._pump.submit(job)
+            try:
+                async with asyncio.timeout(patience()):
+                    await committed
+            except TimeoutError:
+                if self._pump.withdraw(job):
+                    raise StoreUnreachable(self._lines.address.shown, "it does not answer") from None
+                raise OutcomeUnknown("it does not answer") from None
 
     async def events(self, tenant: str, stream: str, after: int, limit: int) -> Sequence[StoredEvent]:
         """Read a stream in order, events with seq > `after`; empty for a foreign or absent stream.

@@ -7,7 +7,6 @@ import asyncpg
 import structlog
 
 from bailiwick.base import Refusal
-from bailiwick.ports import patience
 from bailiwick.stores.postgres.connect import LOST, Connection, Lines, pause_before
 from bailiwick.stores.postgres.signals import Signals
 from bailiwick.stores.postgres.statements import SQL
@@ -70,22 +69,12 @@ class Pump:
             self._task = asyncio.create_task(self._work())
         return future
 
-    async def answered(self, job: Job) -> None:
-        """Hand a unit over and wait until it survives a power cut, for as long as the caller has patience.
-
-        Raises:
-            StoreUnreachable: Nobody took it in time; nothing was written.
-            OutcomeUnknown: It was on its way when the patience ended.
-        """
-        future = self.submit(job)
-        try:
-            async with asyncio.timeout(patience()):
-                await future
-        except TimeoutError:
-            if (job, future) in self._waiting:
-                self._waiting.remove((job, future))
-                raise StoreUnreachable(self._lines.address.shown, "it does not answer") from None
-            raise OutcomeUnknown("it does not answer") from None
+    def withdraw(self, job: Job) -> bool:
+        """Take a unit back that nobody has taken yet; whether it was there."""
+        kept = [waiting for waiting in self._waiting if waiting[0] is not job]
+        found = len(kept) < len(self._waiting)
+        self._waiting[:] = kept
+        return found
 
     async def drain(self) -> None:
         """Commit what waits and take nothing more."""
