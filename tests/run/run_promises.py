@@ -15,6 +15,7 @@ from bailiwick.run import (
     Closed,
     Command,
     Event,
+    Journal,
     Phase,
     Resolve,
     RollbackRequested,
@@ -51,7 +52,8 @@ def check_unit(
         assert msgspec.json.encode(run) == msgspec.json.encode(after), "the fold of the events is the state"
     assert not [event for event in events[:-1] if isinstance(event, Closed)], "the terminal event is the last"
     check_state(after, plan)
-    if before is not None and not isinstance(command, Resolve):
+    decided = isinstance(command, Resolve) or (isinstance(command, Journal) and command.decided_by)
+    if before is not None and not decided:
         for key, call in before.calls.items():
             if call.state is CallState.UNKNOWN:
                 assert after.calls[key].state is CallState.UNKNOWN, "unknown never leaves by itself"
@@ -143,7 +145,8 @@ def check_calls(run: Run) -> None:
             assert step.status not in _OVER, f"{step.name} is over and {call.state} hangs on it"
             assert run.closed is None
         if call.state is CallState.UNKNOWN:
-            assert step.status is StepStatus.BLOCKED, "an unknown outcome blocks its step"
+            asked = is_held(step) and run.calls[step.call].probed > 0 if step.call else False
+            assert asked or step.status is StepStatus.BLOCKED, "an unknown outcome blocks its step"
         if call.state in (CallState.HELD, CallState.GRANTED):
             assert step.status not in _OVER, "nobody is asked about what can no longer happen"
         if call.state is CallState.INTENDED and ends(run):
@@ -153,9 +156,9 @@ def check_calls(run: Run) -> None:
 
     for step in run.steps.values():
         if step.call:
-            assert run.calls[step.call].state in ("granted", "intended", "lost"), (
-                "what is to be executed is open"
-            )
+            executed = run.calls[step.call].state in ("granted", "intended", "lost")
+            asked = run.calls[step.call].state is CallState.UNKNOWN and run.calls[step.call].probed > 0
+            assert executed or asked, "what is to be executed, or asked after, is open"
 
 
 def check_owners(run: Run) -> None:
