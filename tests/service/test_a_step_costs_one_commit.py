@@ -121,6 +121,6 @@ async def test_many_workers_run_no_step_twice(shop: Shop, open_system) -> None:
         assert (await system.ended(run)).status is Status.COMPLETED
     assert len(seen) == len(set(seen)) == 48
     platform = system.platform
-    assert (platform.runs._locks, platform.runs._stirring, platform.gate._free) == ({}, {}, {})
+    assert (platform.runs._alone._lines, platform.runs._stirring, platform.gate._free) == ({}, {}, {})
     assert [session.holds for session in platform.sessions._open.values()] == [{}] * 4
     assert not any(platform.runs.memory.known(run).contents for run in runs)

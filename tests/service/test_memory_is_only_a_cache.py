@@ -99,7 +99,7 @@ async def test_a_canceled_caller_s_commit_is_told_all_the_same(system: System, s
     system.platform.observers.append(lambda before, after, events: told.append(after.version))
     version = (await system.run(started.assignment.run)).version
     asking = asyncio.ensure_future(started.act("quote"))
-    while not system.platform.runs._locks:
+    while not system.platform.runs._alone._lines:
         await asyncio.sleep(0)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)

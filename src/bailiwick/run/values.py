@@ -6,6 +6,7 @@ from bailiwick.base import Json, canonical, digest_of
 from bailiwick.plan import (
     Node,
     Plan,
+    Reference,
     UnresolvedReference,
     identifiers,
     references_in,
@@ -48,12 +49,10 @@ def values_for(
         template: An input template with references.
         sight: Where recorded payloads are read.
     """
-    roots, ids, previous = _wanted(plan, texts, template)
-    undone = [
-        str(each.reference.path[0])
-        for each in references_in(template)
-        if each.reference.path[1:2] == ("input",)
-    ]
+    references = [located.reference for located in references_in(template)]
+    roots, ids, previous = _wanted(plan, texts, references)
+    undone = [str(each.path[0]) for each in references if each.path[1:2] == ("input",)]
+    read = [(each.root, str(each.path[0])) for each in references if each.path[1:2] == ("output",)]
     values: dict[str, Any] = {"intent": {}, "context": {}, "brief": {}, "steps": {}, "previous": {}}
     if "intent" in roots:
         values["intent"] = sight.payload(INTENT_SEQ)["intent"]
@@ -61,11 +60,6 @@ def values_for(
         values["context"] = output_of(run.steps.get(CONTEXT), sight) or {}
     if "brief" in roots:
         values["brief"] = brief_of(run, plan, sight)
-    read = [
-        (each.reference.root, str(each.reference.path[0]))
-        for each in references_in(template)
-        if each.reference.path[1:2] == ("output",)
-    ]
     for id in ids:
         name = current_instance(run, plan, id, reader)
         if ("steps", id) in read:
@@ -84,7 +78,7 @@ def values_for(
 
 def lacking(run: Run, plan: Plan, reader: str, text: str) -> AnswerLacking | None:
     """Say which of the outputs that a condition may read is not known; None when all are."""
-    _, ids, _ = _wanted(plan, (text,), None)
+    _, ids, _ = _wanted(plan, (text,), [])
     for id in ids:
         try:
             _require_answer(run, current_instance(run, plan, id, reader))
@@ -144,12 +138,13 @@ def own_brief(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _wanted(plan: Plan, texts: tuple[str, ...], template: Json) -> tuple[list[str], list[str], list[str]]:
+def _wanted(
+    plan: Plan, texts: tuple[str, ...], references: list[Reference]
+) -> tuple[list[str], list[str], list[str]]:
     roots: list[str] = []
     ids: list[str] = []
     previous: list[str] = []
-    for located in references_in(template):
-        reference = located.reference
+    for reference in references:
         roots.append(reference.root)
         if reference.root == "steps":
             ids.append(str(reference.path[0]))

@@ -1,9 +1,8 @@
 """Load a run, decide, commit: the one way in which a run changes."""
 
 import asyncio
-import contextlib
 from collections import ChainMap
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -37,6 +36,7 @@ from bailiwick.run import (
     decide,
 )
 from bailiwick.service.accompanying import accompany
+from bailiwick.service.alone import Alone
 from bailiwick.service.catalogue import Catalogue, Contracts
 from bailiwick.service.changes import Change, Changer, Extra, Record
 from bailiwick.service.lineage import Decided
@@ -76,8 +76,7 @@ class Runs:
         self.memory = Memory(ledger=ledger, views=views, blobs=blobs, catalogue=catalogue)
         self.on_commit: Announcement | None = None
         self.on_doubt: Callable[[str, str], None] | None = None
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._waiting: dict[str, int] = {}
+        self._alone = Alone()
         self._stirring: dict[str, asyncio.Event] = {}
 
     async def entry(self, tenant: str, run: str, *, least: int = 0) -> Entry:
@@ -115,7 +114,7 @@ class Runs:
         body, payload = _bytes_of(extra.payload)
         events, run = create(opening, plan, self.sight_of(opening, plan, {1: payload}, contracts), offer)
         decided = Decided(None, run, plan, events)
-        async with self._alone(run.id):
+        async with self._alone.with_run(run.id):
             canceled = await self._commit(unit_of(decided, extra, record, body, self.world))
             entry = Entry(run, plan, await self.memory.pinned(run, plan))
             entry.remember(1, payload)
@@ -137,22 +136,8 @@ class Runs:
         Raises:
             Refusal: What the machine or the store refuses; nothing was written.
         """
-        async with self._alone(run):
+        async with self._alone.with_run(run):
             return await self._change(tenant, run, changer)
-
-    @contextlib.asynccontextmanager
-    async def _alone(self, run: str) -> AsyncIterator[None]:
-        """Be the only one in this process who changes a run."""
-        lock = self._locks.setdefault(run, asyncio.Lock())
-        self._waiting[run] = self._waiting.get(run, 0) + 1
-        try:
-            async with lock:
-                yield
-        finally:
-            self._waiting[run] -= 1
-            if not self._waiting[run]:
-                del self._waiting[run]
-                del self._locks[run]
 
     async def _change(self, tenant: str, run: str, changer: Changer) -> tuple[Run, Run]:
         for attempt in range(MAX_DECISIONS):
@@ -178,7 +163,7 @@ class Runs:
         Raises:
             NotFound: The tenant has none of this id.
         """
-        async with self._alone(run):
+        async with self._alone.with_run(run):
             before = (await self.entry(tenant, run)).run
             if not await self._overtaken(before):
                 return before, before
@@ -190,7 +175,7 @@ class Runs:
         Raises:
             NotFound: The tenant has none of this id.
         """
-        async with self._alone(run):
+        async with self._alone.with_run(run):
             known = self.memory.known(run)
             head = await self.views.run(tenant, run)
             if known is not None and head is not None and not differences(head, head_row(known.run)):

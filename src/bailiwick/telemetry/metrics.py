@@ -16,7 +16,7 @@ from prometheus_client.openmetrics import exposition as openmetrics_text
 from bailiwick.ports import ApprovalState, Posting, Unit
 from bailiwick.run import CONTEXT, PLAN, AttemptRefused, CallMoved, Closed, Escalated, Event, Run, StepStatus
 from bailiwick.telemetry.hiding import Hidden
-from bailiwick.telemetry.labels import Bounded
+from bailiwick.telemetry.labels import Bounded, Series
 
 MAX_NAMES = 64
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -67,11 +67,11 @@ class Metrics:
         self._make_runs()
         self._make_spending()
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"bailiwick_{name}", text, labels, registry=self.registry)
+    def _counter(self, name: str, text: str, *labels: str) -> Series[Counter]:
+        return Series(Counter(f"bailiwick_{name}", text, labels, registry=self.registry))
 
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-        return Histogram(f"bailiwick_{name}", text, labels, buckets=buckets, registry=self.registry)
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Series[Histogram]:
+        return Series(Histogram(f"bailiwick_{name}", text, labels, buckets=buckets, registry=self.registry))
 
     def _make_edge(self) -> None:
         self._requests = self._counter(

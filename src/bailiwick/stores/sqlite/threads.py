@@ -40,11 +40,16 @@ class Asks(Protocol):
 
 
 class WriterThread:
-    """Steps a writer with whatever waits, as soon as anything does."""
+    """Steps a writer with whatever waits, as soon as anything does.
+
+    What one turn of a loop submits is handed over at once, at its end: batches are larger, and the two threads take the
+    interpreter from each other once a turn instead of once an entry.
+    """
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
-        self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[Waiting] | None] = SimpleQueue()
+        self._turns: dict[asyncio.AbstractEventLoop, list[Waiting]] = {}
         self._closed = False
         self._thread = Thread(target=self._work, name="bailiwick-writer", daemon=True)
         self._thread.start()
@@ -57,34 +62,46 @@ class WriterThread:
         """
         if self._closed:
             raise StoreClosed
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._queue.put((entry, future))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        if loop not in self._turns:
+            self._turns[loop] = []
+            loop.call_soon(self._hand_over, loop)
+        self._turns[loop].append((entry, future))
         return future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        handed = self._turns.pop(loop, None)
+        if handed is not None:
+            self._queue.put(handed)
 
     def close(self) -> None:
         """Commit what waits, then stop and close the connection."""
         if self._closed:
             return
         self._closed = True
+        for loop in list(self._turns):
+            self._hand_over(loop)
         self._queue.put(None)
         self._thread.join()
 
     def _work(self) -> None:
+        waiting: list[Waiting] = []
         closing = False
-        while not closing:
-            batch: list[Waiting] = []
-            entry = self._queue.get()
-            while entry is not None:
-                batch.append(entry)
-                if len(batch) == MAX_BATCH:
+        while waiting or not closing:
+            handed = self._queue.get() if not waiting else []
+            while handed is not None:
+                waiting += handed
+                if len(waiting) >= MAX_BATCH:
                     break
                 try:
-                    entry = self._queue.get_nowait()
+                    handed = self._queue.get_nowait()
                 except Empty:
                     break
-            closing = entry is None
-            if batch:
-                self._step(batch)
+            closing = closing or handed is None
+            if waiting:
+                self._step(waiting[:MAX_BATCH])
+                del waiting[:MAX_BATCH]
         self.writer.close()
 
     def _step(self, batch: list[Waiting]) -> None:
