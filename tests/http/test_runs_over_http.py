@@ -124,6 +124,8 @@ async def test_a_run_is_asked_to_end_and_ends_once_nothing_of_it_runs(house):
         assert await house.ended(run) == "canceled"
         shown = (await client.get(f"/v1/runs/{run}")).json()
         assert shown["cancel_requested"]
+        assert (shown["run"]["waiting_for"], shown["run"]["reason"]) == ("", shown["reason"])
+        assert shown["reason"].startswith("canceled by ")
         assert_problem(await client.post(f"/v1/runs/{run}:cancel"), 409, "illegal_transition")
         assert_problem(await client.post(f"/v1/runs/{run}:resume"), 409, "illegal_transition")
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from tools_kit import KEY, Hand
 
-from bailiwick.app import App
-from bailiwick.contract import EffectClass, ErrorCategory
+from bailiwick.app import App, Probe
+from bailiwick.contract import EffectClass, ErrorCategory, InvalidContract
 from bailiwick.ports import CallFailed
 from bailiwick.stores import DiskBlobs
-from bailiwick.tools import BadAddress, Credentials, Egress, HttpTools, Redactor, Tools
+from bailiwick.tools import BadAddress, Credentials, Egress, HttpTools, Redactor, Tool, Tools, function_tool
 from web_kit import page_of, resolver, web
 
 SECRET = "canary-5f0c3f2d9b"
@@ -21,7 +21,7 @@ SECRET = "canary-5f0c3f2d9b"
 def declared(blobs: DiskBlobs) -> Callable[..., Hand]:
     """Make the tools of a declaration, with every name on the loopback."""
 
-    def make(*hosts: str, **options: Any) -> Hand:
+    def make(*hosts: str, beside: tuple[Tool, ...] = (), **options: Any) -> Hand:
         app = App("web")
         app.http(*hosts, **options)
         redactor = Redactor()
@@ -33,7 +33,7 @@ def declared(blobs: DiskBlobs) -> Callable[..., Hand]:
             redactor=redactor,
             blobs=blobs,
         )
-        return Hand(Tools(tools.tools(), blobs=blobs, redactor=redactor))
+        return Hand(Tools((*beside, *tools.tools()), blobs=blobs, redactor=redactor))
 
     return make
 
@@ -53,6 +53,20 @@ def test_the_class_of_a_write_follows_from_what_the_host_keeps(declared: Callabl
     )
     assert (kept.effect, kept.key_kept_seconds) == (EffectClass.IDEMPOTENT_WRITE, 86_400)
     assert kept.allowed_apis == ("api.test",)
+
+
+def test_a_write_names_the_probe_that_its_declaration_does(declared: Callable[..., Hand]) -> None:
+    def placed(key: str, arguments: dict[str, Any]) -> Probe:
+        return Probe("cannot-tell")
+
+    probe = function_tool(placed, name="orders.placed")
+    hand = declared("api.test", methods=["POST"], probe="orders.placed@1", beside=(probe,))
+    assert hand.contract("http.request").probe == "orders.placed@1"
+    assert hand.contract("http.get").probe == ""
+    with pytest.raises(InvalidContract, match=r"orders\.placed@1 is not offered"):
+        declared("api.test", methods=["POST"], probe="orders.placed@1")
+    with pytest.raises(ValueError, match="name the methods"):
+        App("web").http("api.test", probe="orders.placed")
 
 
 @pytest.mark.parametrize("bad", [{"methods": ["TRACE"]}, {"redirects": 4}, {"methods": ["GET"]}])

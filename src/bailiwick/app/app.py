@@ -88,6 +88,7 @@ class HttpAccess(msgspec.Struct, frozen=True):
     redirects: int
     timeout_seconds: int
     version: str
+    probe: str = ""
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -243,6 +244,7 @@ class App:
         redirects: int = 0,
         timeout_seconds: int = 30,
         version: str = "1.0.0",
+        probe: str = "",
     ) -> None:
         """Let agents speak to hosts, with the tools `NAME.get` (reads) and, given methods, `NAME.request` (writes).
 
@@ -259,15 +261,19 @@ class App:
                 leads, so that each address passes the gate.
             timeout_seconds: Of one call.
             version: Of both tools; raise it when the declaration changes.
+            probe: A read-only tool that says whether a write was applied; see `tool`. It finds the write by the `key`
+                that its host was sent as Idempotency-Key, or by its `arguments`.
 
         Raises:
-            ValueError: No host, an unknown method, or more redirects than 3.
+            ValueError: No host, an unknown method, more redirects than 3, or a probe where nothing is written.
         """
         if not hosts or not set(methods) <= _WRITING or not 0 <= redirects <= 3:
             raise ValueError("http needs a host; methods are POST, PUT, PATCH, DELETE; redirects are 0 to 3")
+        if probe and not methods:
+            raise ValueError("a probe says whether a write was applied: name the methods that write")
         access = HttpAccess(
             name, hosts, tuple(methods), keys_kept_hours, credential, header, prefix, redirects,
-            timeout_seconds, version,
+            timeout_seconds, version, probe,
         )  # fmt: skip
         self.accesses.append(access)
 

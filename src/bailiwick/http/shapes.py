@@ -8,7 +8,7 @@ import msgspec
 from bailiwick.base import Instant, Json, format_instant
 from bailiwick.budget import format_usd
 from bailiwick.ports import Posting, RunHead, Spending
-from bailiwick.run import Call, Run, Step, end_of
+from bailiwick.run import TERMINAL, Call, Run, Step, end_of
 from bailiwick.service import Erased, Probed, Question, RunDetail
 
 
@@ -51,6 +51,7 @@ class RunView(msgspec.Struct, frozen=True):
     deadline: str
     budget: Budget
     waiting_for: str
+    reason: str
 
 
 class RunPage(msgspec.Struct, frozen=True):
@@ -266,7 +267,8 @@ def budget(*, limit: int, reserved: int, spent: int) -> Budget:
 
 
 def run_view(head: RunHead) -> RunView:
-    """Show a run's head."""
+    """Show a run's head: what it waits for, or once it has ended why it did."""
+    ended = head.status in TERMINAL
     return RunView(
         id=head.id,
         app=head.app,
@@ -280,7 +282,8 @@ def run_view(head: RunHead) -> RunView:
         updated_at=instant(head.updated_at),
         deadline=instant(head.deadline),
         budget=budget_of(head),
-        waiting_for=head.waiting_for,
+        waiting_for="" if ended else head.waiting_for,
+        reason=head.waiting_for if ended else "",
     )
 
 

@@ -102,6 +102,7 @@ def request_contract(access: HttpAccess, sites: tuple[str, ...]) -> Contract:
         key_kept_seconds=kept * 3600 if kept is not None else None,
         failure_modes=_FAILURES,
         trace_fields=("url", "method"),
+        probe=access.probe,
         input=_input(access.methods, sites, body=True),
         output=_OUTPUT,
     )
