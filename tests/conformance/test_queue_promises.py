@@ -314,6 +314,19 @@ async def test_each_lane_names_its_longest_wait_among_the_first_in_line(
     }
 
 
+async def test_what_is_in_hand_or_another_s_speaks_for_no_lane(store: Store) -> None:
+    await put(store, task("mine", since=90), task("held", since=10), task("other", app="web", since=70))
+    await put(store, task("theirs", tenant="b", since=20), tenant="b")
+    await move(store, claim(task("held", since=10)))
+    found = {(each.tenant, each.app, each.since) for each in await store.queue.waiting()}
+    assert found == {("acme", "shop", 90), ("acme", "web", 70), ("b", "shop", 20)}
+
+
+async def test_a_task_is_listed_in_the_lane_of_its_app_alone(store: Store) -> None:
+    await put(store, task("a0", due_at=1), task("b0", app="web", due_at=2), task("b1", app="web", due_at=3))
+    assert await claimable(store) == ["a0", "b0", "b1"]
+
+
 async def test_unfinished_runs_of_a_tenant_are_counted_up_to_a_number(store: Store) -> None:
     for number, status in enumerate(Status):
         await store.ledger.commit(opening(f"run_{number}", head=head(f"run_{number}", status=status)))

@@ -6,19 +6,31 @@ _EMPTY_LANE: Final = (
     "cost alone: it adds lanes that have no work, and the last step, which asks for every term again, draws"
     " nothing from them; the term keeps the hop on the index"
 )
-_CLAIMABLE: Final = (
-    ("state = 'queued'", 1),
-    ("state = 'queued'", 2),
-    ("state = 'queued'", 3),
-    ("state = 'queued'", 4),
+_HOPS: Final = (
+    *(("state = 'queued'", nth) for nth in range(1, 7)),
     ("{}capability = asked.capability", 1),
     ("{}capability = holders.capability", 1),
     ("{}capability = holders.capability", 2),
+    ("{}capability = lines.capability", 1),
+    ("{}capability = lines.capability", 2),
     ("{}capability = lanes.capability", 1),
     ("{}tenant = holders.tenant", 1),
+    ("{}tenant = lines.tenant", 1),
+    ("{}tenant = lines.tenant", 2),
     ("{}tenant = lanes.tenant", 1),
+    ("{}app = lines.app", 1),
+    ("{}app = lanes.app", 1),
     ("tenant IS NOT NULL", 2),
+    ("app IS NOT NULL", 2),
+    ("priority IS NOT NULL", 2),
 )
+_WAITING: Final = (
+    *_HOPS,
+    ("state = 'queued'", 7),
+    ("state = 'queued'", 8),
+    ("capability IS NOT NULL", 2),
+)
+_MORE_THAN_ASKED: Final = "cost alone: each number comes with its log's name"
 _LOG_OF_ITS_TENANT: Final = (
     "the tenant asked for is taken from the log's name, and a tenant's streams are in its log, all of them"
 )
@@ -32,8 +44,14 @@ _MARK_LAGS: Final = (
     "cost alone: the mark stays below what was placed just now, which the next look leaves out as placed"
 )
 EQUIVALENT: Final[dict[tuple[str, str, str, int], str]] = {
-    **{("sqlite", "select_claimable", term.format(""), nth): _EMPTY_LANE for term, nth in _CLAIMABLE},
-    **{("postgres", "select_claimable", term.format("tasks."), nth): _EMPTY_LANE for term, nth in _CLAIMABLE},
+    **{("sqlite", "select_claimable", term.format(""), nth): _EMPTY_LANE for term, nth in _HOPS},
+    **{("postgres", "select_claimable", term.format("tasks."), nth): _EMPTY_LANE for term, nth in _HOPS},
+    **{
+        (store, "select_waiting", term.format("tasks."), nth): _EMPTY_LANE
+        for store in ("sqlite", "postgres")
+        for term, nth in _WAITING
+    },
+    ("postgres", "select_logs", "name = ANY ($1::text[])", 1): _MORE_THAN_ASKED,
     ("sqlite", "select_leaf_index", "s.log = l.id", 1): _LOG_OF_ITS_TENANT,
     ("postgres", "select_leaf_index", "s.log = l.id", 1): _LOG_OF_ITS_TENANT,
     ("sqlite", "select_leaf_index", "s.tenant = :tenant", 1): _FOR_THE_INDEX,
