@@ -1,5 +1,6 @@
 """A missing, damaged or wrong key is a refusal that names the file and the way out; nothing is made in its place."""
 
+import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,10 @@ from keys_kit import ADMIN, Deployment, deployment, done_run, greeting
 __all__ = ["deployment"]
 
 Loss = Callable[[Path], object]
+
+
+class PowerCut(Exception):
+    """The power went off at a rename."""
 
 
 def other_content(path: Path) -> object:
@@ -179,6 +184,47 @@ async def test_blobs_are_found_again_without_their_key(deployment: Deployment) -
     checked, violations = await inspect(deployment.folder, deployment.store)
     assert checked
     assert violations == []
+
+
+async def test_a_replacement_that_is_cut_off_anywhere_is_finished_by_the_same_act(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await deployment.begin()
+    (deployment.keys / "blobs.key").unlink()
+    genuine, cuts = Path.replace, 0
+
+    def cut_at(step: int) -> Callable[[Path, Path], Path]:
+        steps = itertools.count()
+
+        def replace(path: Path, target: Path) -> Path:
+            if next(steps) == step:
+                raise PowerCut
+            return genuine(path, target)
+
+        return replace
+
+    while True:
+        monkeypatch.setattr(Path, "replace", cut_at(cuts % 4))
+        try:
+            done = await replace_lost_key(deployment.settings, "blobs.key", "lost with the host")
+        except PowerCut:
+            cuts += 1
+            assert cuts < 100
+            with pytest.raises((KeyMissing, KeyWrong)):
+                await deployment.look()
+            continue
+        break
+    monkeypatch.undo()
+    assert cuts > 2
+    assert "of 1 nothing tells whose" in done.follows, "the platform's own, as where nothing is cut off"
+    detail, report = await deployment.look()
+    assert detail.run.status is Status.COMPLETED
+    assert report.ok, report.findings
+    _, violations = await inspect(deployment.folder, deployment.store)
+    assert violations == []
+    tell(
+        f"{cuts} replacements of blobs.key cut off, finished by the next, 0 of the tenant's blobs left behind"
+    )
 
 
 async def test_only_a_key_that_is_lost_is_replaced(deployment: Deployment) -> None:

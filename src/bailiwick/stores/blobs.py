@@ -142,6 +142,10 @@ class DiskBlobs:
             path for path in self._root.iterdir() if path.name != _UNFINISHED and not path.is_symlink()
         )
 
+    def space(self, tenant: str) -> Path:
+        """Name the folder of a tenant's blobs under this key."""
+        return self._root / self._mac("tenant", tenant)[:32]
+
     def contents(self, space: Path) -> dict[Digest, Path]:
         """Read a tenant's folder, and find each blob by what it holds."""
         return {digest_of(path.read_bytes()): path for path in sorted(space.glob("*/*"))}
@@ -150,6 +154,8 @@ class DiskBlobs:
         """Give blobs the names that they have under this key, in the folder of a tenant."""
         for digest, path in found.items():
             target = self._path(tenant, digest)
+            if path == target:
+                continue
             make_folder(target.parent)
             path.replace(target)
             sync_folder(target.parent)
@@ -196,9 +202,8 @@ class DiskBlobs:
         return body
 
     def _path(self, tenant: str, digest: str) -> Path:
-        space = self._mac("tenant", tenant)[:32]
         name = self._mac("blob", tenant, digest)
-        return self._root / space / name[:2] / name
+        return self.space(tenant) / name[:2] / name
 
     def _mac(self, *parts: str) -> str:
         if not self._key:

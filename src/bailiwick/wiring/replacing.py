@@ -8,7 +8,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bailiwick.audit import Checkpoint, Frontier, sign_note
-from bailiwick.base import Category, Digest, Refusal
+from bailiwick.base import Category, Digest, Refusal, parse_canonical
 from bailiwick.ports import Draft, TreeHead, Unit
 from bailiwick.stores import Store, make_folder, write_private
 from bailiwick.wiring.clocks import learn, new_clock
@@ -29,6 +29,8 @@ from bailiwick.wiring.trust import KEYS, hold_key_to, plans_of
 _ACTOR = "operator:host"
 _PLATFORM = "platform"
 _ALL = 1_000_000
+_PAGE = 500
+_REPLACED = "key.replaced"
 
 
 class KeyNotLost(Refusal):
@@ -57,7 +59,8 @@ class Replaced(msgspec.Struct, frozen=True):
 async def replace_lost_key(settings: Settings, name: str, reason: str) -> Replaced:
     """Make another key in place of one that is lost, while no server runs; the break is an event of every log.
 
-    What is cut off in the middle is done again: until its end no server starts.
+    What is cut off in the middle is finished by the same act, with the key that it had made: until its end no server
+    starts.
 
     Args:
         settings: Which deployment.
@@ -78,13 +81,16 @@ async def replace_lost_key(settings: Settings, name: str, reason: str) -> Replac
         tenants = sorted({key.tenant for key in await store.views.keys("")})
         if not tenants:
             raise KeyNotLost(folder / name, "nothing is recorded here yet")
-        secret = secrets.token_bytes(SECRET_BYTES)
-        made = fingerprint_of(name, secret)
-        logs = await _record(
-            store, tenants, {"key": name, "was": recorded.get(name, ""), "now": made, "reason": reason}
-        )
-        make_folder(folder)
-        write_private(folder / name, secret)
+        secret = await _begun(store, name, folder / name)
+        if secret:
+            made, logs = fingerprint_of(name, secret), _streams(tenants)
+        else:
+            secret = secrets.token_bytes(SECRET_BYTES)
+            made = fingerprint_of(name, secret)
+            said = {"key": name, "was": recorded.get(name, ""), "now": made, "reason": reason}
+            logs = await _record(store, tenants, said)
+            make_folder(folder)
+            write_private(folder / name, secret)
         follows = await _follow(settings, store, name, secret)
         await store.fingerprints.adopt({name: made})
         await store.fingerprints.replace({name: made})
@@ -105,12 +111,31 @@ def _lost_alone(folder: Path, name: str, recorded: dict[str, str]) -> None:
         raise KeyNotLost(folder / name, "it is there, and is the one that this ledger was written with")
 
 
+async def _begun(store: Store, name: str, path: Path) -> bytes:
+    """Read the key that an act which was cut off has made and announced; empty if there was none."""
+    try:
+        secret = read_key(path)
+    except (KeyMissing, KeyUnusable):
+        return b""
+    announced, after = "", 0
+    while events := await store.ledger.events("", _PLATFORM, after, _PAGE):
+        after = events[-1].seq
+        headers = [parse_canonical(event.header) for event in events]
+        told = [each["now"] for each in headers if each["kind"] == _REPLACED and each["key"] == name]
+        announced = told[-1] if told else announced
+    return secret if announced == fingerprint_of(name, secret) else b""
+
+
+def _streams(tenants: list[str]) -> tuple[str, ...]:
+    return (_PLATFORM, *(f"tenant:{tenant}" for tenant in tenants))
+
+
 async def _record(store: Store, tenants: list[str], said: dict[str, str]) -> tuple[str, ...]:
     """Write the break into the platform's log and every tenant's."""
     clock = new_clock()
     await learn(clock, store)
-    fields = {"kind": "key.replaced", "at": clock.now(), "actor": _ACTOR, **said}
-    streams = (_PLATFORM, *(f"tenant:{tenant}" for tenant in tenants))
+    fields = {"kind": _REPLACED, "at": clock.now(), "actor": _ACTOR, **said}
+    streams = _streams(tenants)
     await store.ledger.commit(Unit(tenant="", others=tuple((stream, Draft(fields)) for stream in streams)))
     return streams
 
@@ -136,17 +161,25 @@ async def _sign_again(settings: Settings, store: Store, secret: bytes) -> None:
 
 
 async def _find_again(store: Store, secret: bytes) -> str:
-    """Name all blobs anew: their content tells their digests, and the plans among them whose they are."""
+    """Name all blobs anew: their content tells their digests, and the plans among them whose they are.
+
+    The plans go last, so that what was cut off in the middle can still tell whose the rest is.
+    """
     store.blobs.unlock(secret)
     plans: dict[str, set[Digest]] = {}
     async for tenant, plan in plans_of(store, _ALL):
         plans.setdefault(tenant, set()).add(plan)
+    own = {store.blobs.space(tenant): tenant for tenant in plans}
     found = left = 0
     for space in store.blobs.spaces():
         contents = store.blobs.contents(space)
-        owner = next((tenant for tenant, digests in plans.items() if digests & contents.keys()), "")
+        marked = (tenant for tenant, digests in plans.items() if digests & contents.keys())
+        owner = own.get(space) or next(marked, "")
         if owner:
-            store.blobs.rename(owner, contents)
+            last = plans[owner]
+            store.blobs.rename(
+                owner, {each: contents[each] for each in sorted(contents, key=last.__contains__)}
+            )
             found += len(contents)
         else:
             left += len(contents)
