@@ -337,3 +337,12 @@ async def test_unfinished_runs_of_a_tenant_are_counted_up_to_a_number(store: Sto
     assert await store.views.count_unfinished("acme", 2) == 2
     assert await store.views.count_unfinished("b", 100) == 1
     assert await store.views.count_unfinished("c", 100) == 0
+
+
+async def test_workers_are_alive_until_their_session_ends(store: Store, clock: ShiftedClock) -> None:
+    assert list(await store.queue.workers()) == []
+    await store.queue.open_session("ses_1", "host-b", 5.0)
+    await store.queue.open_session("ses_2", "host-a", 50.0)
+    assert list(await store.queue.workers()) == ["host-a", "host-b"]
+    clock.advance(6)
+    assert list(await store.queue.workers()) == ["host-a"]

@@ -13,6 +13,8 @@ from bailiwick.policy import Role
 from bailiwick.run import Status
 from bailiwick.service import Unauthenticated
 from bailiwick.wiring import embedded
+from bailiwick.wiring.accepting import accept_break
+from bailiwick.wiring.beside import ServersRunning
 from bailiwick.wiring.inspecting import inspect
 from bailiwick.wiring.keyfiles import KEY_FILES, KeyMissing, KeyUnusable, KeyWrong
 from bailiwick.wiring.replacing import KeyNotLost, replace_lost_key
@@ -225,6 +227,27 @@ async def test_a_replacement_that_is_cut_off_anywhere_is_finished_by_the_same_ac
     tell(
         f"{cuts} replacements of blobs.key cut off, finished by the next, 0 of the tenant's blobs left behind"
     )
+
+
+async def test_no_key_is_replaced_beside_a_server_of_another_host(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    if not deployment.store:
+        return  # one process has a data directory, and its lock says so
+    await deployment.begin()
+    other = deployment.another_host(tmp_path / "other")
+    shutil.copytree(deployment.keys, other.keys)
+    async with embedded(other.settings, [greeting()]):
+        (deployment.keys / "pepper.key").unlink()
+        genuine = deployment.kept()
+        for act in (
+            lambda: replace_lost_key(deployment.settings, "pepper.key", "lost"),
+            lambda: accept_break(deployment.settings, "tenant:default", "seen"),
+        ):
+            with pytest.raises(ServersRunning, match="1 server"):
+                await act()
+        assert deployment.kept() == genuine
+    assert (await replace_lost_key(deployment.settings, "pepper.key", "lost")).logs
 
 
 async def test_only_a_key_that_is_lost_is_replaced(deployment: Deployment) -> None:

@@ -29,6 +29,10 @@ class Queue(Protocol):
         """Extend a session; False when it has expired or was ended."""
         ...
 
+    async def workers(self) -> Sequence[str]:
+        """Name the workers whose sessions are alive."""
+        ...
+
     async def claimable(self, capabilities: Sequence[str], limit: int) -> Sequence[Task]:
         """List queued tasks that are due: the first of every lane (capability, tenant, app, priority), then the second
         of each, and so on; up to `limit` of a lane, and in all as many as there are lanes and `limit` more. In a

@@ -9,6 +9,7 @@ from bailiwick.base import Category, Instant, Refusal
 from bailiwick.ports import Draft, Seen, TreeHead, Unit
 from bailiwick.service import Breaks, Scrutiny, Signer
 from bailiwick.stores import Store
+from bailiwick.wiring.beside import refuse_beside_servers
 from bailiwick.wiring.clocks import learn, new_clock
 from bailiwick.wiring.embedded import open_ledger
 from bailiwick.wiring.remembering import RememberedHeads
@@ -55,13 +56,14 @@ async def accept_break(settings: Settings, log: str, reason: str) -> Accepted:
         reason: Why, in the open for ever.
 
     Raises:
-        DataDirInUse: A server holds the data directory.
+        DataDirInUse, ServersRunning: A server holds the data directory, or works on the database.
         NotBroken: There is nothing to accept.
         KeyMissing, KeyUnusable, KeyWrong: See `keys_of_ledger`.
     """
     store = open_ledger(settings)
     try:
         await store.begin([])
+        await refuse_beside_servers(store)
         keys = await keys_of_ledger(settings, store)
         store.blobs.unlock(keys.blob_key)
         signer = keys.signer(settings.deployment)

@@ -11,6 +11,7 @@ from bailiwick.audit import Checkpoint, Frontier, sign_note
 from bailiwick.base import Category, Digest, Refusal, parse_canonical
 from bailiwick.ports import Draft, TreeHead, Unit
 from bailiwick.stores import Store, make_folder, write_private
+from bailiwick.wiring.beside import refuse_beside_servers
 from bailiwick.wiring.clocks import learn, new_clock
 from bailiwick.wiring.embedded import open_ledger
 from bailiwick.wiring.keyfiles import (
@@ -68,13 +69,14 @@ async def replace_lost_key(settings: Settings, name: str, reason: str) -> Replac
         reason: Why; it stands in the open for ever.
 
     Raises:
-        DataDirInUse: A server holds the data directory.
+        DataDirInUse, ServersRunning: A server holds the data directory, or works on the database.
         KeyNotLost: It is there.
         KeyMissing, KeyUnusable, KeyWrong: Another one is lost as well.
     """
     store = open_ledger(settings)
     try:
         await store.begin([])
+        await refuse_beside_servers(store)
         folder = settings.shared_folder / KEYS
         recorded = dict(await store.fingerprints.read())
         _lost_alone(folder, name, recorded)

@@ -46,6 +46,10 @@ class SqliteQueue:
 
         return bool(await self._writer.submit(renew))
 
+    async def workers(self) -> Sequence[str]:
+        """Name the workers whose sessions are alive."""
+        return await self._reads.scan("select_workers", (), lambda row: str(row[0]))
+
     async def claimable(self, capabilities: Sequence[str], limit: int) -> Sequence[Task]:
         """List queued tasks that are due, turn by turn over the lanes; see `ports.Queue.claimable`."""
         asked = canonical(list(capabilities)).decode()

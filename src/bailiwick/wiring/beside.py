@@ -1,0 +1,36 @@
+"""Beside: acts on the host that suffer no server, and how they find out that one works on the same database."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from bailiwick.base import Category, Refusal
+from bailiwick.run import LEASE_SECONDS
+from bailiwick.stores import Store
+
+_NAMED = 5
+
+
+class ServersRunning(Refusal):
+    """Other processes work on the same database; an act on its keys or logs would be lost on them."""
+
+    code: ClassVar[str] = "servers_running"
+    category: ClassVar[Category] = Category.CONFLICT
+
+    def __init__(self, workers: Sequence[str]) -> None:
+        super().__init__(
+            f"{len(workers)} server(s) work on this database: {', '.join(workers[:_NAMED])}",
+            remedy=f"stop them; one that was killed counts until its lease ends, {LEASE_SECONDS:g} s later at most",
+            workers=list(workers[:_NAMED]),
+            count=len(workers),
+        )
+
+
+async def refuse_beside_servers(store: Store) -> None:
+    """Refuse while a server works on the database; the data directory alone does not tell of one on another host.
+
+    Raises:
+        ServersRunning: At least one does, or was killed a moment ago.
+    """
+    workers = await store.queue.workers()
+    if workers:
+        raise ServersRunning(workers)
