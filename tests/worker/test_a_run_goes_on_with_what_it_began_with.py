@@ -1,5 +1,6 @@
 """Prompt, tools, schemas, model and limits are a run's own from its beginning: an edited app changes nothing of it."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -140,6 +141,71 @@ async def test_an_edited_app_changes_nothing_of_a_run_that_has_begun(
     schemas = [each["parameters"]["output_schema"]["properties"] for each in said]
     assert [sorted(each) for each in schemas] == [["summary"], ["summary"]]
     assert system.outside.count("sign") == 1
+
+
+async def test_an_agent_that_was_taken_out_serves_the_runs_that_have_pinned_it(
+    open_system: Any, models: OpenAIHost
+) -> None:
+    system, run = await waiting(open_system, models)
+    system.shops = (Shop(),)
+    await system.crash()
+    system.work()
+    await signed(system, run)
+    await taken_up(system)
+    ended = await system.ended(run)
+    assert ended.status is Status.COMPLETED, ended.reason
+    assert {each["model"] for each in await asked(system, run)} == {"scripted:first"}
+
+
+async def test_a_run_whose_app_is_gone_with_its_tools_is_blocked_and_says_what_helps(
+    open_system: Any, models: OpenAIHost
+) -> None:
+    system, run = await waiting(open_system, models)
+    system.shops = (Shop("another"),)
+    await system.crash()
+    system.work()
+    await signed(system, run)
+    reason = (await system.status(run, Status.BLOCKED)).steps["work"].reason
+    assert "shop.sign@1.0.0 is gone" in reason
+    assert reason.endswith(f"then: bailiwick runs resume {run}")
+    system.shops = (edition(),)
+    await system.crash()
+    system.work()
+    await system.platform.control.resume(ALICE, run)
+    assert (await system.ended(run)).status is Status.COMPLETED
+
+
+async def taken_up(system: System) -> None:
+    """Do the duty until there is something that nobody offers to serve."""
+    while not await system.platform.recovering.take_up_stranded():
+        await asyncio.sleep(0)
+
+
+async def test_a_step_whose_code_was_taken_out_is_blocked_until_it_is_there_again(open_system: Any) -> None:
+    def coded() -> Shop:
+        shop = Shop()
+
+        async def clerk(ctx: Any, given: dict[str, Any]) -> dict[str, Any]:
+            return {"summary": "done"}
+
+        shop.app.agent("typist", output={"summary": str}, run=clerk)
+        shop.workflow({"id": "work", "uses": "typist", "input": {}})
+        return shop
+
+    system: System = await open_system(coded())
+    run = await system.submit()
+    system.shops = (Shop(),)
+    await system.crash()
+    system.work()
+    await taken_up(system)
+    reason = (await system.status(run, Status.BLOCKED)).steps["work"].reason
+    assert "typist@1.0.0" in reason
+    assert reason.endswith(f"then: bailiwick runs resume {run}")
+    system.shops = (coded(),)
+    await system.crash()
+    system.work()
+    await system.platform.control.resume(ALICE, run)
+    assert (await system.ended(run)).status is Status.COMPLETED
 
 
 async def test_a_run_that_begins_after_the_edit_is_of_the_new_edition(

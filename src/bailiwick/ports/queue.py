@@ -29,6 +29,10 @@ class Queue(Protocol):
         """Extend a session; False when it has expired or was ended."""
         ...
 
+    async def wanted(self) -> Sequence[str]:
+        """Name the queue keys that queued tasks ask for, each once."""
+        ...
+
     async def workers(self) -> Sequence[str]:
         """Name the workers whose sessions are alive."""
         ...

@@ -91,6 +91,10 @@ class Recovering:
 
         return await self._done(held.tenant, held.run, consider)
 
+    async def take_up_stranded(self) -> int:
+        """Take up the steps that no session of this process offers to serve, where it is the only one: nobody else will."""
+        return self._sessions.serve_stranded(await self._queue.wanted())
+
     async def time_out(self) -> int:
         """Fail the attempts that run longer than they may."""
         overdue = [task for task in await self._queue.overdue(BATCH) if task.state is TaskState.LEASED]

@@ -3,9 +3,10 @@
 import asyncio
 import sys
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
+import structlog
 
 from bailiwick.contract import ErrorCategory
 from bailiwick.ports import Frame, Hello, Notice, Queue, Session, Task, World
@@ -19,9 +20,11 @@ from bailiwick.service.rows import task_id
 from bailiwick.service.runs import Runs
 from bailiwick.service.turns import Lane, Turns, lane_of
 
+log = structlog.get_logger("bailiwick.sessions")
 _SILENT_LEASES = 4
 _MAX_CHAINS = 256
 _MAX_PARTED = 256
+_MAX_NAMED = 20
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -57,6 +60,12 @@ class WorkerSession:
         self.parted: OrderedDict[str, int] = OrderedDict()
         self.leaving = False
         self._chains: dict[str, tuple[int, int]] = {}
+
+    def serve(self, keys: Collection[str]) -> None:
+        """Serve more keys from here on."""
+        self.keys |= frozenset(keys)
+        self.sorted_keys = sorted(self.keys)
+        self.work.set()
 
     def leave(self) -> None:
         """Take nothing more; whoever waits for work on its behalf is told."""
@@ -235,6 +244,21 @@ class Sessions:
         """Tell waiting workers that there may be work."""
         for session in self._open.values():
             session.work.set()
+
+    def serve_stranded(self, wanted: Collection[str]) -> int:
+        """Let a session take what none of this process offers to serve; answer of how many keys that is.
+
+        A platform-run agent needs nobody's code but the text that its run has pinned. A step whose code is gone is
+        blocked once it is taken, and says what helps.
+        """
+        open_ones = [session for session in self._open.values() if not session.leaving]
+        offered = {key for session in open_ones for key in session.keys}
+        stranded = [key for key in wanted if key not in offered]
+        if not open_ones or not stranded:
+            return 0
+        log.warning("sessions.stranded", capabilities=stranded[:_MAX_NAMED])
+        open_ones[0].serve(stranded)
+        return len(stranded)
 
     async def hello(self, hello: Hello) -> Session:
         """Open a session; an earlier one of the same worker ends, its tasks go to others."""

@@ -178,7 +178,7 @@ class Embedded:
         recovering, sequencing = self.platform.recovering, self.platform.sequencing
         activating, redeciding = self.platform.activating, self.platform.redeciding
         return (
-            *(self._shared_duties() if self.platform.halts.shared else ()),
+            *(self._shared_duties() if self.platform.halts.shared else self._lone_duties()),
             Duty("clock", self.look_at_clock, CLOCK_SECONDS),
             Duty("reap", recovering.reap, 2.0),
             Duty("time-out", recovering.time_out, 1.0),
@@ -196,6 +196,10 @@ class Embedded:
             Duty("erase", self.platform.erasing.sweep, 30.0),
             Duty("witness", self.platform.witnessing.show, WITNESS_SECONDS),
         )
+
+    def _lone_duties(self) -> tuple[Duty, ...]:
+        """List what only a process that shares its store with no other can know."""
+        return (Duty("stranded", self.platform.recovering.take_up_stranded, 2.0),)
 
     def _shared_duties(self) -> tuple[Duty, ...]:
         """List what must be looked at because others change the store too; most is heard at once, this is the net."""

@@ -43,6 +43,10 @@ class PostgresQueue:
             done = await connection.execute(SQL["renew_session"], _micros(lease_seconds), session)
         return bool(done == "UPDATE 1")
 
+    async def wanted(self) -> Sequence[str]:
+        """Name the queue keys that queued tasks ask for, each once."""
+        return await self._reads.scan("select_wanted", (), lambda row: str(row[0]))
+
     async def workers(self) -> Sequence[str]:
         """Name the workers whose sessions are alive."""
         return await self._reads.scan("select_workers", (), lambda row: str(row[0]))
