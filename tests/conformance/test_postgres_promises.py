@@ -36,6 +36,7 @@ from bailiwick.stores import (
 from bailiwick.stores.postgres.connect import LOST, Lines
 from bailiwick.stores.postgres.migrate import _LOCK, migrate, newest
 from bailiwick.stores.postgres.pump import MAX_BATCH
+from bailiwick.stores.postgres.statements import SQL
 from bailiwick.testing.postgres import PrivateCluster
 from figures import tell
 from postgres_kit import cluster
@@ -408,3 +409,26 @@ async def test_a_server_that_dies_at_once_under_writers_loses_nothing_that_was_a
         )
         assert max(waits) < 5.0
         await store.end()
+
+
+async def test_only_exactly_this_event_shows_that_a_commit_was_kept(database: str, tmp_path: Path) -> None:
+    """What is asked after a commit without an answer: another event of the stream or of the number is none."""
+    store = opened(database, tmp_path / "a")
+    await store.ledger.commit(opening("run_a", events=2))
+    await store.ledger.commit(opening("run_b", events=1))
+    await store.end()
+    stranger = await asyncpg.connect(database)
+    try:
+        rows = await stranger.fetch("SELECT stream, seq, leaf FROM events ORDER BY stream, seq")
+        first, second, other = [tuple(row) for row in rows]
+        for stream, seq, leaf, kept in (
+            (*first, True),
+            (*other, True),
+            (other[0], *first[1:], False),
+            (first[0], second[1], first[2], False),
+            (first[0], first[1], second[2], False),
+            (other[0], second[1], second[2], False),
+        ):
+            assert await stranger.fetchval(SQL["select_event_is_kept"], stream, seq, leaf) is kept
+    finally:
+        await stranger.close()

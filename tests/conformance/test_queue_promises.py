@@ -351,6 +351,6 @@ async def test_workers_are_alive_until_their_session_ends(store: Store, clock: S
 async def test_what_is_queued_names_what_it_asks_for_once(store: Store) -> None:
     assert list(await store.queue.wanted()) == []
     await put(store, task("a"), task("b"), task("c", capability="read@1"), task("d", capability="sign@2"))
-    await put(store, task("held", capability="hold@1"))
-    await move(store, claim(task("held", capability="hold@1")))
+    await put(store, task("held", capability="reads@1"))
+    await move(store, claim(task("held", capability="reads@1")))
     assert list(await store.queue.wanted()) == ["read@1", "sign@2", "write@1"]
