@@ -146,15 +146,22 @@ async def test_the_queue_is_asked_at_each_scrape_and_an_empty_pool_shows_zero():
     assert 'bailiwick_queue_depth{pool="gpu"} 0.0' in text
 
 
-async def test_the_oldest_open_request_is_asked_for_at_each_scrape():
-    waits = [12.5, 0.0]
+async def test_the_oldest_open_request_and_step_are_asked_for_at_each_scrape():
+    waits, steps = [12.5, 0.0], [0.5, 3.5]
 
     async def waited():
         return waits.pop(0)
 
-    metrics = Metrics(waited=waited, process=False)
-    assert "bailiwick_oldest_approval_seconds 12.5" in await text_of(metrics)
-    assert "bailiwick_oldest_approval_seconds 0.0" in await text_of(metrics)
+    async def queued():
+        return steps.pop(0)
+
+    metrics = Metrics(waited=waited, queued=queued, process=False)
+    text = await text_of(metrics)
+    assert "bailiwick_oldest_approval_seconds 12.5" in text
+    assert "bailiwick_oldest_step_seconds 0.5" in text
+    text = await text_of(metrics)
+    assert "bailiwick_oldest_approval_seconds 0.0" in text
+    assert "bailiwick_oldest_step_seconds 3.5" in text
 
 
 async def test_openmetrics_is_complete_and_two_meters_are_apart():

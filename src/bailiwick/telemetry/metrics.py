@@ -27,7 +27,7 @@ _MICROSECONDS = 1_000_000
 Depths = Callable[[], Awaitable[Mapping[str, int]]]
 """Answers how many tasks are due, by pool."""
 Waited = Callable[[], Awaitable[float]]
-"""Answers for how many seconds the oldest open request to humans has waited; 0 if there is none."""
+"""Answers for how many seconds the oldest has waited, of requests to humans or of due steps; 0 if there is none."""
 
 Clocked = Callable[[], tuple[float, float]]
 """Answers how far the machine's clock is ahead of the store's, and by how much the latter may be wrong; in seconds."""
@@ -39,6 +39,7 @@ class Metrics:
     Args:
         depths: Asked at each scrape for the depth of the queue; None when this process has no queue.
         waited: Asked at each scrape how long the oldest open request to humans waits; None without a ledger.
+        queued: Asked at each scrape how long the oldest due step waits for a worker; None without a queue.
         clock: Asked at each scrape for the offset and error of this process's clock; None without a store.
         process: Whether memory, processor time and open files of the process are shown too.
     """
@@ -48,12 +49,14 @@ class Metrics:
         *,
         depths: Depths | None = None,
         waited: Waited | None = None,
+        queued: Waited | None = None,
         clock: Clocked | None = None,
         process: bool = True,
     ) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
         self._depths = depths
         self._waited = waited
+        self._queued = queued
         self._clock = clock
         if process:
             ProcessCollector(registry=self.registry)
@@ -89,6 +92,11 @@ class Metrics:
         )
         self._fenced = self._counter("fenced_writes", "Writes thrown away for a lost lease, by code.", "code")
         self._depth = Gauge("bailiwick_queue_depth", "Tasks that are due.", ["pool"], registry=self.registry)
+        self._oldest_step = Gauge(
+            "bailiwick_oldest_step_seconds",
+            "For how long the oldest due step has waited for a worker; 0: none waits.",
+            registry=self.registry,
+        )
 
         self._clock_offset = Gauge(
             "bailiwick_clock_offset_seconds",
@@ -180,6 +188,8 @@ class Metrics:
                 self._depth.labels(pool).set(depths.get(pool, 0))
         if self._waited is not None:
             self._oldest.set(await self._waited())
+        if self._queued is not None:
+            self._oldest_step.set(await self._queued())
         if self._clock is not None:
             offset, error = self._clock()
             self._clock_offset.set(offset)

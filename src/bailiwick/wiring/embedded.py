@@ -16,6 +16,7 @@ from bailiwick.policy import Role, build_bundle, stacked
 from bailiwick.ports import (
     MAX_CLOCK_ERROR_SECONDS,
     ApprovalState,
+    Queue,
     SandboxStatus,
     Views,
     WorkerPort,
@@ -287,6 +288,7 @@ async def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSand
         metrics = Metrics(
             depths=store.depths,
             waited=lambda: _waited(store.views, world),
+            queued=lambda: _queued(store.queue, world),
             clock=lambda: ((machine_time() - clock.now()) / _MICROSECONDS, clock.error_seconds()),
         )
         ledger = MeasuredLedger(store.ledger, metrics)
@@ -419,3 +421,9 @@ async def _waited(views: Views, world: World) -> float:
     """Say for how many seconds the oldest open request to humans of all tenants has waited."""
     oldest = await views.approvals("", state=ApprovalState.PENDING, run="", limit=1)
     return max(world.now() - oldest[0].requested_at, 0) / _MICROSECONDS if oldest else 0.0
+
+
+async def _queued(queue: Queue, world: World) -> float:
+    """Say for how many seconds the oldest of the due steps, among the first few of each lane, has waited."""
+    since = min((lane.since for lane in await queue.waiting()), default=None)
+    return max(world.now() - since, 0) / _MICROSECONDS if since is not None else 0.0
