@@ -114,6 +114,7 @@ SMALL_TABLES = {
 FIRST_ROWS = {
     "select_waiting": {"tasks"},
     "select_claimable": {"tasks"},
+    "select_wanted": {"tasks"},
     "select_approvals_of_all": {"approvals"},
 }
 
