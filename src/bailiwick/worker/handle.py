@@ -41,7 +41,8 @@ class Handle:
     """Implements `app.Context` for one attempt of one step.
 
     `tree` is the workspace after the calls so far; `parked` says why no call is possible any more, `gone` that
-    the step is no longer this worker's to report on; `soft_limit` that the agent should finish.
+    the step is no longer this worker's to report on; `over` that the whole session is, which others must hear of;
+    `soft_limit` that the agent should finish.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Handle:
         self.tree = assignment.tree
         self.parked: str | None = None
         self.gone = False
+        self.over: SessionLost | None = None
         self.soft_limit = False
         self._asked: dict[ErrorCategory, float] = {}
         self._seen: Counter[bytes] = Counter()
@@ -261,6 +263,8 @@ class Handle:
                 case Dispatch() as dispatch:
                     return await self._execute(dispatch, request)
         except (LeaseLost, SessionLost, Fenced) as lost:
+            if isinstance(lost, SessionLost):
+                self.over = lost
             raise self._park(lost.message, gone=True) from lost
 
     async def _execute(self, dispatch: Dispatch, request: ModelRequest | None) -> Recorded:

@@ -47,7 +47,11 @@ class Runner:
         self._world = world
 
     async def run(self, session: str, assignment: Assignment, leash: Leash) -> Report | None:
-        """Work on an assignment; None when it is no longer ours to report on (parked, lost, executed)."""
+        """Work on an assignment; None when it is no longer ours to report on (parked, lost, executed).
+
+        Raises:
+            SessionLost: All tasks of the session are lost: what is dropped here alone would be nobody's.
+        """
         handle = Handle(
             port=self._port,
             session=session,
@@ -75,6 +79,8 @@ class Runner:
             raise
         finally:
             await handle.close()
+        if handle.over is not None:
+            raise handle.over
         if handle.gone:
             log.info("step.parked", reason=handle.parked)
             return None
@@ -91,7 +97,9 @@ class Runner:
                 dispatch, None, handle.sink(dispatch.key), handle.leash.stop
             )
             await insist(lambda: self._port.settle(session, outcome))
-        except (LeaseLost, SessionLost, Fenced) as lost:
+        except SessionLost:
+            raise
+        except (LeaseLost, Fenced) as lost:
             log.info("step.fenced", code=lost.code)
         except Exception as error:  # whatever goes wrong with a host is this step's failure
             return _broken(blank, error)
