@@ -12,6 +12,7 @@ from bailiwick.base import Refusal
 from bailiwick.policy import Role
 from bailiwick.run import Status
 from bailiwick.service import Unauthenticated
+from bailiwick.stores import DataDirInUse
 from bailiwick.wiring import embedded
 from bailiwick.wiring.accepting import accept_break
 from bailiwick.wiring.beside import ServersRunning
@@ -188,10 +189,13 @@ async def test_blobs_are_found_again_without_their_key(deployment: Deployment) -
     assert violations == []
 
 
-async def test_a_replacement_that_is_cut_off_anywhere_is_finished_by_the_same_act(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("older", [False, True], ids=["fingerprints", "older than fingerprints"])
+async def test_a_replacement_that_is_cut_off_at_a_rename_is_finished_by_the_same_act(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, older: bool
 ) -> None:
     await deployment.begin()
+    if older:
+        deployment.forget()
     (deployment.keys / "blobs.key").unlink()
     genuine, cuts = Path.replace, 0
 
@@ -219,6 +223,8 @@ async def test_a_replacement_that_is_cut_off_anywhere_is_finished_by_the_same_ac
     monkeypatch.undo()
     assert cuts > 2
     assert "of 1 nothing tells whose" in done.follows, "the platform's own, as where nothing is cut off"
+    with pytest.raises(KeyNotLost):
+        await replace_lost_key(deployment.settings, "blobs.key", "once more")
     detail, report = await deployment.look()
     assert detail.run.status is Status.COMPLETED
     assert report.ok, report.findings
@@ -229,24 +235,28 @@ async def test_a_replacement_that_is_cut_off_anywhere_is_finished_by_the_same_ac
     )
 
 
-async def test_no_key_is_replaced_beside_a_server_of_another_host(
+async def test_no_key_is_replaced_and_no_break_accepted_beside_a_server(
     deployment: Deployment, tmp_path: Path
 ) -> None:
-    if not deployment.store:
-        return  # one process has a data directory, and its lock says so
+    """On SQLite the server has the data directory; on PostgreSQL it may be another host's with one of its own."""
     await deployment.begin()
-    other = deployment.another_host(tmp_path / "other")
-    shutil.copytree(deployment.keys, other.keys)
-    async with embedded(other.settings, [greeting()]):
+    server, refusal = deployment, DataDirInUse
+    if deployment.store:
+        server, refusal = deployment.another_host(tmp_path / "other"), ServersRunning
+        shutil.copytree(deployment.keys, server.keys)
+    async with embedded(server.settings, [greeting()]):
+        pepper = (deployment.keys / "pepper.key").read_bytes()
         (deployment.keys / "pepper.key").unlink()
         genuine = deployment.kept()
         for act in (
             lambda: replace_lost_key(deployment.settings, "pepper.key", "lost"),
             lambda: accept_break(deployment.settings, "tenant:default", "seen"),
         ):
-            with pytest.raises(ServersRunning, match="1 server"):
+            with pytest.raises(refusal):
                 await act()
         assert deployment.kept() == genuine
+        (deployment.keys / "pepper.key").write_bytes(pepper)
+    (deployment.keys / "pepper.key").unlink()
     assert (await replace_lost_key(deployment.settings, "pepper.key", "lost")).logs
 
 

@@ -10,6 +10,7 @@ from bailiwick.policy import build_bundle, stacked
 from bailiwick.ports import Dispatch
 from bailiwick.run import CallState, LeaseLost, Run, Status, StepStatus, WaitKind
 from bailiwick.wiring.compiler import run_policy_compiler
+from cut_line_kit import CutLine, given_back
 from platform_fixtures import Opener
 from platform_kit import ALICE, ROOT, System
 from shop_kit import POLICIES, Shop
@@ -113,6 +114,21 @@ async def test_nobody_asks_before_the_quarantine_is_over(shop: Shop, post: Post,
     call = await unknown(system, run)
     assert (call.state, call.answer, call.probed) == (CallState.UNKNOWN, "applied", 1)
     assert (await system.run(run)).status is Status.BLOCKED, "it is evidence; a person decides"
+
+
+async def test_a_probe_that_hears_that_its_session_is_over_is_asked_again(
+    shop: Shop, post: Post, open_system: Opener
+) -> None:
+    system = await opened(open_system, shop)
+    post.says = [{"answer": "applied"}]
+    run, _ = await lost(system)
+    system.clock.advance(QUARANTINE + 1)
+    line = system.port = CutLine(system.port, "act")
+    system.work()
+    await given_back(system)
+    assert line.cut == 1
+    system.clock.advance(61)
+    await system.until(run, lambda state: any(call.answer == "applied" for call in state.calls.values()))
 
 
 async def test_the_answer_is_shown_where_a_person_decides(

@@ -19,7 +19,7 @@ class _Turn:
         self._waiting += 1
         try:
             await self._lock.acquire()
-        except BaseException:
+        except BaseException:  # canceled while it stood in line
             self._leave()
             raise
 

@@ -92,7 +92,7 @@ class Recovering:
         return await self._done(held.tenant, held.run, consider)
 
     async def take_up_stranded(self) -> int:
-        """Take up the steps that no session of this process offers to serve, where it is the only one: nobody else will."""
+        """Take up the steps that no session offers to serve; for the only process of a store, since no other will come."""
         return self._sessions.serve_stranded(await self._queue.wanted())
 
     async def time_out(self) -> int:

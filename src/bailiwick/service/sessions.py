@@ -246,10 +246,10 @@ class Sessions:
             session.work.set()
 
     def serve_stranded(self, wanted: Collection[str]) -> int:
-        """Let a session take what none of this process offers to serve; answer of how many keys that is.
+        """Let one session also serve the wanted keys that no session of this process serves; answer how many.
 
-        A platform-run agent needs nobody's code but the text that its run has pinned. A step whose code is gone is
-        blocked once it is taken, and says what helps.
+        A platform-run agent needs only the text that its run has pinned. A step whose code is gone is blocked once
+        it is taken, and says what helps.
         """
         open_ones = [session for session in self._open.values() if not session.leaving]
         offered = {key for session in open_ones for key in session.keys}

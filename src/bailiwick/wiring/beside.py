@@ -1,4 +1,4 @@
-"""Beside: acts on the host that suffer no server, and how they find out that one works on the same database."""
+"""Beside: acts on the host are refused while a server works on the same database."""
 
 from collections.abc import Sequence
 from typing import ClassVar

@@ -79,11 +79,11 @@ async def replace_lost_key(settings: Settings, name: str, reason: str) -> Replac
         await refuse_beside_servers(store)
         folder = settings.shared_folder / KEYS
         recorded = dict(await store.fingerprints.read())
-        _lost_alone(folder, name, recorded)
+        secret = await _begun(store, name, folder / name, recorded)
+        _lost_alone(folder, name, recorded, begun=bool(secret))
         tenants = sorted({key.tenant for key in await store.views.keys("")})
         if not tenants:
             raise KeyNotLost(folder / name, "nothing is recorded here yet")
-        secret = await _begun(store, name, folder / name)
         if secret:
             made, logs = fingerprint_of(name, secret), _streams(tenants)
         else:
@@ -101,10 +101,12 @@ async def replace_lost_key(settings: Settings, name: str, reason: str) -> Replac
         await store.end()
 
 
-def _lost_alone(folder: Path, name: str, recorded: dict[str, str]) -> None:
+def _lost_alone(folder: Path, name: str, recorded: dict[str, str], *, begun: bool) -> None:
     for other in KEY_FILES:
         if other != name:
             hold_key_to(folder / other, recorded)
+    if begun:
+        return
     try:
         seen = fingerprint_of(name, read_key(folder / name))
     except (KeyMissing, KeyUnusable):
@@ -113,11 +115,14 @@ def _lost_alone(folder: Path, name: str, recorded: dict[str, str]) -> None:
         raise KeyNotLost(folder / name, "it is there, and is the one that this ledger was written with")
 
 
-async def _begun(store: Store, name: str, path: Path) -> bytes:
-    """Read the key that an act which was cut off has made and announced; empty if there was none."""
+async def _begun(store: Store, name: str, path: Path, recorded: dict[str, str]) -> bytes:
+    """Read the key that an act which was cut off has announced and written; empty if no act was cut off there."""
     try:
         secret = read_key(path)
     except (KeyMissing, KeyUnusable):
+        return b""
+    made = fingerprint_of(name, secret)
+    if recorded.get(name) == made:
         return b""
     announced, after = "", 0
     while events := await store.ledger.events("", _PLATFORM, after, _PAGE):
@@ -125,7 +130,7 @@ async def _begun(store: Store, name: str, path: Path) -> bytes:
         headers = [parse_canonical(event.header) for event in events]
         told = [each["now"] for each in headers if each["kind"] == _REPLACED and each["key"] == name]
         announced = told[-1] if told else announced
-    return secret if announced == fingerprint_of(name, secret) else b""
+    return secret if announced == made else b""
 
 
 def _streams(tenants: list[str]) -> tuple[str, ...]:

@@ -40,9 +40,9 @@ MAX_UNREAD = 2_000
 class Handle:
     """Implements `app.Context` for one attempt of one step.
 
-    `tree` is the workspace after the calls so far; `parked` says why no call is possible any more, `gone` that
-    the step is no longer this worker's to report on; `over` that the whole session is, which others must hear of;
-    `soft_limit` that the agent should finish.
+    `tree` is the workspace after the calls so far; `parked` says why no call is possible any more; `gone` says that
+    the step is no longer this worker's to report on; `over` is the refusal by which a call heard that the whole session
+    is over; `soft_limit` says that the agent should finish.
     """
 
     def __init__(

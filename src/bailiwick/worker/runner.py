@@ -50,7 +50,8 @@ class Runner:
         """Work on an assignment; None when it is no longer ours to report on (parked, lost, executed).
 
         Raises:
-            SessionLost: All tasks of the session are lost: what is dropped here alone would be nobody's.
+            SessionLost: The session is over, and with it all that it has: a step that is dropped here alone stays in
+                the hands of a session that goes on.
         """
         handle = Handle(
             port=self._port,
@@ -69,11 +70,12 @@ class Runner:
         )
         try:
             if assignment.dispatch is not None:
-                return await self._granted(session, assignment, handle, blank)
-            if assignment.kind == "probe":
-                return await self._probe(assignment, handle, blank)
-            report = await self._report(assignment, handle, blank)
-            await handle.drain()
+                report = await self._granted(session, assignment, handle, blank)
+            elif assignment.kind == "probe":
+                report = await self._probe(assignment, handle, blank)
+            else:
+                report = await self._report(assignment, handle, blank)
+                await handle.drain()
         except asyncio.CancelledError:
             await handle.close(abandon=True)
             raise
