@@ -109,7 +109,7 @@ class System:
         self.shops = shops
         self.clock = Clock()
         self.world = TestWorld(self.clock)
-        self._models = models if models is not None else NoModels()
+        self.models = models if models is not None else NoModels()
         self._repositories = repositories if repositories is not None else {}
         self._egress = egress if egress is not None else Egress()
         self.limits = LimitBook()
@@ -277,7 +277,7 @@ class System:
 
     @property
     def executor(self) -> Executor:
-        return Executor(tools=self.tools, models=self._models)
+        return Executor(tools=self.tools, models=self.models)
 
     def worker(self, name: str = "worker", slots: int = 8) -> Worker:
         """Make a worker that is a stranger to the platform's objects."""

@@ -4,10 +4,11 @@ import socket
 
 import orjson
 import pytest
+from pydantic_ai.exceptions import ModelHTTPError
 
 from bailiwick.contract import ErrorCategory
-from bailiwick.models.failures import scrubbed
-from bailiwick.ports import CallFailed, Stop
+from bailiwick.models.failures import failure_of, scrubbed
+from bailiwick.ports import CallFailed, Stop, Usage
 
 KEY = "sk-canary-4f1b2b0b822cd15d"
 NOTHING, ESTIMATED = (0, 0), "estimated"
@@ -32,6 +33,33 @@ async def test_a_provider_that_did_no_work_is_not_paid(make_host, ask, script, c
     failed = await failure(make_host(), ask(script, f"no work: {script}"))
     assert (failed.category, failed.unsent, failed.ambiguous) == (category, unsent, False)
     assert (failed.usage.input_tokens, failed.usage.output_tokens) == NOTHING
+
+
+async def test_a_model_that_is_not_served_is_no_fault_of_the_question(make_host, ask):
+    """Rule: what configuration alone can mend is told apart, so that it blocks a run and does not fail it."""
+    for model in ("unheard-of", "gpt-unknown"):
+        assert (await failure(make_host(), ask(model))).gone
+    for model in ("denied", "rate-limited"):
+        assert not (await failure(make_host(), ask(model, f"not gone: {model}"))).gone
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "gone"),
+    [
+        (404, None, True),
+        (410, None, True),
+        (400, "model_decommissioned", True),
+        (400, "model_not_found", True),
+        (403, "model_not_found", True),
+        (400, "context_length_exceeded", False),
+        (400, None, False),
+    ],
+)
+def test_each_provider_s_word_for_a_retired_model_is_known(status, code, gone):
+    body = {"message": "no", "code": code}
+    error = ModelHTTPError(status, "m", body, provider_error_code=code)
+    assert failure_of(error, "", Usage(input_tokens=9, output_tokens=0), began=False).gone is gone
+    assert not failure_of(error, "", Usage(input_tokens=9, output_tokens=0), began=True).gone
 
 
 @pytest.mark.parametrize("script", ["broken", "cut", "bad-stream"])

@@ -13,7 +13,8 @@ from bailiwick.budget import Price
 from bailiwick.models import OpenAIHost, ProviderConfig
 from bailiwick.plan import Finding, Rule, Subject, SubjectKind
 from bailiwick.policy import Bundle, version_of
-from bailiwick.run import Run, Status
+from bailiwick.ports import Message
+from bailiwick.run import CallState, Run, Status
 from bailiwick.service import Transcript, replay
 from bailiwick.service.transcript import Line
 from bailiwick.testing import Recording, RunningModelServer
@@ -173,6 +174,47 @@ async def test_a_run_whose_app_is_gone_with_its_tools_is_blocked_and_says_what_h
     system.work()
     await system.platform.control.resume(ALICE, run)
     assert (await system.ended(run)).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("named", ["by-its-run", "by-its-code"])
+async def test_a_model_that_its_provider_retired_blocks_the_run_until_it_is_there_again(
+    open_system: Any, server: RunningModelServer, named: str
+) -> None:
+    shop = edition()
+    if named == "by-its-code":
+        shop = Shop()
+
+        async def signer(ctx: Any, given: dict[str, Any]) -> dict[str, Any]:
+            asked = [Message("user", "Sign.")]
+            await asyncio.gather(*(ctx.model("scripted:first", asked) for _ in range(2)))
+            return {"summary": "done"}
+
+        shop.app.agent("signer", output={"summary": str}, run=signer)
+        shop.workflow({"id": "work", "uses": "signer", "input": {}})
+    with RunningModelServer((RECORDINGS[1],)) as without:
+        retired = host(without, "first")
+        system: System = await open_system(shop, models=retired)
+        system.work()
+        run = await system.submit(budget_usd="0.1")
+        await system.status(run, Status.BLOCKED)
+        blocked = await system.until(run, lambda now: now.allotment.reserved == 0)
+        await retired.close()
+    step = blocked.steps["work"]
+    assert step.reason.startswith("model:scripted:first@1.0.0 is gone: the provider answered 404")
+    assert step.reason.endswith(f"configure it, then: bailiwick runs resume {run}")
+    assert (blocked.allotment.spent, step.attempt) == (0, 1)
+    assert {call.state for call in blocked.calls.values()} == {CallState.LOST}
+    served = host(server, "first")
+    await system.crash()
+    system.models = served
+    system.work()
+    await system.platform.control.resume(ALICE, run)
+    if named == "by-its-run":
+        await system.status(run, Status.WAITING_FOR_APPROVAL)
+        await signed(system, run)
+    assert (await system.ended(run)).status is Status.COMPLETED
+    assert all(replayed.differences == () for replayed in await system.replays())
+    await served.close()
 
 
 async def taken_up(system: System) -> None:

@@ -5,6 +5,7 @@ from pydantic_ai.exceptions import (
     ModelAPIError,
     ModelConnectionError,
     ModelHTTPError,
+    ModelNotFoundError,
     ModelQuotaExceededError,
     ModelTimeoutError,
 )
@@ -18,6 +19,9 @@ _SECRET = re2.compile(
     r"|\b(?:sk|pk|rk|api|key)-[A-Za-z0-9_*.\-]{6,}"
     r"|(?i:api[_-]?key|token|secret|password)[\"']?\s*[:=]\s*[\"']?[^\s\"',;&}]{6,}"
 )
+_NOT_THERE = (404, 410)
+_RETIRED = ("model_not_found", "model_decommissioned", "invalid_model", "DeploymentNotFound")
+"""What providers call a model that they do not serve (any more), whatever the status; 400 is usual."""
 _NOTHING = Usage(input_tokens=0, output_tokens=0)
 
 
@@ -54,6 +58,8 @@ def failure_of(error: Exception, secret: str, used: Usage, *, began: bool) -> Ca
 def _refused(error: ModelHTTPError, message: str, used: Usage) -> CallFailed:
     """Translate an error status that came instead of an answer."""
     after = error.retry_after
+    if _retired(error):
+        return CallFailed(ErrorCategory.REJECTED, message, gone=True, usage=_NOTHING)
     match error.status_code:
         case _ if isinstance(error, ModelQuotaExceededError):
             return CallFailed(ErrorCategory.EXHAUSTED, message, unsent=True, usage=_NOTHING)
@@ -73,6 +79,12 @@ def _refused(error: ModelHTTPError, message: str, used: Usage) -> CallFailed:
             return CallFailed(ErrorCategory.REJECTED, message, usage=_NOTHING)
         case _:
             return CallFailed(ErrorCategory.TRANSIENT, message, retry_after=after, usage=used)
+
+
+def _retired(error: ModelHTTPError) -> bool:
+    """Whether the provider does not serve the model: a matter of configuration, not of what was asked."""
+    named = error.provider_error_code in _RETIRED
+    return isinstance(error, ModelNotFoundError) or named or error.status_code in _NOT_THERE
 
 
 def _words_of(error: Exception) -> str:

@@ -91,9 +91,8 @@ class OpenAIHost:
         name, _, model = request.model.partition(":")
         provider = self._providers.get(name)
         if provider is None or not (request.pinned or model in provider.models):
-            raise CallFailed(
-                ErrorCategory.REJECTED, f"the model {request.model!r} is not configured", usage=_UNSENT
-            )
+            message = f"the model {request.model!r} is not configured"
+            raise CallFailed(ErrorCategory.REJECTED, message, gone=True, usage=_UNSENT)
         key = self._key(provider)
         connection_type, exchange_type = await asyncio.to_thread(_load)
         if name not in self._connections:

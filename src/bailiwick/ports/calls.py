@@ -22,6 +22,8 @@ class CallFailed(Exception):
             429, 503 before the first byte); such a call may be repeated inside its effect.
         unstored: True when the work could not be kept (a full disk) and nothing outside was done: it may be done
             again, however often.
+        gone: True when what should do the work is not there at all: nothing was done, and no repeat helps before
+            somebody brings it back.
         ambiguous: True when the other side may have done the work and nobody knows.
         retry_after: Seconds that the other side asked to wait, or None.
         usage: For model calls, what is known of the tokens spent.
@@ -37,6 +39,7 @@ class CallFailed(Exception):
         *,
         unsent: bool = False,
         unstored: bool = False,
+        gone: bool = False,
         ambiguous: bool = False,
         retry_after: float | None = None,
         usage: "Usage | None" = None,
@@ -49,6 +52,7 @@ class CallFailed(Exception):
         self.message = message
         self.unsent = unsent
         self.unstored = unstored
+        self.gone = gone
         self.ambiguous = ambiguous
         self.retry_after = retry_after
         self.usage = usage

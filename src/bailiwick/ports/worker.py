@@ -117,7 +117,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
     state: done, failed, canceled, unknown, or lost (a read or model call that was stopped and may be repeated).
     `tries` 0 says that nothing was ever sent; `attempt_of_effect` is the dispatch's (0: not told). `base` is the
-    workspace that the dispatch named: one that is not the line's any more makes the outcome lost.
+    workspace that the dispatch named: one that is not the line's any more makes the outcome lost. `gone` (with lost)
+    says that what should have done the work is not there: the step is blocked when it asks again.
     """
 
     key: str
@@ -139,6 +140,7 @@ class Outcome(msgspec.Struct, frozen=True):
     retry_after: float | None = None
     base: str | None = None
     attempt_of_effect: int = 0
+    gone: bool = False
 
 
 class Mandate(msgspec.Struct, frozen=True):

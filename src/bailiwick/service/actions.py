@@ -73,6 +73,13 @@ class Action(msgspec.Struct, frozen=True):
         return {"action": parse_canonical(self.body)}
 
 
+def gone(run: str, contract: Contract, reason: str) -> str:
+    """Say that nothing serves what a run holds on to, and what helps."""
+    again = "offer it again as it was, or a compatible version"
+    wanted = "configure it" if contract.kind is Kind.MODEL else again
+    return f"{contract.ref} is gone: {reason}; {wanted}, then: bailiwick runs resume {run}"
+
+
 class Actions:
     """Makes actions of proposals, and finds stored ones again."""
 
@@ -106,8 +113,8 @@ class Actions:
         try:
             _check_arguments(contract, proposal.arguments)
             _check_model(contract, text)
-            server, serves, gone = self._serving(run, contracts, contract)
-            facts = {} if gone else await self._facts(run, server, proposal.arguments)
+            server, serves, fault = self._serving(run, contracts, contract)
+            facts = {} if fault else await self._facts(run, server, proposal.arguments)
         except Refusal as refusal:
             if refusal.category is Category.UNAVAILABLE:
                 raise  # not the agent's mistake, and not on its record
@@ -148,7 +155,7 @@ class Actions:
             proposal.arguments,
             server,
             serves,
-            gone,
+            fault,
         )
 
     async def _generated(self, run: Run, agent: AgentText | None, arguments: dict[str, Any]) -> bool:
@@ -171,10 +178,7 @@ class Actions:
         server = self._catalogue.serving(run.tenant, run.app, contract, pin)
         if isinstance(server, Contract):
             return server, pin if server is contract else contract_digest(server), ""
-        again = "offer it again as it was, or a compatible version"
-        wanted = "configure it" if contract.kind is Kind.MODEL else again
-        reason = f"{contract.ref} is gone: {server}; {wanted}, then: bailiwick runs resume {run.id}"
-        return contract, pin, reason
+        return contract, pin, gone(run.id, contract, server)
 
     async def stored(self, run: Run, call: Call) -> Action:
         """Find the action whose bytes were stored when it was held.
@@ -188,13 +192,13 @@ class Actions:
         content = payload["action"]
         contracts = (await self._runs.pinned(run)).contracts
         contract = await self._runs.contract(run, call.capability)
-        server, serves, gone = self._serving(run, contracts, contract)
+        server, serves, fault = self._serving(run, contracts, contract)
         body = canonical(content)
         pin = digest_of_contract(contracts, contract)
         return Action(
             contract, pin, body, digest_of(body), call.key, call.n, content.get("facts", {}), call.model,
             call.reserved, contract.timeout_seconds, arguments=content["arguments"], server=server, serves=serves,
-            gone=gone,
+            gone=fault,
         )  # fmt: skip
 
     async def _facts(self, run: Run, contract: Contract, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,8 @@ def charge_of(prices: PriceTable, call: Call, outcome: Outcome) -> Charge:
     if not call.model:
         return _tool_charge(call, outcome)
     silent = used is not None and outcome.tries > 0 and used.input_tokens + used.output_tokens <= 0
-    if used is None or (silent and outcome.state != CallState.FAILED):
+    turned_away = outcome.state == CallState.FAILED or (outcome.gone and outcome.state == CallState.LOST)
+    if used is None or (silent and not turned_away):
         # It was answered or cut off: no provider did that for nothing.
         unsent = used is None and outcome.state != CallState.DONE and outcome.tries == 0
         return Charge(0, usage=used) if unsent else Charge(call.reserved, True, "reservation", used)

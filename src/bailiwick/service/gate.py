@@ -10,7 +10,7 @@ from bailiwick.base import Json, canonical, parse_canonical
 from bailiwick.contract import EffectClass, ErrorCategory, Kind, WorkspaceUse
 from bailiwick.plan import Plan
 from bailiwick.policy import Verdict, VerdictKind
-from bailiwick.ports import Dispatch, Parked, Proposal, Recorded
+from bailiwick.ports import Dispatch, Outcome, Parked, Proposal, Recorded
 from bailiwick.run import (
     Call,
     CallState,
@@ -28,8 +28,9 @@ from bailiwick.run import (
     tree_of,
 )
 from bailiwick.service.acting import agent_of
-from bailiwick.service.actions import Action, Actions
+from bailiwick.service.actions import Action, Actions, gone
 from bailiwick.service.attempting import Attempting, Unfit
+from bailiwick.service.bounds import told
 from bailiwick.service.catalogue import Contracts
 from bailiwick.service.changes import Change, Extra, Record
 from bailiwick.service.dispatching import budget_fault, dispatch_of, held, in_flight, repeated
@@ -75,6 +76,7 @@ class Gate:
         self._free: dict[tuple[str, str], dict[str, Free]] = {}
         self._withheld: set[str] = set()
         self._asks: dict[tuple[str, str], dict[str, str]] = {}
+        self._absent: dict[tuple[str, str], dict[str, str]] = {}
         self.lines = Lines()
         self.attempting = Attempting(runs)
 
@@ -146,8 +148,9 @@ class Gate:
         doubted = before is not None and before.again_at > 0  # whose turn it is already
         if not doubted and self._must_wait(run, step, action, place):
             return Turn(wait=place.called)
-        if action.gone:
-            return _unknown(step, before, action.gone) if before and doubted else _parked(step, action.gone)
+        missing = action.gone or self._missing(run, step, action)
+        if missing:
+            return _unknown(step, before, missing) if before and doubted else _parked(step, missing)
         turn = self._decide(run, plan, step, action, (await self._runs.pinned(run)).contracts)
         if isinstance(turn.answer, Dispatch) and proposal.ask:
             self._asks.setdefault((run.id, step.name), {})[action.key] = proposal.ask
@@ -276,10 +279,22 @@ class Gate:
         self._free.get((run, step), {}).pop(key, None)
         self.lines.freed(run)
 
+    def absent(self, outcome: Outcome, capability: str) -> None:
+        """Note that what should serve a capability is not there, so that the step does not ask for it in vain.
+
+        It is forgotten once the step leaves its worker's hands: whoever takes it up later looks again.
+        """
+        self._absent.setdefault((outcome.run, outcome.step), {})[capability] = told(outcome.reason)
+
+    def _missing(self, run: Run, step: Step, action: Action) -> str:
+        reason = self._absent.get((run.id, step.name), {}).get(action.contract.ref)
+        return "" if reason is None else gone(run.id, action.contract, reason)
+
     def left(self, run: str, step: str) -> None:
         """Forget the free reads of a step that has left its worker's hands."""
         self._free.pop((run, step), None)
         self._asks.pop((run, step), None)
+        self._absent.pop((run, step), None)
         self.lines.left(run, step)
 
     async def answer(self, run: Run, call: Call) -> Recorded:

@@ -96,6 +96,8 @@ class Settling:
                 self._gate.lines.doubt(outcome.run, outcome.step, outcome.key)
             return Recorded(key=outcome.key, state=CallState.LOST, reason=lost)
         self._gate.settled(outcome.run, outcome.step, outcome.key)
+        if outcome.gone and outcome.state == CallState.LOST:
+            self._gate.absent(outcome, after.calls[outcome.key].capability)
         return await self._gate.answer(after, after.calls[outcome.key])
 
     async def _record_free(self, run: Run, free: Free, outcome: Outcome, session: str) -> Change:

@@ -150,6 +150,8 @@ class Executor:
         state = "failed"
         if failed.ambiguous and dispatch.effect in _WRITES:
             state = "unknown"
+        elif failed.gone:
+            state = "lost"
         elif stop.requested:
             state = "lost" if stop.reason.startswith("halt") else "canceled"
         return replace(
@@ -161,6 +163,7 @@ class Executor:
             retry_after=failed.retry_after,
             interruptions=failed.interruptions,
             first_token_ms=failed.first_token_ms,
+            gone=failed.gone,
         )
 
 
