@@ -324,18 +324,18 @@ class System:
     async def run(self, id: str, tenant: str = "acme") -> Run:
         return (await self.platform.runs.entry(tenant, id)).run
 
-    async def until(self, id: str, holds: Callable[[Run], bool]) -> Run:
+    async def until(self, id: str, holds: Callable[[Run], bool], tenant: str = "acme") -> Run:
         """Wait until a run's state is as asked."""
         async with asyncio.timeout(PATIENCE):
             while True:
                 changed = self._changed
-                run = await self.run(id)
+                run = await self.run(id, tenant)
                 if holds(run):
                     return run
                 await changed.wait()
 
-    async def ended(self, id: str) -> Run:
-        return await self.until(id, lambda run: run.closed is not None)
+    async def ended(self, id: str, tenant: str = "acme") -> Run:
+        return await self.until(id, lambda run: run.closed is not None, tenant)
 
     async def status(self, id: str, status: Status) -> Run:
         return await self.until(id, lambda run: run.status is status)

@@ -26,6 +26,25 @@ def files(root: Path) -> list[Path]:
     return sorted(path for path in root.rglob("*") if path.is_file())
 
 
+async def test_what_a_tenant_stores_is_known_to_the_byte(blobs: DiskBlobs, root: Path) -> None:
+    assert blobs.stored("acme") is None, "nobody has counted yet"
+    gone = await blobs.put("acme", b"x" * 1_000)
+    await blobs.put("evil", b"y" * 77)
+    assert await blobs.count("acme") == blobs.stored("acme") == 1_000
+    await asyncio.gather(*[blobs.put("acme", b"same" * 100) for _ in range(32)])
+    assert blobs.stored("acme") == 1_400
+    await blobs.remove("acme", gone)
+    await blobs.remove("acme", gone)
+    assert blobs.stored("acme") == 400
+    (damaged,) = (path for path in files(root) if path.read_bytes() == b"same" * 100)
+    damaged.write_bytes(b"sam")
+    assert await blobs.count("acme") == 3
+    await blobs.put("acme", b"same" * 100)
+    assert blobs.stored("acme") == 400 == await blobs.count("acme")
+    assert await DiskBlobs(root, BLOB_KEY).count("evil") == 77
+    assert await blobs.count("stranger") == 0
+
+
 @pytest.mark.parametrize("body", [b"", b"x", b"\0" * 1_000_000], ids=["empty", "small", "at the limit"])
 async def test_a_blob_comes_back_under_its_digest(blobs: DiskBlobs, body: bytes) -> None:
     digest = await blobs.put("acme", body)

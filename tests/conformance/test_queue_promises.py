@@ -337,6 +337,12 @@ async def test_unfinished_runs_of_a_tenant_are_counted_up_to_a_number(store: Sto
     assert await store.views.count_unfinished("acme", 2) == 2
     assert await store.views.count_unfinished("b", 100) == 1
     assert await store.views.count_unfinished("c", 100) == 0
+    bob = msgspec.structs.replace(head("run_bob", status="executing"), requested_by="bob")
+    await store.ledger.commit(opening("run_bob", head=bob))
+    assert await store.views.count_unfinished("acme", 100) == unfinished + 1
+    assert await store.views.count_unfinished("acme", 100, "bob") == 1
+    assert await store.views.count_unfinished("acme", 2, "ann") == 2
+    assert await store.views.count_unfinished("acme", 100, "nobody") == 0
 
 
 async def test_workers_are_alive_until_their_session_ends(store: Store, clock: ShiftedClock) -> None:

@@ -10,6 +10,7 @@ INTENT = {"app": "shop", "workflow": "note", "input": {"text": "x"}}
 async def shown(house) -> tuple[list[dict], dict]:
     async with house.client("operator") as client:
         answer = await client.post("/v1/runs", json=INTENT, headers={"Idempotency-Key": "k"})
+        assert answer.is_success, answer.text
         run = answer.json()["id"]
         await house.ended(run)
         page = (await client.get(f"/v1/runs/{run}/events")).json()

@@ -8,7 +8,7 @@ import pytest
 from bailiwick.app import Context
 from bailiwick.ports import Waiting
 from bailiwick.run import Status
-from bailiwick.service import InvalidIntent, LimitBook, Limits, Overloaded, RunsLimit
+from bailiwick.service import BytesLimit, InvalidIntent, LimitBook, Limits, Overloaded, RunsLimit
 from platform_kit import ALICE, MALLORY, ROOT, System
 from shop_kit import Shop
 
@@ -78,6 +78,60 @@ async def test_a_repeat_of_what_was_accepted_is_never_limited_into_another_answe
     assert await system.submit(key="mine") == run
     with pytest.raises(RunsLimit):
         await system.submit(key="other")
+
+
+async def test_an_identity_s_runs_are_counted_apart_from_its_neighbours(limited) -> None:
+    system = await limited(identity_runs=1)
+    first = await system.submit()
+    with pytest.raises(RunsLimit) as refused:
+        await system.submit()
+    assert (refused.value.facts["of"], refused.value.facts["limit"]) == ("identity", 1)
+    assert await system.submit(who=ROOT), "another identity of the tenant is not concerned"
+    await system.crash()
+    with pytest.raises(RunsLimit):
+        await system.submit()
+    await system.platform.control.cancel(ALICE, first)
+    assert await system.submit()
+
+
+async def test_a_tenant_that_stores_as_much_as_it_may_begins_nothing_and_loses_nothing(
+    limited, shop: Shop
+) -> None:
+    async def clerk(ctx: Context, _given: dict[str, Any]) -> dict[str, Any]:
+        await ctx.tool("shop.mail", {"text": "one"})
+        return {}
+
+    shop.scripts["clerk"] = clerk
+    system = await limited(bytes=100_000)
+    run = await system.submit()
+    scrap = await system.store.blobs.put("acme", b"x" * 100_000)
+    with pytest.raises(BytesLimit) as refused:
+        await system.submit()
+    assert refused.value.facts["stored"] >= refused.value.facts["limit"] == 100_000
+    system.work()
+    blocked = await system.status(run, Status.BLOCKED)
+    assert "artifacts of this tenant take" in blocked.steps["work"].reason
+    assert blocked.steps["work"].reason.endswith(f"then: bailiwick runs resume {run}")
+    assert system.outside.count("mail") == 0
+    theirs = await system.submit(who=MALLORY)
+    assert (await system.ended(theirs, "evil")).closed is Status.COMPLETED, "another tenant is not concerned"
+    await system.store.blobs.remove("acme", scrap)
+    await system.platform.control.resume(ALICE, run)
+    assert (await system.ended(run)).closed is Status.COMPLETED
+    assert system.outside.count("mail") == 2
+    assert await system.submit()
+
+
+async def test_what_others_store_is_counted_in_time(limited) -> None:
+    system = await limited(bytes=100_000)
+    await system.submit()
+    path = system.store.blobs.space("acme") / "ab" / "another-process"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * 100_000)
+    assert await system.submit(), "not seen yet"
+    await system.platform.storage.count()
+    with pytest.raises(BytesLimit):
+        await system.submit()
 
 
 async def settled(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

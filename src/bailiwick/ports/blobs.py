@@ -50,6 +50,17 @@ class Blobs(Protocol):
         """Remove a blob and sync that; one that is not there is removed already."""
         ...
 
+    def stored(self, tenant: str) -> int | None:
+        """Tell how many bytes of a tenant are stored: as last counted, with what was put and removed here since.
+
+        None: nobody has counted them yet.
+        """
+        ...
+
+    async def count(self, tenant: str) -> int:
+        """Count how many bytes of a tenant are stored, now."""
+        ...
+
 
 class Trees(Protocol):
     """Reads workspaces; the tool host writes them."""

@@ -391,8 +391,8 @@ class Views(Rolls, Protocol):
         """List runs, newest id first, ids below `before` (empty: from the newest); empty filters match all."""
         ...
 
-    async def count_unfinished(self, tenant: str, most: int) -> int:
-        """Count a tenant's runs that are not in a terminal state, up to `most`."""
+    async def count_unfinished(self, tenant: str, most: int, requested_by: str = "") -> int:
+        """Count a tenant's runs that are not in a terminal state, up to `most`; those of one identity, if it is named."""
         ...
 
     async def late_runs(self, limit: int) -> Sequence[RunHead]:

@@ -12,7 +12,15 @@ from bailiwick.service.identities import Identities
 from bailiwick.service.inspecting import Inspecting
 from bailiwick.service.intents import IntentRequest, parse_intent
 from bailiwick.service.keyring import Held, Keyring
-from bailiwick.service.limits import LimitBook, Limits, Overloaded, RequestsLimit, RunsLimit, StreamsLimit
+from bailiwick.service.limits import (
+    BytesLimit,
+    LimitBook,
+    Limits,
+    Overloaded,
+    RequestsLimit,
+    RunsLimit,
+    StreamsLimit,
+)
 from bailiwick.service.lineage import SCHEMA
 from bailiwick.service.pinned import FEEDBACK
 from bailiwick.service.planned import Planned, check_planned
@@ -60,6 +68,7 @@ __all__ = [
     "Approving",
     "Breaks",
     "Budgets",
+    "BytesLimit",
     "Catalogue",
     "ContentsErased",
     "DeadlineExpired",

@@ -15,6 +15,9 @@ LOOK_SECONDS = 1.0
 COUNT_SECONDS = 2.0
 _MICROSECONDS = 1_000_000
 
+_Who = tuple[str, str]
+"""Whose runs are counted: a tenant's, or those that one identity of it asked for."""
+
 
 class Admitting:
     """Keeps the numbers that a submission is held to, so that a refusal costs no look at the store.
@@ -34,10 +37,10 @@ class Admitting:
         self._limits = limits
         self._shared = shared
         self._began = Instant(0)
-        self._open: dict[str, int] = {}
-        self._counted: dict[str, float] = {}
-        self._coming: Counter[str] = Counter()
-        self._counting: dict[str, asyncio.Lock] = {}
+        self._open: dict[_Who, int] = {}
+        self._counted: dict[_Who, float] = {}
+        self._coming: Counter[_Who] = Counter()
+        self._counting: dict[_Who, asyncio.Lock] = {}
         self._waiting: Sequence[Waiting] = ()
         self._looked = float("-inf")
 
@@ -45,44 +48,53 @@ class Admitting:
         """Begin: from now on somebody is there to work."""
         self._began = self._world.now()
 
-    async def look(self, tenant: str) -> None:
+    async def look(self, tenant: str, identity: str) -> None:
         """Renew what is known, if it is old."""
         now = asyncio.get_running_loop().time()
-        if self._limits.of(tenant).runs and self._stale(tenant, now):
-            async with self._counting.setdefault(tenant, asyncio.Lock()):
-                if self._stale(tenant, now):
-                    most = self._limits.of(tenant).runs
-                    self._open[tenant] = await self._views.count_unfinished(tenant, most)
-                    self._counted[tenant] = now
+        for who, most in self._bounds(tenant, identity):
+            if self._stale(who, now):
+                async with self._counting.setdefault(who, asyncio.Lock()):
+                    if self._stale(who, now):
+                        self._open[who] = await self._views.count_unfinished(tenant, most, who[1])
+                        self._counted[who] = now
         if now - self._looked >= LOOK_SECONDS:
             self._looked = now
             self._waiting = await self._queue.waiting()
 
-    def _stale(self, tenant: str, now: float) -> bool:
-        counted = self._counted.get(tenant)
+    def _bounds(self, tenant: str, identity: str) -> list[tuple[_Who, int]]:
+        """List whose runs are counted when an identity asks for one, with how many they may be."""
+        limits = self._limits.of(tenant)
+        bounds = (((tenant, ""), limits.runs), ((tenant, identity), limits.identity_runs))
+        return [(who, most) for who, most in bounds if most]
+
+    def _stale(self, who: _Who, now: float) -> bool:
+        counted = self._counted.get(who)
         return counted is None or (self._shared and now - counted >= COUNT_SECONDS)
 
     @contextmanager
-    def one(self, tenant: str, app: str, priority: int) -> Iterator[None]:
+    def one(self, tenant: str, identity: str, app: str, priority: int) -> Iterator[None]:
         """Hold a place for a run that is being opened, for the length of a `with`.
 
         Raises:
-            RunsLimit: The tenant has as many unfinished runs as it may.
+            RunsLimit: The tenant, or the identity, has as many unfinished runs as it may.
             Overloaded: Work of the app, of this priority or a higher one, has waited for too long.
         """
-        limits = self._limits.of(tenant)
-        if limits.runs and self._open.get(tenant, 0) + self._coming[tenant] >= limits.runs:
-            raise RunsLimit(limits.runs)
-        waited = self.waited(tenant, app, priority)
-        if limits.queue_seconds and waited > limits.queue_seconds:
-            raise Overloaded(app, waited, limits.queue_seconds)
-        self._coming[tenant] += 1
+        bounds = self._bounds(tenant, identity)
+        for who, most in bounds:
+            if self._open.get(who, 0) + self._coming[who] >= most:
+                raise RunsLimit("identity" if who[1] else "tenant", most)
+        waited, longest = self.waited(tenant, app, priority), self._limits.of(tenant).queue_seconds
+        if longest and waited > longest:
+            raise Overloaded(app, waited, longest)
+        coming = [who for who, _ in bounds]
+        self._coming.update(coming)
         try:
             yield
         finally:
-            self._coming[tenant] -= 1
-            if not self._coming[tenant]:
-                del self._coming[tenant]
+            self._coming.subtract(coming)
+            for who in coming:
+                if not self._coming[who]:
+                    del self._coming[who]
 
     def waited(self, tenant: str, app: str, priority: int) -> float:
         """Tell for how many seconds the oldest work of an app has waited, of this priority or a higher one.
@@ -100,5 +112,6 @@ class Admitting:
         """See a committed change: a run that opened, ended, or was opened again."""
         was = before is not None and before.closed is None
         step = (after.closed is None) - was
-        if step and after.tenant in self._open:
-            self._open[after.tenant] += step
+        for who in ((after.tenant, ""), (after.tenant, after.requested_by)) if step else ():
+            if who in self._open:
+                self._open[who] += step

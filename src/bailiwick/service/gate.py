@@ -39,6 +39,7 @@ from bailiwick.service.holding import request_approval
 from bailiwick.service.judging import request_of
 from bailiwick.service.lines import Lines, Place, base_of
 from bailiwick.service.runs import Runs
+from bailiwick.service.storage import Storage
 
 _LOST = "it was on its way when its worker was lost"
 _NO_PROBE_HOLD = "a policy holds this probe, and nobody waits for what a person may find out as well"
@@ -69,8 +70,9 @@ class Turn(msgspec.Struct, frozen=True):
 class Gate:
     """Decides on actions; executes none."""
 
-    def __init__(self, *, runs: Runs, actions: Actions, halts: Halts) -> None:
+    def __init__(self, *, runs: Runs, actions: Actions, halts: Halts, storage: Storage) -> None:
         self._runs = runs
+        self._storage = storage
         self._actions = actions
         self._halts = halts
         self._free: dict[tuple[str, str], dict[str, Free]] = {}
@@ -151,6 +153,11 @@ class Gate:
         missing = action.gone or self._missing(run, step, action)
         if missing:
             return _unknown(step, before, missing) if before and doubted else _parked(step, missing)
+        if not doubted and action.contract.kind is Kind.TOOL:
+            full = await self._storage.fault(run.tenant)
+            if full is not None:
+                told = f"{full.message}; {full.remedy}, then: bailiwick runs resume {run.id}"
+                return _parked(step, told)
         turn = self._decide(run, plan, step, action, (await self._runs.pinned(run)).contracts)
         if isinstance(turn.answer, Dispatch) and proposal.ask:
             self._asks.setdefault((run.id, step.name), {})[action.key] = proposal.ask

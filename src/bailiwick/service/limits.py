@@ -11,7 +11,8 @@ from bailiwick.base import Category, Refusal
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a tenant may have at a time; 0 is no limit.
 
-    `weight` is its share of turns. `runs` are unfinished runs of the deployment. All others are of one process:
+    `weight` is its share of turns. `runs` are unfinished runs of the deployment, `identity_runs` those that one identity
+    asked for, `bytes` are stored as artifacts. All others are of one process:
     `steps` are in the hands of workers, `streams` and `key_streams` are open event streams of the tenant and of one
     key, `requests` and `key_requests` answered requests a second. `queue_seconds`: how long the work of an app may
     have waited for hands before the app's new runs are refused.
@@ -19,6 +20,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     weight: float = 1.0
     runs: int = 100_000
+    identity_runs: int = 0
+    bytes: int = 0
     steps: int = 0
     streams: int = 0
     key_streams: int = 256
@@ -71,17 +74,34 @@ def _sound(name: str, limits: Limits) -> Limits:
 
 
 class RunsLimit(Refusal):
-    """The tenant has as many unfinished runs as it may."""
+    """The tenant, or the identity that asks, has as many unfinished runs as it may."""
 
     code: ClassVar[str] = "runs_limit"
     category: ClassVar[Category] = Category.LIMITED
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, of: str, limit: int) -> None:
         super().__init__(
-            f"{limit} runs of this tenant are not finished; no more are taken at a time",
+            f"{limit} runs of this {of} are not finished; no more are taken at a time",
             remedy="wait until some have ended, or cancel what nobody needs: bailiwick runs list, bailiwick runs cancel RUN",
+            of=of,
             limit=limit,
             retry_after_seconds=5,
+        )
+
+
+class BytesLimit(Refusal):
+    """The tenant's artifacts take as many bytes as they may."""
+
+    code: ClassVar[str] = "bytes_limit"
+    category: ClassVar[Category] = Category.LIMITED
+
+    def __init__(self, stored: int, limit: int) -> None:
+        super().__init__(
+            f"the artifacts of this tenant take {stored:,} bytes, and it may have {limit:,}",
+            remedy="erase runs that nobody needs: bailiwick audit erase RUN; or have limits.bytes raised",
+            stored=stored,
+            limit=limit,
+            retry_after_seconds=60,
         )
 
 

@@ -63,6 +63,7 @@ from bailiwick.service.sessions import Sessions
 from bailiwick.service.settling import Settling
 from bailiwick.service.signer import Signer
 from bailiwick.service.standing import DAY_HOURS, Standings
+from bailiwick.service.storage import Storage
 from bailiwick.service.streams import Streams
 from bailiwick.service.submitting import Submitting
 from bailiwick.service.tenancy import Tenancy
@@ -126,7 +127,8 @@ class Platform:
         )
         self.runs.on_commit = self._committed
         actions = Actions(runs=self.runs, catalogue=catalogue, tools=tools, prices=prices)
-        self.gate = Gate(runs=self.runs, actions=actions, halts=self.halts)
+        self.storage = Storage(blobs=stores.blobs, limits=self.limits)
+        self.gate = Gate(runs=self.runs, actions=actions, halts=self.halts, storage=self.storage)
         self.sessions = Sessions(
             runs=self.runs,
             queue=stores.queue,
@@ -135,9 +137,6 @@ class Platform:
             world=world,
             lease_seconds=lease_seconds,
             limits=self.limits,
-        )
-        self.admitting = Admitting(
-            views=stores.views, queue=stores.queue, world=world, limits=self.limits, shared=self.halts.shared
         )
         self.settling = Settling(runs=self.runs, gate=self.gate, sessions=self.sessions, prices=prices)
         self.runs.on_doubt = self.sessions.doubt
@@ -189,6 +188,9 @@ class Platform:
         self.lifting = Lifting(runs=self.runs, views=stores.views, halts=self.halts)
         self.halts.on_set = self.sessions.tell_halted
         self.halts.on_lift = self.lifting.release
+        self.admitting = Admitting(
+            views=stores.views, queue=stores.queue, world=world, limits=self.limits, shared=self.halts.shared
+        )
         self.submitting = Submitting(
             runs=self.runs,
             ledger=stores.ledger,
@@ -198,6 +200,7 @@ class Platform:
             budgets=self.budgets,
             keyring=self.keyring,
             admitting=self.admitting,
+            storage=self.storage,
             world=world,
             planners=planners,
         )

@@ -32,6 +32,7 @@ from bailiwick.service.refusing import INTENT, Governed, governed
 from bailiwick.service.runs import Runs
 from bailiwick.service.sessions import Held, Sessions
 from bailiwick.service.starting import ONLY, submission_of
+from bailiwick.service.storage import Storage
 from bailiwick.service.turns import MAX_PRIORITY, NORMAL, Lane
 
 DEFAULT_DEADLINE_SECONDS = 3600
@@ -57,6 +58,7 @@ class Submitting(Governed):
         budgets: Budgets,
         keyring: Keyring,
         admitting: Admitting,
+        storage: Storage,
         world: World,
         planners: tuple[str, ...] = (),
     ) -> None:
@@ -64,6 +66,7 @@ class Submitting(Governed):
         self._runs = runs
         self._budgets = budgets
         self._admitting = admitting
+        self._storage = storage
         self._sessions = sessions
         self._halts = halts
         self._ledger = ledger
@@ -85,7 +88,7 @@ class Submitting(Governed):
             StartsRefused: What a run leaves behind could not be stored now.
             KeyReused: The key came with another request before.
             ScopeExhausted: A shared budget holds less than the intent asks for.
-            RunsLimit, Overloaded: Nothing more is taken on now; a repeat of what was accepted is answered all the same.
+            RunsLimit, BytesLimit, Overloaded: Nothing more is taken on now; a repeat of what was accepted is answered all the same.
         """
         require(principal, Permission.RUNS_SUBMIT)
         self._keyring.require_enabled(principal.tenant)
@@ -96,8 +99,10 @@ class Submitting(Governed):
                 return earlier
         if trouble := self._runs.blobs.trouble:
             raise StartsRefused(trouble)
-        await self._admitting.look(principal.tenant)
-        with self._admitting.one(principal.tenant, intent.app, intent.priority):
+        if full := await self._storage.fault(principal.tenant):
+            raise full
+        await self._admitting.look(principal.tenant, principal.name)
+        with self._admitting.one(principal.tenant, principal.name, intent.app, intent.priority):
             return await self._taken_on(principal, intent, key, fingerprint, traceparent)
 
     async def _taken_on(

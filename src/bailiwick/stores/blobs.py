@@ -6,6 +6,7 @@ import errno
 import hmac
 import os
 import secrets
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -43,6 +44,8 @@ class DiskBlobs:
         self._max_bytes = max_bytes
         self._broken = ""
         self._full = ""
+        self._stored: dict[str, int] = {}
+        self._renaming = threading.Lock()
         make_folder(root / _UNFINISHED)
 
     def unlock(self, key: bytes) -> None:
@@ -64,7 +67,7 @@ class DiskBlobs:
         if self._broken:
             raise StoreBroken(self._broken)
         try:
-            digest = await asyncio.to_thread(self._put, tenant, body)
+            digest, written = await asyncio.to_thread(self._put, tenant, body)
         except OSError as error:
             if error.errno in _FULL:
                 self._full = str(error)
@@ -76,6 +79,7 @@ class DiskBlobs:
             raise
         if self._full and len(body) >= _PROBE_BYTES:
             self._full = ""
+        self._add(tenant, written)
         return digest
 
     @property
@@ -125,11 +129,26 @@ class DiskBlobs:
         path = self._path(tenant, digest)
         try:
             # On the loop, not on a thread: whoever decided that nothing needs it is still right when it goes.
+            size = _size_of(path)
             path.unlink(missing_ok=True)
+            self._add(tenant, -size)
             if path.parent.is_dir():
                 sync_folder(path.parent)
         except OSError as error:
             raise StoreBroken(f"a blob could not be removed: {error}") from error
+
+    def stored(self, tenant: str) -> int | None:
+        """Tell how many bytes of a tenant are stored, by the last count and what was done here since; None before it."""
+        return self._stored.get(tenant)
+
+    async def count(self, tenant: str) -> int:
+        """Count how many bytes of a tenant are stored."""
+        self._stored[tenant] = found = await asyncio.to_thread(_bytes_below, self.space(tenant))
+        return found
+
+    def _add(self, tenant: str, size: int) -> None:
+        if tenant in self._stored:
+            self._stored[tenant] += size
 
     def sweep(self) -> None:
         """Remove what a crash of this owner left unfinished; what others are writing stays."""
@@ -163,17 +182,18 @@ class DiskBlobs:
             with contextlib.suppress(OSError):  # something else is still there
                 folder.rmdir()
 
-    def _put(self, tenant: str, body: bytes) -> Digest:
+    def _put(self, tenant: str, body: bytes) -> tuple[Digest, int]:
+        """Store a blob; answer its name, and by how many bytes the tenant's have grown."""
         digest = digest_of(body)
         path = self._path(tenant, digest)
-        if _read(path) != body:
-            self._write(path, body)
+        grown = self._write(path, body) if _read(path) != body else 0
         # Also when the file was there: whoever renamed it may have died before these syncs.
         for folder in (path.parent, path.parent.parent, self._root):
             sync_folder(folder)
-        return digest
+        return digest, grown
 
-    def _write(self, path: Path, body: bytes) -> None:
+    def _write(self, path: Path, body: bytes) -> int:
+        """Write a blob; answer by how many bytes that has grown the tenant's."""
         try:
             path.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
         except FileNotFoundError:
@@ -182,7 +202,10 @@ class DiskBlobs:
         unfinished = self._unfinished()
         try:
             self._fill(unfinished, body)
-            unfinished.replace(path)
+            with self._renaming:  # of several that write the same blob, one grows
+                grown = len(body) - _size_of(path)
+                unfinished.replace(path)
+            return grown
         finally:
             unfinished.unlink(missing_ok=True)
 
@@ -217,3 +240,15 @@ def _read(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+
+
+def _bytes_below(folder: Path) -> int:
+    """Add up the sizes of all files."""
+    return sum(_size_of(path) for path in folder.glob("*/*"))
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -193,6 +193,7 @@ class Embedded:
             Duty("relay", sequencing.place, 0.2),
             Duty("sequence", sequencing.integrate, 0.5),
             Duty("room", self._look_for_room, 2.0),
+            Duty("storage", self.platform.storage.count, 60.0),
             Duty("scrutiny", sequencing.scrutiny.look, 1.0),
             Duty("erase", self.platform.erasing.sweep, 30.0),
             Duty("witness", self.platform.witnessing.show, WITNESS_SECONDS),

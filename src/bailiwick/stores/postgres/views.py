@@ -40,9 +40,10 @@ class PostgresViews:
             )
         return await self._reads.scan("select_runs", (tenant, below, app, limit), to_run)
 
-    async def count_unfinished(self, tenant: str, most: int) -> int:
+    async def count_unfinished(self, tenant: str, most: int, requested_by: str = "") -> int:
         """Count a tenant's runs that are not in a terminal state, up to `most`."""
-        return (await self._reads.scan("count_unfinished", (tenant, most), lambda row: int(row[0])))[0]
+        given = (tenant, requested_by, most)
+        return (await self._reads.scan("count_unfinished", given, lambda row: int(row[0])))[0]
 
     async def late_runs(self, limit: int) -> Sequence[RunHead]:
         """List runs that are not in a terminal state and past their deadline, by the database's clock."""

@@ -55,6 +55,14 @@ class MemoryBlobs:
         """Remove a blob; one that is not there is removed already."""
         self.bodies.pop((tenant, digest), None)
 
+    def stored(self, tenant: str) -> int | None:
+        """Tell how many bytes of a tenant are stored."""
+        return sum(len(body) for (owner, _), body in self.bodies.items() if owner == tenant)
+
+    async def count(self, tenant: str) -> int:
+        """Count them."""
+        return self.stored(tenant) or 0
+
     async def has(self, tenant: str, digest: Digest) -> bool:
         """Say whether it is stored."""
         return (tenant, digest) in self.bodies
