@@ -25,14 +25,14 @@ DEFAULT = Price(input=10, output=40, cached_input=10)
         ("1234567890.5", "more than 9 digits of dollars"),
         ("+1234567890", "more than 9 digits of dollars"),
         ("1.2.3", "not a plain decimal number"),
-        ("one" * 20, "not a plain decimal number"),
+        ("one" * 40, "not a plain decimal number"),
     ],
 )
 def test_a_text_that_is_no_budget_is_told_with_its_first_letters(text: str, reason: str) -> None:
     with pytest.raises(InvalidBudget) as refusal:
         parse_usd(text)
-    assert refusal.value.facts == {"text": text[:40], "reason": reason}
-    assert str(refusal.value).startswith(f"{text[:40]!r} is not a budget: {reason}")
+    assert refusal.value.facts == {"text": text[:80], "reason": reason}
+    assert str(refusal.value).startswith(f"{text[:80]!r} is not a budget: {reason}")
 
 
 @pytest.mark.parametrize("prices", [(-1, 0, None), (0, -1, None), (0, 0, -1)])

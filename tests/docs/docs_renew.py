@@ -4,13 +4,16 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from docs_pages import ROOT, marked
+from docs_refusals import refusal_table
 
 from bailiwick.policy import attribute_table
 from bailiwick.run.table import state_table
 
-PAGE = "docs/concepts.md"
+PAGES: Mapping[str, str] = MappingProxyType(
+    {"state-table": "docs/concepts.md", "attributes": "docs/concepts.md", "refusals": "docs/refusals.md"}
+)
 SECTIONS: Mapping[str, Callable[[], str]] = MappingProxyType(
-    {"state-table": state_table, "attributes": attribute_table}
+    {"state-table": state_table, "attributes": attribute_table, "refusals": refusal_table}
 )
 
 
@@ -21,12 +24,12 @@ def renewed(section: str) -> str:
 
 def main() -> None:
     """Write all of them there."""
-    path = ROOT / PAGE
-    for section in SECTIONS:
+    for section, page in PAGES.items():
+        path = ROOT / page
         begin = f"<!-- {section}: begin -->\n"
         text = path.read_text(encoding="utf-8")
         path.write_text(
-            text.replace(begin + marked(PAGE, section), begin + renewed(section)), encoding="utf-8"
+            text.replace(begin + marked(page, section), begin + renewed(section)), encoding="utf-8"
         )
 
 

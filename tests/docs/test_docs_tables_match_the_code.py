@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from docs_pages import ROOT, marked, prose, read, rows
+from docs_refusals import all_refusals, status
 from docs_renew import renewed
 
 from bailiwick.cli.exits import ExitCode
@@ -120,3 +121,15 @@ def test_the_refusal_codes_of_workflows_are_all_listed() -> None:
     raised = re.findall(r'(?:Finding\(\s*|note\(\s*)"([a-z_]+)"', compiler)
     told = code_in(prose("docs/workflows.md").partition("## What the compiler refuses")[2])
     assert set(raised) <= set(told), set(raised) - set(told)
+
+
+def test_docs_list_every_refusal_with_what_helps() -> None:
+    """Rule: one code means one thing; who sees it finds it in the page."""
+    assert marked("docs/refusals.md", "refusals") == renewed("refusals"), (
+        "renew it: python tests/docs/docs_renew.py"
+    )
+    kinds: dict[str, set[str]] = {}
+    for kind in all_refusals():
+        kinds.setdefault(kind.code, set()).add(status(kind))
+    assert len(kinds) > 120
+    assert {code: found for code, found in kinds.items() if len(found) > 1} == {}, "one code has one status"

@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Final
+from typing import Final
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -31,25 +31,16 @@ _SIGNATURE_LINE: Final = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\ufffd]")
 
 
-class NoteMalformed(Refusal):
+class NoteMalformed(Refusal, code="note_malformed", category=Category.INVALID):
     """A text is not a signed note, or its body is not a checkpoint."""
 
-    code: ClassVar[str] = "note_malformed"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"not a signed checkpoint: {reason}",
-            remedy="fetch the checkpoint again, byte for byte as it was published",
-            reason=reason,
-        )
+    reason: str
+    says = "not a signed checkpoint: {reason}"
+    remedy = "fetch the checkpoint again, byte for byte as it was published"
 
 
-class NoteUnverified(Refusal):
+class NoteUnverified(Refusal, code="note_unverified", category=Category.FORBIDDEN):
     """No trusted key vouches for a note, or one that should does not."""
-
-    code: ClassVar[str] = "note_unverified"
-    category: ClassVar[Category] = Category.FORBIDDEN
 
     def __init__(self, reason: str, *, signers: Sequence[str]) -> None:
         super().__init__(
@@ -60,18 +51,12 @@ class NoteUnverified(Refusal):
         )
 
 
-class VerifierKeyMalformed(Refusal):
+class VerifierKeyMalformed(Refusal, code="verifier_key_malformed", category=Category.INVALID):
     """A text is not a verifier key `name+id+key` of an Ed25519 key."""
 
-    code: ClassVar[str] = "verifier_key_malformed"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"not a verifier key: {reason}",
-            remedy="copy the log's verifier key whole: name, plus sign, 8 hex digits, plus sign, base64",
-            reason=reason,
-        )
+    reason: str
+    says = "not a verifier key: {reason}"
+    remedy = "copy the log's verifier key whole: name, plus sign, 8 hex digits, plus sign, base64"
 
 
 class VerifierKey(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Inclusion proofs as plain data: that one event stands in the log which a checkpoint signs."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import Final
 
 import msgspec
 
@@ -13,19 +13,13 @@ from bailiwick.base import Category, Refusal, parse_canonical
 _MAX_PATH: Final = 64
 
 
-class ProofInvalid(Refusal):
+class ProofInvalid(Refusal, code="proof_invalid", category=Category.INVALID):
     """A proof does not show what it claims."""
 
-    code: ClassVar[str] = "proof_invalid"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, reason: str, *, event: str) -> None:
-        super().__init__(
-            f"the proof of {event} fails: {reason}",
-            remedy="ask for the proof again; if it still fails, compare checkpoints with the witness",
-            reason=reason,
-            event=event,
-        )
+    reason: str
+    event: str
+    says = "the proof of {event} fails: {reason}"
+    remedy = "ask for the proof again; if it still fails, compare checkpoints with the witness"
 
 
 class InclusionProof(msgspec.Struct, frozen=True):

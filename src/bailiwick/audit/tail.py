@@ -1,7 +1,6 @@
 """The tail: whether what is about to join a log, and the head that it joins, continue what was signed."""
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
 
 import msgspec
 
@@ -16,11 +15,8 @@ _PLATFORM = "platform"
 _TENANT = "tenant:"
 
 
-class LogBroken(Refusal):
+class LogBroken(Refusal, code="log_broken", category=Category.CONFLICT):
     """What lies in the tables of a log is not what was signed of it, or does not continue that."""
-
-    code: ClassVar[str] = "log_broken"
-    category: ClassVar[Category] = Category.CONFLICT
 
     def __init__(self, log: str, event: str, reason: str) -> None:
         whose = "every tenant" if log == _PLATFORM else log

@@ -8,7 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Final
+from typing import Final
 
 import msgspec
 
@@ -27,49 +27,31 @@ _OLD: Final = re.compile(r"old (0|[1-9][0-9]{0,17})")
 _TIME_BYTES: Final = 8
 
 
-class WitnessRequestMalformed(Refusal):
+class WitnessRequestMalformed(Refusal, code="witness_request_malformed", category=Category.INVALID):
     """A request to a witness is not in the form of the protocol."""
 
-    code: ClassVar[str] = "witness_request_malformed"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"not a request to a witness: {reason}",
-            remedy="send `old SIZE`, the proof's hashes in base64, a blank line and the signed checkpoint",
-            reason=reason,
-        )
+    reason: str
+    says = "not a request to a witness: {reason}"
+    remedy = "send `old SIZE`, the proof's hashes in base64, a blank line and the signed checkpoint"
 
 
-class WitnessBehind(Refusal):
+class WitnessBehind(Refusal, code="witness_behind", category=Category.CONFLICT):
     """The witness last saw the log at another size than the proof starts from."""
 
-    code: ClassVar[str] = "witness_behind"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, *, seen: int, assumed: int) -> None:
-        super().__init__(
-            f"the witness last saw the log at size {seen}, the proof starts at {assumed}",
-            remedy=f"prove that the log of size {seen} is its beginning",
-            seen=seen,
-            assumed=assumed,
-        )
+    seen: int
+    assumed: int
+    says = "the witness last saw the log at size {seen}, the proof starts at {assumed}"
+    remedy = "prove that the log of size {seen} is its beginning"
 
 
-class HistoryRewritten(Refusal):
+class HistoryRewritten(Refusal, code="history_rewritten", category=Category.FORBIDDEN):
     """A head does not grow out of the one that was seen before: the log was changed, cut or forked."""
 
-    code: ClassVar[str] = "history_rewritten"
-    category: ClassVar[Category] = Category.FORBIDDEN
-
-    def __init__(self, *, origin: str, seen: int, size: int) -> None:
-        super().__init__(
-            f"{origin} at size {size} does not begin with what was seen of it at size {seen}",
-            remedy="keep both signed heads: together they convict whoever signed them",
-            origin=origin,
-            seen=seen,
-            size=size,
-        )
+    origin: str
+    seen: int
+    size: int
+    says = "{origin} at size {size} does not begin with what was seen of it at size {seen}"
+    remedy = "keep both signed heads: together they convict whoever signed them"
 
 
 class Growth(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import NewType
+from typing import Annotated, NewType
 
 from bailiwick.base.strict import BadInput
 
@@ -24,6 +24,10 @@ def format_instant(at: Instant) -> str:
     """
     shown = (_EPOCH + timedelta(microseconds=at)).isoformat(timespec="microseconds")
     return shown.replace("+00:00", "Z")
+
+
+Moment = Annotated[Instant, format_instant]
+"""An instant as a refusal tells it."""
 
 
 def parse_instant(text: str) -> Instant:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 from bailiwick.base.canonical import Json
 from bailiwick.base.refusal import Category, Refusal
@@ -15,29 +15,20 @@ _LONG_DIGITS = 400
 _REMEDY = "send strict JSON: no duplicate keys, NaN, NUL, lone surrogates; depth <= 32; integers below 2^53"
 
 
-class BadInput(Refusal):
+class BadInput(Refusal, code="bad_input", category=Category.INVALID):
     """A text from outside is not what this door takes."""
-
-    code: ClassVar[str] = "bad_input"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, message: str, *, pointer: str, remedy: str = _REMEDY, **facts: object) -> None:
         super().__init__(message, remedy=remedy, pointer=pointer, **facts)
 
 
-class TooLarge(Refusal):
+class TooLarge(Refusal, code="too_large", category=Category.TOO_LARGE):
     """A text from outside is larger than this door takes; it was not parsed."""
 
-    code: ClassVar[str] = "too_large"
-    category: ClassVar[Category] = Category.TOO_LARGE
-
-    def __init__(self, *, size: int, limit: int) -> None:
-        super().__init__(
-            f"{size} bytes are over the limit of {limit}",
-            remedy="store large content as an artifact and send its digest",
-            size=size,
-            limit=limit,
-        )
+    size: int
+    limit: int
+    says = "{size} bytes are over the limit of {limit}"
+    remedy = "store large content as an artifact and send its digest"
 
 
 def parse_strict(body: bytes, *, limit: int = 1_048_576) -> Json:

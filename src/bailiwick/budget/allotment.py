@@ -1,6 +1,6 @@
 """The allotment of a run or step: a hard limit, what is reserved for calls in flight, and what is spent."""
 
-from typing import ClassVar, Self
+from typing import Self
 
 import msgspec
 
@@ -10,11 +10,8 @@ from bailiwick.budget.money import format_usd
 SOFT_LIMIT_PERCENT = 80
 
 
-class BudgetExhausted(Refusal):
+class BudgetExhausted(Refusal, code="budget_exhausted", category=Category.EXHAUSTED):
     """A call could cost more than is left, so it was not made and nothing was reserved."""
-
-    code: ClassVar[str] = "budget_exhausted"
-    category: ClassVar[Category] = Category.EXHAUSTED
 
     def __init__(self, *, limit: int, spent: int, reserved: int, asked: int) -> None:
         super().__init__(
@@ -28,11 +25,8 @@ class BudgetExhausted(Refusal):
         )
 
 
-class Misbooked(Refusal):
+class Misbooked(Refusal, code="misbooked", category=Category.CONFLICT):
     """A booking does not fit the allotment: a negative amount, or more settled than was reserved."""
-
-    code: ClassVar[str] = "misbooked"
-    category: ClassVar[Category] = Category.CONFLICT
 
     def __init__(self, reason: str, **facts: int) -> None:
         super().__init__(

@@ -1,28 +1,21 @@
 """Money: whole micro-USD inside, decimal text at the doors, and never a float between them."""
 
 import re
-from typing import ClassVar
 
-from bailiwick.base import Category, Refusal
+from bailiwick.base import Category, Refusal, Short
 
 MICRO = 1_000_000
 MAX_DOLLAR_DIGITS = 9
 _AMOUNT = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,6}))?\Z")
 
 
-class InvalidBudget(Refusal):
+class InvalidBudget(Refusal, code="invalid_budget", category=Category.INVALID):
     """A text is not an amount of money that can be a budget."""
 
-    code: ClassVar[str] = "invalid_budget"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, text: str, reason: str) -> None:
-        super().__init__(
-            f"{text[:40]!r} is not a budget: {reason}",
-            remedy='give US dollars as text, above zero, below a billion, at most six decimals: "0.50"',
-            text=text[:40],
-            reason=reason,
-        )
+    text: Short
+    reason: str
+    says = "{text!r} is not a budget: {reason}"
+    remedy = 'give US dollars as text, above zero, below a billion, at most six decimals: "0.50"'
 
 
 def parse_usd(text: str) -> int:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -21,19 +21,13 @@ class PriceSource(StrEnum):
     DEFAULT = "default"
 
 
-class InvalidPrice(Refusal):
+class InvalidPrice(Refusal, code="invalid_price", category=Category.INVALID):
     """A configured price cannot be a price."""
 
-    code: ClassVar[str] = "invalid_price"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, model: str, reason: str) -> None:
-        super().__init__(
-            f"the price for {model!r} cannot be used: {reason}",
-            remedy="give whole micro-USD per million tokens; the default price must be above zero",
-            model=model,
-            reason=reason,
-        )
+    model: str
+    reason: str
+    says = "the price for {model!r} cannot be used: {reason}"
+    remedy = "give whole micro-USD per million tokens; the default price must be above zero"
 
 
 class Price(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -20,11 +20,8 @@ from bailiwick.wiring import Provider, Settings
 SCRIPTED = "scripted"
 
 
-class AppNotLoaded(Refusal):
+class AppNotLoaded(Refusal, code="app_not_loaded", category=Category.INVALID):
     """A file does not yield exactly one app."""
-
-    code: ClassVar[str] = "app_not_loaded"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, path: Path, reason: str, *, line: int = 0, remedy: str = "", **facts: object) -> None:
         place = f"{path}:{line}" if line else str(path)
@@ -37,11 +34,8 @@ class AppNotLoaded(Refusal):
         )
 
 
-class UnknownProvider(Refusal):
+class UnknownProvider(Refusal, code="unknown_provider", category=Category.INVALID):
     """An agent's model belongs to a provider that nobody configured, or has no key for."""
-
-    code: ClassVar[str] = "unknown_provider"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, model: str, reason: str, known: Sequence[str]) -> None:
         super().__init__(

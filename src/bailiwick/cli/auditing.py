@@ -6,7 +6,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -38,11 +38,8 @@ group.command("replace-lost-key")(replace_key)
 group.command()(erase)
 
 
-class NoExport(Refusal):
+class NoExport(Refusal, code="no_export", category=Category.INVALID):
     """A path holds no export, or is not free for one."""
-
-    code: ClassVar[str] = "no_export"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, path: Path, reason: str, remedy: str) -> None:
         super().__init__(f"{path}: {reason}", remedy=remedy, path=str(path))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
 import httpx2
@@ -25,18 +25,14 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _KNOWN = ("type", "title", "status", "detail", "instance", "code", "remedy", "facts")
 
 
-class Unreachable(Refusal):
+class Unreachable(Refusal, code="unreachable", category=Category.UNAVAILABLE):
     """Nobody answers at the address."""
 
-    code: ClassVar[str] = "unreachable"
-    category: ClassVar[Category] = Category.UNAVAILABLE
-
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(
-            f"no server answers at {url}: {reason}",
-            remedy="start one with: bailiwick up",
-            url=url,
-        )
+    url: str
+    reason: str
+    spoken = ("reason",)
+    says = "no server answers at {url}: {reason}"
+    remedy = "start one with: bailiwick up"
 
 
 class Problem(Exception):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Concatenate, ParamSpec, Self
+from typing import Annotated, Any, Concatenate, ParamSpec, Self
 
 import msgspec
 import typer
@@ -21,11 +21,8 @@ DEFAULT_DATA_DIR = "~/.bailiwick"
 SERVER_FILE = "server.json"
 
 
-class NoServer(Refusal):
+class NoServer(Refusal, code="no_server", category=Category.UNAVAILABLE):
     """No address was given, and no server is announced in the data directory."""
-
-    code: ClassVar[str] = "no_server"
-    category: ClassVar[Category] = Category.UNAVAILABLE
 
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(
@@ -35,11 +32,8 @@ class NoServer(Refusal):
         )
 
 
-class NoKey(Refusal):
+class NoKey(Refusal, code="no_key", category=Category.UNAUTHENTICATED):
     """There is a server, but no key for it."""
-
-    code: ClassVar[str] = "no_key"
-    category: ClassVar[Category] = Category.UNAUTHENTICATED
 
     def __init__(self, reason: str, **facts: object) -> None:
         super().__init__(

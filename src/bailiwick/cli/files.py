@@ -4,7 +4,6 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from bailiwick.base import BadInput, Category, Json, Refusal, parse_strict
 from bailiwick.plan import locate
@@ -13,11 +12,8 @@ MAX_BYTES = 1_048_576
 _AT = re.compile(r"at line (\d+) column (\d+)")
 
 
-class Unusable(Refusal):
+class Unusable(Refusal, code="invalid_file", category=Category.INVALID):
     """A file or a flag does not say what it should; the place is in the facts."""
-
-    code: ClassVar[str] = "invalid_file"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, place: str, reason: str, remedy: str, **facts: object) -> None:
         super().__init__(f"{place}: {reason}", remedy=remedy, place=place, **facts)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 import typer
@@ -21,18 +21,14 @@ from bailiwick.wiring.compiler import run_policy_compiler
 _PAGE = 200
 
 
-class NoTranscript(Refusal):
+class NoTranscript(Refusal, code="no_transcript", category=Category.INVALID):
     """There is nothing to replay, or it is not a transcript."""
 
-    code: ClassVar[str] = "no_transcript"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, what: str, reason: str) -> None:
-        super().__init__(
-            f"{what}: {reason}",
-            remedy="name a run, or --all, or a file that `bailiwick runs replay RUN --save FILE` wrote",
-            what=what,
-        )
+    what: str
+    reason: str
+    spoken = ("reason",)
+    says = "{what}: {reason}"
+    remedy = "name a run, or --all, or a file that `bailiwick runs replay RUN --save FILE` wrote"
 
 
 def replay_runs(door: Door, run: str, export: Path | None, save: Path | None, *, every: bool) -> None:

@@ -4,7 +4,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 from uuid import uuid4
 
 import msgspec
@@ -29,11 +29,8 @@ from bailiwick.wiring.serving import KEY_FILE, ServingThread
 LOG_FILE = "bailiwick.log"
 
 
-class NothingToRun(Refusal):
+class NothingToRun(Refusal, code="nothing_to_run", category=Category.INVALID):
     """An app does not say what `run` should submit."""
-
-    code: ClassVar[str] = "nothing_to_run"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, path: Path, app: App) -> None:
         super().__init__(

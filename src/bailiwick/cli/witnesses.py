@@ -4,7 +4,7 @@ import asyncio
 import base64
 import contextlib
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import typer
 import uvicorn
@@ -19,18 +19,14 @@ from bailiwick.wiring.trust import rotate_signing_key
 from bailiwick.wiring.witnesses import known_logs, witness_app, witness_at
 
 
-class NotesUnreadable(Refusal):
+class NotesUnreadable(Refusal, code="notes_unreadable", category=Category.INVALID):
     """A file of signed heads cannot be read."""
 
-    code: ClassVar[str] = "notes_unreadable"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(
-            f"{path} holds no signed heads: {reason}",
-            remedy="name the file that `bailiwick audit witness` wrote",
-            path=str(path),
-        )
+    path: Path
+    reason: str
+    spoken = ("reason",)
+    says = "{path} holds no signed heads: {reason}"
+    remedy = "name the file that `bailiwick audit witness` wrote"
 
 
 @connected

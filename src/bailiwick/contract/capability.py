@@ -1,7 +1,7 @@
 """What a capability promises: its contract, as data that planners, the gate and people read alike."""
 
 from enum import StrEnum
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -115,19 +115,13 @@ class Contract(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
         return f"{self.name}@{self.version}"
 
 
-class InvalidContract(Refusal):
+class InvalidContract(Refusal, code="invalid_contract", category=Category.INVALID):
     """A contract does not say what a contract must say."""
 
-    code: ClassVar[str] = "invalid_contract"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(
-            f"the contract {name!r} is not valid: {reason}",
-            remedy="correct the contract; docs/concepts.md lists its fields",
-            name=name,
-            reason=reason,
-        )
+    name: str
+    reason: str
+    says = "the contract {name!r} is not valid: {reason}"
+    remedy = "correct the contract; docs/concepts.md lists its fields"
 
 
 def parse_contract(value: Json) -> Contract:

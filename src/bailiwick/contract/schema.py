@@ -4,7 +4,7 @@ Schemas may come from tenants: patterns run on a linear-time engine and referenc
 """
 
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 import jsonschema_rs
 import msgspec
@@ -24,18 +24,12 @@ class SchemaError(msgspec.Struct, frozen=True):
     detail: str
 
 
-class InvalidSchema(Refusal):
+class InvalidSchema(Refusal, code="invalid_schema", category=Category.INVALID):
     """A schema is not a JSON Schema that this platform runs."""
 
-    code: ClassVar[str] = "invalid_schema"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"not a usable JSON Schema: {reason}",
-            remedy="give a JSON Schema 2020-12 of at most 64 KiB; $ref is # or #/..., patterns have no look-around",
-            reason=reason,
-        )
+    reason: str
+    says = "not a usable JSON Schema: {reason}"
+    remedy = "give a JSON Schema 2020-12 of at most 64 KiB; $ref is # or #/..., patterns have no look-around"
 
 
 class Validator:

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterable
-from typing import ClassVar
 
 import msgspec
 
-from bailiwick.base import Category, Refusal
+from bailiwick.base import Category, Refusal, Short
 
 _NUMBER = "(?:0|[1-9][0-9]{0,8})"
 _VERSION = re.compile(rf"({_NUMBER})\.({_NUMBER})\.({_NUMBER})")
@@ -15,18 +14,12 @@ _REF = re.compile(
 )
 
 
-class InvalidReference(Refusal):
+class InvalidReference(Refusal, code="invalid_reference", category=Category.INVALID):
     """A text does not name a capability."""
 
-    code: ClassVar[str] = "invalid_reference"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, text: str) -> None:
-        super().__init__(
-            f"{text[:80]!r} does not name a capability",
-            remedy="write NAME, NAME@1, NAME@1.2 or NAME@1.2.3, for example git.apply@1",
-            text=text[:80],
-        )
+    text: Short
+    says = "{text!r} does not name a capability"
+    remedy = "write NAME, NAME@1, NAME@1.2 or NAME@1.2.3, for example git.apply@1"
 
 
 class CapabilityRef(msgspec.Struct, frozen=True):

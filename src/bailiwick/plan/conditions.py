@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import ClassVar
 
 from cel_expr_python import cel  # type: ignore[import-untyped]
 
@@ -32,11 +31,8 @@ _TOKEN = re.compile(
 _ENDS_AN_OPERAND = re.compile(r"[\w)\]}\"'`]\Z")
 
 
-class InvalidCondition(Refusal):
+class InvalidCondition(Refusal, code="invalid_condition", category=Category.INVALID):
     """A text is not a condition that could be decided."""
-
-    code: ClassVar[str] = "invalid_condition"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, text: str, reason: str) -> None:
         super().__init__(
@@ -47,11 +43,8 @@ class InvalidCondition(Refusal):
         )
 
 
-class ConditionFailed(Refusal):
+class ConditionFailed(Refusal, code="condition_failed", category=Category.INVALID):
     """A condition could not be decided on what the run knows; it is neither true nor false."""
-
-    code: ClassVar[str] = "condition_failed"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, text: str, reason: str) -> None:
         super().__init__(

@@ -1,7 +1,6 @@
 """What is wrong with a workflow, a brief or a changed file: findings, and the refusals that carry them."""
 
 from collections.abc import Iterable
-from typing import ClassVar
 
 import msgspec
 
@@ -25,11 +24,8 @@ def as_facts(findings: Iterable[Finding]) -> list[dict[str, str]]:
     return [{"code": item.code, "pointer": item.pointer, "detail": item.detail} for item in findings]
 
 
-class InvalidWorkflow(Refusal):
+class InvalidWorkflow(Refusal, code="invalid_workflow", category=Category.INVALID):
     """A workflow is not written as workflows are; `facts["findings"]` lists every fault."""
-
-    code: ClassVar[str] = "invalid_workflow"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
@@ -41,11 +37,8 @@ class InvalidWorkflow(Refusal):
         )
 
 
-class NotYet(Refusal):
+class NotYet(Refusal, code="not_yet", category=Category.INVALID):
     """A workflow uses a form that the house plan names but this version does not run."""
-
-    code: ClassVar[str] = "not_yet"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, form: str, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
@@ -59,11 +52,8 @@ class NotYet(Refusal):
         )
 
 
-class PlanRefused(Refusal):
+class PlanRefused(Refusal, code="plan_refused", category=Category.INVALID):
     """The compiler found a plan that must not run; `facts["findings"]` lists every fault."""
-
-    code: ClassVar[str] = "plan_refused"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, workflow: str, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)

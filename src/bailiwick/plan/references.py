@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
 
 import msgspec
 
-from bailiwick.base import Category, Json, Refusal, canonical
+from bailiwick.base import Category, Json, Refusal, Short, canonical
 from bailiwick.plan.reader import child
 
 ROOTS = ("intent", "context", "brief", "steps", "previous")
@@ -18,30 +17,22 @@ _PARTS = re.compile(r"\.([A-Za-z_][A-Za-z0-9_-]*)|\[(\d{1,6})\]")
 _HOLE = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
 
 
-class InvalidTemplate(Refusal):
+class InvalidTemplate(Refusal, code="invalid_template", category=Category.INVALID):
     """A string begins like a reference but is none."""
 
-    code: ClassVar[str] = "invalid_template"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, text: str, reason: str, pointer: str = "") -> None:
-        super().__init__(
-            f"{text[:80]!r} is not a reference: {reason}",
-            remedy="write $.intent…, $.context.<id>…, $.brief…, $.steps.<id>.output…, $.steps.<id>.status, or in "
-            "a loop $.previous.<id>.output…? for the turn before; a compensation reads its own step's "
-            "$.steps.<id>.input… too; "
-            "a text that begins with '$.' is written '$$.'",
-            text=text[:80],
-            reason=reason,
-            pointer=pointer,
-        )
+    text: Short
+    reason: str
+    pointer: str = ""
+    says = "{text!r} is not a reference: {reason}"
+    remedy = (
+        "write $.intent…, $.context.<id>…, $.brief…, $.steps.<id>.output…, $.steps.<id>.status, or in a "
+        "loop $.previous.<id>.output…? for the turn before; a compensation reads its own step's "
+        "$.steps.<id>.input… too; a text that begins with '$.' is written '$$.'"
+    )
 
 
-class UnresolvedReference(Refusal):
+class UnresolvedReference(Refusal, code="unresolved_reference", category=Category.INVALID):
     """A reference leads to nothing in what the run knows, or to something that does not fit its place."""
-
-    code: ClassVar[str] = "unresolved_reference"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, text: str, reason: str, pointer: str) -> None:
         super().__init__(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import ClassVar
 
 import msgspec
 
@@ -66,11 +65,8 @@ class RuleResult(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
 
 
-class UnknownConstraint(Refusal):
+class UnknownConstraint(Refusal, code="unknown_constraint", category=Category.INVALID):
     """A constraint that no rule checks would be a promise that nobody keeps."""
-
-    code: ClassVar[str] = "unknown_constraint"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, constraint: str, known: tuple[str, ...]) -> None:
         super().__init__(
@@ -81,34 +77,22 @@ class UnknownConstraint(Refusal):
         )
 
 
-class UnknownRule(Refusal):
+class UnknownRule(Refusal, code="unknown_rule", category=Category.ABSENT):
     """A plan names a rule that is not registered here."""
 
-    code: ClassVar[str] = "unknown_rule"
-    category: ClassVar[Category] = Category.ABSENT
-
-    def __init__(self, rule: str) -> None:
-        super().__init__(
-            f"the rule {rule!r} is not registered",
-            remedy="start this program with the rules that the plan was compiled with",
-            rule=rule,
-        )
+    rule: str
+    says = "the rule {rule!r} is not registered"
+    remedy = "start this program with the rules that the plan was compiled with"
 
 
-class RuleConflict(Refusal):
+class RuleConflict(Refusal, code="rule_conflict", category=Category.CONFLICT):
     """Two rules claim one name or one phrase, so a constraint would have two meanings."""
 
-    code: ClassVar[str] = "rule_conflict"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, rule: str, other: str, claim: str) -> None:
-        super().__init__(
-            f"the rules {rule} and {other} both claim {claim!r}",
-            remedy="raise the version of a rule that you change; give each phrase to one rule",
-            rule=rule,
-            other=other,
-            claim=claim,
-        )
+    rule: str
+    other: str
+    claim: str
+    says = "the rules {rule} and {other} both claim {claim!r}"
+    remedy = "raise the version of a rule that you change; give each phrase to one rule"
 
 
 class RuleBook:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from importlib.resources import files as package_files
-from typing import ClassVar
 
 import msgspec
 
@@ -17,11 +16,8 @@ IsolatedCompiler = Callable[[bytes], bytes]
 returns what it wrote, however it ended."""
 
 
-class PolicyRefused(Refusal):
+class PolicyRefused(Refusal, code="policy_refused", category=Category.INVALID):
     """Policy text is not sound, so no bundle was made of it."""
-
-    code: ClassVar[str] = "policy_refused"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         first = findings[0]

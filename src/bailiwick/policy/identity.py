@@ -4,7 +4,6 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
-from typing import ClassVar
 
 import msgspec
 
@@ -107,11 +106,8 @@ class Principal(msgspec.Struct, frozen=True):
     person: bool = True
 
 
-class Forbidden(Refusal):
+class Forbidden(Refusal, code="forbidden", category=Category.FORBIDDEN):
     """The principal's role does not include what was asked."""
-
-    code: ClassVar[str] = "forbidden"
-    category: ClassVar[Category] = Category.FORBIDDEN
 
     def __init__(self, principal: Principal, permission: Permission) -> None:
         allowed = sorted(role.value for role, granted in PERMISSIONS.items() if permission in granted)
@@ -126,11 +122,8 @@ class Forbidden(Refusal):
         )
 
 
-class SelfApproval(Refusal):
+class SelfApproval(Refusal, code="self_approval", category=Category.FORBIDDEN):
     """Whoever asked for an action cannot be the one who approves it."""
-
-    code: ClassVar[str] = "self_approval"
-    category: ClassVar[Category] = Category.FORBIDDEN
 
     def __init__(self, principal: Principal, requested_by: str) -> None:
         super().__init__(
@@ -149,11 +142,8 @@ class Asked(msgspec.Struct, frozen=True):
     escalate_at: Instant = Instant(0)
 
 
-class NotAnApprover(Refusal):
+class NotAnApprover(Refusal, code="not_an_approver", category=Category.FORBIDDEN):
     """The principal belongs to none, or not to all, of the groups whose approval is asked, or not yet to one that may answer."""
-
-    code: ClassVar[str] = "not_an_approver"
-    category: ClassVar[Category] = Category.FORBIDDEN
 
     def __init__(self, principal: Principal, missing: Sequence[str], since: Instant | None = None) -> None:
         at = format_instant(since) if since is not None else ""

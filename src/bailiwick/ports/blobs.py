@@ -1,17 +1,15 @@
 """Blobs: immutable content named by its digest, one space per tenant."""
 
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from bailiwick.base import Category, Digest, Refusal
 
 
-class StoreUnavailable(Refusal):
+class StoreUnavailable(Refusal, category=Category.UNAVAILABLE):
     """What was to be kept cannot be kept now; nothing is wrong with it, and it may be handed in again.
 
     Whoever has something that must be recorded waits for as long as this is the answer: it is nobody's failure.
     """
-
-    category: ClassVar[Category] = Category.UNAVAILABLE
 
 
 class Blobs(Protocol):

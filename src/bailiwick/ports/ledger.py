@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -10,50 +10,32 @@ from bailiwick.base import Category, Digest, Instant, Refusal
 from bailiwick.ports.identities import Able, ApiKey, Identity, IdentityChange, Rolls, Tenant
 
 
-class StaleVersion(Refusal):
+class StaleVersion(Refusal, code="stale_version", category=Category.CONFLICT):
     """The run moved on since it was read; the service reads it again and decides again."""
 
-    code: ClassVar[str] = "stale_version"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, *, run: str, expected: int, actual: int) -> None:
-        super().__init__(
-            f"run {run} is at version {actual}, not {expected}; nothing was written",
-            remedy="read the run again and repeat",
-            run=run,
-            expected=expected,
-            actual=actual,
-        )
+    run: str
+    expected: int
+    actual: int
+    says = "run {run} is at version {actual}, not {expected}; nothing was written"
+    remedy = "read the run again and repeat"
 
 
-class Fenced(Refusal):
+class Fenced(Refusal, code="fenced", category=Category.CONFLICT):
     """A write carried an epoch that is no longer the task's; its result is thrown away."""
 
-    code: ClassVar[str] = "fenced"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, *, task: str, epoch: int) -> None:
-        super().__init__(
-            f"epoch {epoch} of task {task} was superseded; nothing was written",
-            remedy="stop working on this task; its current holder goes on",
-            task=task,
-            epoch=epoch,
-        )
+    task: str
+    epoch: int
+    says = "epoch {epoch} of task {task} was superseded; nothing was written"
+    remedy = "stop working on this task; its current holder goes on"
 
 
-class GuardFailed(Refusal):
+class GuardFailed(Refusal, code="guard_failed", category=Category.CONFLICT):
     """A condition on a side row did not hold at commit; the service reads the row and says why."""
 
-    code: ClassVar[str] = "guard_failed"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, *, guard: str, id: str) -> None:
-        super().__init__(
-            f"the {guard} {id} was changed by another; nothing was written",
-            remedy="read it again; somebody else was first",
-            guard=guard,
-            id=id,
-        )
+    guard: str
+    id: str
+    says = "the {guard} {id} was changed by another; nothing was written"
+    remedy = "read it again; somebody else was first"
 
 
 class Draft(msgspec.Struct, frozen=True):

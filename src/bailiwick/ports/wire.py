@@ -1,10 +1,10 @@
 """The wire of the worker's port: plain data from a process that need not be honest, read in bounds or refused."""
 
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from bailiwick.base import BadInput, Category, Json, Refusal, parse_strict
+from bailiwick.base import BadInput, Category, Json, Long, Refusal, parse_strict
 
 MAX_MESSAGE_BYTES = 16 * 1_048_576
 MAX_NAME = 1_024
@@ -13,17 +13,13 @@ _FREE = ("arguments", "outcome", "output", "body", "reason", "findings")
 _T = TypeVar("_T")
 
 
-class InvalidMessage(Refusal):
+class InvalidMessage(Refusal, code="invalid_message", category=Category.INVALID):
     """A message to the worker's port is not what the method takes."""
 
-    code: ClassVar[str] = "invalid_message"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(
-            f"the message is not what this method takes: {detail[:400]}",
-            remedy="use a worker of this platform's version",
-        )
+    detail: Long
+    spoken = ("detail",)
+    says = "the message is not what this method takes: {detail}"
+    remedy = "use a worker of this platform's version"
 
 
 def read_wire(body: bytes, shape: type[_T]) -> _T:

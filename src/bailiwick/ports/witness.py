@@ -1,16 +1,13 @@
 """The witness: another party's memory of our logs, reached by a file or over the network."""
 
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from bailiwick.audit import Growth
 from bailiwick.base import Category, Refusal
 
 
-class WitnessUnavailable(Refusal):
+class WitnessUnavailable(Refusal, code="witness_unavailable", category=Category.UNAVAILABLE):
     """A witness cannot be reached, or did not answer as the protocol says."""
-
-    code: ClassVar[str] = "witness_unavailable"
-    category: ClassVar[Category] = Category.UNAVAILABLE
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(

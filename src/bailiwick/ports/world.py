@@ -1,6 +1,6 @@
 """The three things that no program can compute: the time, chance, and names for new things."""
 
-from typing import ClassVar, Final, Protocol
+from typing import Final, Protocol
 
 from bailiwick.base import Category, Instant, Refusal
 
@@ -32,11 +32,8 @@ class World(Protocol):
         ...
 
 
-class ClockUnsure(Refusal):
+class ClockUnsure(Refusal, code="clock_unsure", category=Category.UNAVAILABLE):
     """This process cannot tell what time it is in the store, so it decides nothing that rests on it."""
-
-    code: ClassVar[str] = "clock_unsure"
-    category: ClassVar[Category] = Category.UNAVAILABLE
 
     def __init__(self, error_seconds: float) -> None:
         told = f"{error_seconds:.1f} s" if error_seconds < 1e6 else "any amount"  # JSON has no infinity

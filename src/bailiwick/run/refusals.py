@@ -1,15 +1,10 @@
 """What the machine refuses."""
 
-from typing import ClassVar
-
-from bailiwick.base import Category, Instant, Refusal, format_instant
+from bailiwick.base import Category, Moment, Refusal, Short
 
 
-class NotAllowed(Refusal):
+class NotAllowed(Refusal, code="illegal_transition", category=Category.CONFLICT):
     """The command does not fit the state; nothing was changed."""
-
-    code: ClassVar[str] = "illegal_transition"
-    category: ClassVar[Category] = Category.CONFLICT
 
     def __init__(self, *, command: str, state: str, run: str, of: str = "") -> None:
         what = f"{of} is {state}" if of else f"the run is {state}"
@@ -23,11 +18,8 @@ class NotAllowed(Refusal):
         )
 
 
-class Outdated(Refusal):
+class Outdated(Refusal, code="outdated_workspace", category=Category.CONFLICT):
     """A call's workspace would be stored over newer work of its line; nothing was changed."""
-
-    code: ClassVar[str] = "outdated_workspace"
-    category: ClassVar[Category] = Category.CONFLICT
 
     def __init__(self, *, run: str, step: str, base: str, tree: str) -> None:
         super().__init__(
@@ -40,131 +32,87 @@ class Outdated(Refusal):
         )
 
 
-class NotOfTheConflict(Refusal):
+class NotOfTheConflict(Refusal, code="not_of_the_conflict", category=Category.INVALID):
     """A workspace to take is of a step that has no part in the conflict."""
 
-    code: ClassVar[str] = "not_of_the_conflict"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, *, run: str, step: str, take: str, of: tuple[str, ...]) -> None:
-        super().__init__(
-            f"{take[:80]} has no part in the conflict of {step}",
-            remedy=f"take one of: {', '.join(of)}; or name a stored workspace by its digest",
-            run=run,
-            step=step,
-            take=take[:80],
-        )
+    run: str
+    step: str
+    take: Short
+    of: tuple[str, ...]
+    spoken = ("of",)
+    says = "{take} has no part in the conflict of {step}"
+    remedy = "take one of: {of!l}; or name a stored workspace by its digest"
 
 
-class StillInConflict(Refusal):
+class StillInConflict(Refusal, code="still_in_conflict", category=Category.CONFLICT):
     """What a step left settles only a part of a conflict."""
 
-    code: ClassVar[str] = "still_in_conflict"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, *, run: str, step: str, left: str) -> None:
-        super().__init__(
-            f"{step} would still be in conflict: {left}",
-            remedy="take a step that wrote each of these paths, or name a stored workspace: --tree DIGEST",
-            run=run,
-            step=step,
-            left=left,
-        )
+    run: str
+    step: str
+    left: str
+    says = "{step} would still be in conflict: {left}"
+    remedy = "take a step that wrote each of these paths, or name a stored workspace: --tree DIGEST"
 
 
-class PastPivot(Refusal):
+class PastPivot(Refusal, code="past_pivot", category=Category.CONFLICT):
     """The run has done what its plan calls the point of no return; it can only go forward."""
 
-    code: ClassVar[str] = "past_pivot"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, *, run: str, step: str) -> None:
-        super().__init__(
-            f"step {step} is the point of no return, and it is done",
-            remedy="go forward: repair what is wrong with a new run; what this run did stays",
-            run=run,
-            step=step,
-        )
+    run: str
+    step: str
+    says = "step {step} is the point of no return, and it is done"
+    remedy = "go forward: repair what is wrong with a new run; what this run did stays"
 
 
-class LeaseLost(Refusal):
+class LeaseLost(Refusal, code="lease_lost", category=Category.CONFLICT):
     """The caller holds the step no longer; whatever it reports is thrown away."""
 
-    code: ClassVar[str] = "lease_lost"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, *, step: str, epoch: int, held: int) -> None:
-        super().__init__(
-            f"epoch {epoch} of step {step} was superseded by {held}",
-            remedy="stop working on this step; its current holder goes on",
-            step=step,
-            epoch=epoch,
-            held=held,
-        )
+    step: str
+    epoch: int
+    held: int
+    says = "epoch {epoch} of step {step} was superseded by {held}"
+    remedy = "stop working on this step; its current holder goes on"
 
 
-class OutcomeUnknown(Refusal):
+class OutcomeUnknown(Refusal, code="outcome_unknown", category=Category.CONFLICT):
     """The step cannot go on while nobody knows what became of one of its actions."""
 
-    code: ClassVar[str] = "outcome_unknown"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, *, run: str, step: str, key: str, capability: str) -> None:
-        super().__init__(
-            f"whether {capability} happened is unknown (step {step})",
-            remedy=(
-                f'find out, then: bailiwick runs resolve {run} {key} --done --reason "HOW YOU KNOW" '
-                "(or --failed, if it never happened)"
-            ),
-            run=run,
-            step=step,
-            key=key,
-            capability=capability,
-        )
+    run: str
+    step: str
+    key: str
+    capability: str
+    says = "whether {capability} happened is unknown (step {step})"
+    remedy = (
+        'find out, then: bailiwick runs resolve {run} {key} --done --reason "HOW YOU KNOW" (or --failed, '
+        "if it never happened)"
+    )
 
 
-class AnswerLacking(Refusal):
+class AnswerLacking(Refusal, code="answer_lacking", category=Category.CONFLICT):
     """What a step reads of another is not known: that one's action is done, and nobody has said what it answered."""
 
-    code: ClassVar[str] = "answer_lacking"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, *, run: str, step: str, key: str) -> None:
-        super().__init__(
-            f"step {step} is done, and what its action answered is not known",
-            remedy=f'say it: bailiwick runs resolve {run} {key} --done --result JSON --reason "HOW YOU KNOW"',
-            run=run,
-            step=step,
-            key=key,
-        )
+    run: str
+    step: str
+    key: str
+    says = "step {step} is done, and what its action answered is not known"
+    remedy = 'say it: bailiwick runs resolve {run} {key} --done --result JSON --reason "HOW YOU KNOW"'
 
 
-class InQuarantine(Refusal):
+class InQuarantine(Refusal, code="in_quarantine", category=Category.CONFLICT):
     """Nobody can know yet that an action never happened: it may still arrive at the other side."""
 
-    code: ClassVar[str] = "in_quarantine"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, *, run: str, key: str, until: Instant) -> None:
-        super().__init__(
-            f"until {format_instant(until)} the action may still take effect",
-            remedy="look again after that instant; or say `despite_quarantine` with a reason, and own a late arrival",
-            run=run,
-            key=key,
-            until=format_instant(until),
-        )
+    run: str
+    key: str
+    until: Moment
+    says = "until {until} the action may still take effect"
+    remedy = (
+        "look again after that instant; or say `despite_quarantine` with a reason, and own a late arrival"
+    )
 
 
-class NoSuchAction(Refusal):
+class NoSuchAction(Refusal, code="no_such_action", category=Category.ABSENT):
     """The run's journal has no action of that key."""
 
-    code: ClassVar[str] = "no_such_action"
-    category: ClassVar[Category] = Category.ABSENT
-
-    def __init__(self, *, run: str, key: str) -> None:
-        super().__init__(
-            f"run {run} has no action {key}",
-            remedy="list the run's actions: bailiwick runs get RUN",
-            run=run,
-            key=key,
-        )
+    run: str
+    key: str
+    says = "run {run} has no action {key}"
+    remedy = "list the run's actions: bailiwick runs get RUN"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from importlib import metadata
-from typing import ClassVar
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -10,18 +9,12 @@ from packaging.utils import canonicalize_name
 from bailiwick.base import Category, Refusal
 
 
-class NotInstalled(Refusal):
+class NotInstalled(Refusal, code="not_installed", category=Category.UNAVAILABLE):
     """The sandbox's runtime needs a distribution that this environment does not have."""
 
-    code: ClassVar[str] = "not_installed"
-    category: ClassVar[Category] = Category.UNAVAILABLE
-
-    def __init__(self, *, distribution: str) -> None:
-        super().__init__(
-            f"{distribution} is not installed beside bailiwick",
-            remedy=f"install {distribution} into the same environment",
-            distribution=distribution,
-        )
+    distribution: str
+    says = "{distribution} is not installed beside bailiwick"
+    remedy = "install {distribution} into the same environment"
 
 
 def closure(roots: Iterable[str]) -> dict[str, metadata.Distribution]:

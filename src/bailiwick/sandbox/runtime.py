@@ -15,7 +15,6 @@ import tempfile
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import ClassVar
 
 import msgspec
 
@@ -39,18 +38,14 @@ _SAME_ABI = (
 )
 
 
-class StagingRefused(Refusal):
+class StagingRefused(Refusal, code="staging_refused", category=Category.UNAVAILABLE):
     """The runtime cannot be kept in the directory that was handed in."""
 
-    code: ClassVar[str] = "staging_refused"
-    category: ClassVar[Category] = Category.UNAVAILABLE
-
-    def __init__(self, *, path: Path, why: str) -> None:
-        super().__init__(
-            f"{path} cannot hold the sandbox's runtime: {why}",
-            remedy="hand in a directory of your own that everybody may traverse, for example below /var/tmp",
-            path=str(path),
-        )
+    path: Path
+    why: str
+    spoken = ("why",)
+    says = "{path} cannot hold the sandbox's runtime: {why}"
+    remedy = "hand in a directory of your own that everybody may traverse, for example below /var/tmp"
 
 
 class Base(msgspec.Struct, frozen=True):

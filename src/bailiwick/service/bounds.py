@@ -1,7 +1,6 @@
 """Bounds: how long a text may be that somebody hands in, and how large what an agent asks or answers."""
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 from bailiwick.base import Category, Refusal
 
@@ -19,51 +18,33 @@ MAX_FAULT = 500
 MAX_FINDINGS = 50
 
 
-class TextTooLong(Refusal):
+class TextTooLong(Refusal, code="text_too_long", category=Category.INVALID):
     """A text is longer than its place in the record."""
 
-    code: ClassVar[str] = "text_too_long"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, pointer: str, length: int, limit: int) -> None:
-        super().__init__(
-            f"{pointer} has {length} characters, at most {limit} are kept",
-            remedy="say it shortly; put long text into the input, or into a file",
-            pointer=pointer,
-            length=length,
-            limit=limit,
-        )
+    pointer: str
+    length: int
+    limit: int
+    says = "{pointer} has {length} characters, at most {limit} are kept"
+    remedy = "say it shortly; put long text into the input, or into a file"
 
 
-class TooMany(Refusal):
+class TooMany(Refusal, code="too_many", category=Category.INVALID):
     """A list or an object has more members than are kept."""
 
-    code: ClassVar[str] = "too_many"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, pointer: str, count: int, limit: int) -> None:
-        super().__init__(
-            f"{pointer} has {count} members, at most {limit} are kept",
-            remedy="name fewer",
-            pointer=pointer,
-            count=count,
-            limit=limit,
-        )
+    pointer: str
+    count: int
+    limit: int
+    says = "{pointer} has {count} members, at most {limit} are kept"
+    remedy = "name fewer"
 
 
-class InputTooLarge(Refusal):
+class InputTooLarge(Refusal, code="input_too_large", category=Category.TOO_LARGE):
     """An input is larger than a run takes."""
 
-    code: ClassVar[str] = "input_too_large"
-    category: ClassVar[Category] = Category.TOO_LARGE
-
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(
-            f"the input has {size} bytes of canonical JSON, at most {limit} are taken",
-            remedy="hand over less, or the name of what holds it",
-            size=size,
-            limit=limit,
-        )
+    size: int
+    limit: int
+    says = "the input has {size} bytes of canonical JSON, at most {limit} are taken"
+    remedy = "hand over less, or the name of what holds it"
 
 
 def within(limit: int, **texts: str) -> None:

@@ -1,7 +1,7 @@
 """Shared budgets: limits of a tenant, an app or a feature, from which runs take their allotments."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from bailiwick.base import Category, Instant, Refusal
 from bailiwick.budget import format_usd, parse_usd
@@ -17,11 +17,8 @@ MAX_NAME = 128
 _DAY = 86_400_000_000
 
 
-class InvalidScope(Refusal):
+class InvalidScope(Refusal, code="invalid_budget_scope", category=Category.INVALID):
     """A shared budget names no scope that there is."""
-
-    code: ClassVar[str] = "invalid_budget_scope"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, scope: str, name: str, period: str) -> None:
         super().__init__(
@@ -34,11 +31,8 @@ class InvalidScope(Refusal):
         )
 
 
-class ScopeExhausted(Refusal):
+class ScopeExhausted(Refusal, code="budget_exhausted", category=Category.EXHAUSTED):
     """A shared budget holds less than a run asks for; nothing was taken."""
-
-    code: ClassVar[str] = "budget_exhausted"
-    category: ClassVar[Category] = Category.EXHAUSTED
 
     def __init__(self, budget: Budget, *, day: int, asked: int) -> None:
         left = max(budget.limit_micro_usd - taken_on(budget, day), 0)

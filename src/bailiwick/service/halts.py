@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
-from typing import ClassVar
 
 import msgspec
 import structlog
@@ -25,11 +24,8 @@ MAX_AGE_SECONDS = 0.5
 SCOPES = ("platform", "tenant", "app", "workflow", "agent", "tool", "model", "run")
 
 
-class InvalidHalt(Refusal):
+class InvalidHalt(Refusal, code="invalid_halt", category=Category.INVALID):
     """A halt names no scope that there is."""
-
-    code: ClassVar[str] = "invalid_halt"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, scope: str, target: str) -> None:
         super().__init__(
@@ -40,11 +36,8 @@ class InvalidHalt(Refusal):
         )
 
 
-class NotTheOperator(Refusal):
+class NotTheOperator(Refusal, code="not_the_operator", category=Category.FORBIDDEN):
     """The platform belongs to the deployment: an admin of another tenant cannot stop everybody."""
-
-    code: ClassVar[str] = "not_the_operator"
-    category: ClassVar[Category] = Category.FORBIDDEN
 
     def __init__(self, principal: Principal) -> None:
         super().__init__(
@@ -54,11 +47,8 @@ class NotTheOperator(Refusal):
         )
 
 
-class HaltsUnconfirmed(Refusal):
+class HaltsUnconfirmed(Refusal, code="halts_unconfirmed", category=Category.UNAVAILABLE):
     """Nobody knows whether a halt was set elsewhere: the view of the halts is too old, so nothing starts."""
-
-    code: ClassVar[str] = "halts_unconfirmed"
-    category: ClassVar[Category] = Category.UNAVAILABLE
 
     def __init__(self, age: float) -> None:
         super().__init__(

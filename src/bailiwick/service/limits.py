@@ -1,7 +1,7 @@
 """Limits: what one tenant may have of a deployment at a time, and the refusals that say so."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -73,75 +73,51 @@ def _sound(name: str, limits: Limits) -> Limits:
     return limits
 
 
-class RunsLimit(Refusal):
+class RunsLimit(Refusal, code="runs_limit", category=Category.LIMITED):
     """The tenant, or the identity that asks, has as many unfinished runs as it may."""
 
-    code: ClassVar[str] = "runs_limit"
-    category: ClassVar[Category] = Category.LIMITED
-
-    def __init__(self, of: str, limit: int) -> None:
-        super().__init__(
-            f"{limit} runs of this {of} are not finished; no more are taken at a time",
-            remedy="wait until some have ended, or cancel what nobody needs: bailiwick runs list, bailiwick runs cancel RUN",
-            of=of,
-            limit=limit,
-            retry_after_seconds=5,
-        )
+    of: str
+    limit: int
+    retry_after_seconds: int = 5
+    says = "{limit} runs of this {of} are not finished; no more are taken at a time"
+    remedy = (
+        "wait until some have ended, or cancel what nobody needs: bailiwick runs list, bailiwick runs "
+        "cancel RUN"
+    )
 
 
-class BytesLimit(Refusal):
+class BytesLimit(Refusal, code="bytes_limit", category=Category.LIMITED):
     """The tenant's artifacts take as many bytes as they may."""
 
-    code: ClassVar[str] = "bytes_limit"
-    category: ClassVar[Category] = Category.LIMITED
-
-    def __init__(self, stored: int, limit: int) -> None:
-        super().__init__(
-            f"the artifacts of this tenant take {stored:,} bytes, and it may have {limit:,}",
-            remedy="erase runs that nobody needs: bailiwick audit erase RUN; or have limits.bytes raised",
-            stored=stored,
-            limit=limit,
-            retry_after_seconds=60,
-        )
+    stored: int
+    limit: int
+    retry_after_seconds: int = 60
+    says = "the artifacts of this tenant take {stored:,} bytes, and it may have {limit:,}"
+    remedy = "erase runs that nobody needs: bailiwick audit erase RUN; or have limits.bytes raised"
 
 
-class RequestsLimit(Refusal):
+class RequestsLimit(Refusal, code="requests_limit", category=Category.LIMITED):
     """More requests came than are answered in a second."""
 
-    code: ClassVar[str] = "requests_limit"
-    category: ClassVar[Category] = Category.LIMITED
-
-    def __init__(self, of: str, limit: int) -> None:
-        super().__init__(
-            f"more than {limit} requests a second of one {of}",
-            remedy="ask again after a second, and less often; a repeat with the same Idempotency-Key is safe",
-            of=of,
-            limit=limit,
-            retry_after_seconds=1,
-        )
+    of: str
+    limit: int
+    retry_after_seconds: int = 1
+    says = "more than {limit} requests a second of one {of}"
+    remedy = "ask again after a second, and less often; a repeat with the same Idempotency-Key is safe"
 
 
-class StreamsLimit(Refusal):
+class StreamsLimit(Refusal, code="streams_limit", category=Category.LIMITED):
     """One tenant or key has as many open event streams as it may."""
 
-    code: ClassVar[str] = "streams_limit"
-    category: ClassVar[Category] = Category.LIMITED
-
-    def __init__(self, of: str, limit: int) -> None:
-        super().__init__(
-            f"{limit} event streams of this {of} are open; no more are served at a time",
-            remedy="close one, or read the events as JSON with ?after=",
-            of=of,
-            limit=limit,
-            retry_after_seconds=5,
-        )
+    of: str
+    limit: int
+    retry_after_seconds: int = 5
+    says = "{limit} event streams of this {of} are open; no more are served at a time"
+    remedy = "close one, or read the events as JSON with ?after="
 
 
-class Overloaded(Refusal):
+class Overloaded(Refusal, code="overloaded", category=Category.UNAVAILABLE):
     """Accepted work of this app waits longer than it should; nothing more is taken before that was worked on."""
-
-    code: ClassVar[str] = "overloaded"
-    category: ClassVar[Category] = Category.UNAVAILABLE
 
     def __init__(self, app: str, waited: float, limit: float) -> None:
         super().__init__(

@@ -1,8 +1,6 @@
 """What the service refuses, beyond what the kernel does."""
 
-from typing import ClassVar
-
-from bailiwick.base import Category, Json, Refusal
+from bailiwick.base import Category, Json, Refusal, Short
 
 _TOLD = 5
 
@@ -14,11 +12,8 @@ _WHERE = {
 }
 
 
-class NotFound(Refusal):
+class NotFound(Refusal, code="not_found", category=Category.ABSENT):
     """The tenant has no such thing; a foreign tenant's looks exactly the same."""
-
-    code: ClassVar[str] = "not_found"
-    category: ClassVar[Category] = Category.ABSENT
 
     def __init__(self, kind: str, id: str) -> None:
         super().__init__(
@@ -29,11 +24,8 @@ class NotFound(Refusal):
         )
 
 
-class EvidenceUnfit(Refusal):
+class EvidenceUnfit(Refusal, code="evidence_unfit", category=Category.INVALID):
     """What is said to have been answered is not what the tool's contract promises; nothing was recorded."""
-
-    code: ClassVar[str] = "evidence_unfit"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, capability: str, errors: list[dict[str, str]], form: Json) -> None:
         told = "; ".join(f"{error['pointer'] or '/'}: {error['detail']}" for error in errors[:_TOLD])
@@ -46,26 +38,17 @@ class EvidenceUnfit(Refusal):
         )
 
 
-class NotKept(Refusal):
+class NotKept(Refusal, code="not_kept", category=Category.ABSENT):
     """A run holds on to something that is not there any more, so that nobody can go on with it as it was."""
 
-    code: ClassVar[str] = "not_kept"
-    category: ClassVar[Category] = Category.ABSENT
-
-    def __init__(self, capability: str, reason: str) -> None:
-        super().__init__(
-            f"this run goes on with {capability} as it was when it began: {reason}",
-            remedy="restore it from a backup, or load it again as it was",
-            capability=capability,
-            reason=reason,
-        )
+    capability: str
+    reason: str
+    says = "this run goes on with {capability} as it was when it began: {reason}"
+    remedy = "restore it from a backup, or load it again as it was"
 
 
-class InvalidIntent(Refusal):
+class InvalidIntent(Refusal, code="invalid_intent", category=Category.INVALID):
     """An intent does not say what an intent must say."""
-
-    code: ClassVar[str] = "invalid_intent"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, pointer: str, detail: str, *, errors: list[dict[str, str]] | None = None) -> None:
         super().__init__(
@@ -76,41 +59,26 @@ class InvalidIntent(Refusal):
         )
 
 
-class DeadlineExpired(Refusal):
+class DeadlineExpired(Refusal, code="deadline_expired", category=Category.INVALID):
     """A deadline lies in the past."""
 
-    code: ClassVar[str] = "deadline_expired"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, deadline: str, now: str) -> None:
-        super().__init__(
-            f"the deadline {deadline} has passed",
-            remedy="give a deadline in the future",
-            deadline=deadline,
-            now=now,
-        )
+    deadline: str
+    now: str
+    says = "the deadline {deadline} has passed"
+    remedy = "give a deadline in the future"
 
 
-class PlannerRequired(Refusal):
+class PlannerRequired(Refusal, code="planner_required", category=Category.INVALID):
     """The deployment demands a planner of an app's workflows, and this one has none."""
 
-    code: ClassVar[str] = "planner_required"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, app: str, workflow: str) -> None:
-        super().__init__(
-            f"the workflow {workflow} of {app} names no planner, and this deployment demands one",
-            remedy="name a planner in the workflow, or take the app out of the setting planner_required",
-            app=app,
-            workflow=workflow,
-        )
+    app: str
+    workflow: str
+    says = "the workflow {workflow} of {app} names no planner, and this deployment demands one"
+    remedy = "name a planner in the workflow, or take the app out of the setting planner_required"
 
 
-class PolicyDenied(Refusal):
+class PolicyDenied(Refusal, code="policy_denied", category=Category.FORBIDDEN):
     """Policy does not let this intent in."""
-
-    code: ClassVar[str] = "policy_denied"
-    category: ClassVar[Category] = Category.FORBIDDEN
 
     def __init__(self, policies: tuple[str, ...], reasons: tuple[str, ...], version: str) -> None:
         super().__init__(
@@ -121,40 +89,25 @@ class PolicyDenied(Refusal):
         )
 
 
-class StartsRefused(Refusal):
+class StartsRefused(Refusal, code="starts_refused", category=Category.UNAVAILABLE):
     """No run begins while what it would leave behind cannot be stored; those that run wait for room."""
 
-    code: ClassVar[str] = "starts_refused"
-    category: ClassVar[Category] = Category.UNAVAILABLE
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"nothing can be stored now ({reason}), so no run begins; nothing was written",
-            remedy="free space on the disk of the artifacts, or restart after a failure of it, and repeat",
-            reason=reason,
-        )
+    reason: str
+    says = "nothing can be stored now ({reason}), so no run begins; nothing was written"
+    remedy = "free space on the disk of the artifacts, or restart after a failure of it, and repeat"
 
 
-class KeyReused(Refusal):
+class KeyReused(Refusal, code="idempotency_key_reused", category=Category.CONFLICT):
     """An idempotency key came again with another request."""
 
-    code: ClassVar[str] = "idempotency_key_reused"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, key: str, run: str) -> None:
-        super().__init__(
-            f"the idempotency key {key[:80]!r} was used for another request",
-            remedy="use a new key for a new request",
-            key=key[:80],
-            run=run,
-        )
+    key: Short
+    run: str
+    says = "the idempotency key {key!r} was used for another request"
+    remedy = "use a new key for a new request"
 
 
-class AlreadyDecided(Refusal):
+class AlreadyDecided(Refusal, code="already_decided", category=Category.CONFLICT):
     """Somebody else was first; the decision that stands is in the facts."""
-
-    code: ClassVar[str] = "already_decided"
-    category: ClassVar[Category] = Category.CONFLICT
 
     def __init__(self, approval: str, state: str, by: str, at: str) -> None:
         super().__init__(
@@ -167,69 +120,42 @@ class AlreadyDecided(Refusal):
         )
 
 
-class GrantMismatch(Refusal):
+class GrantMismatch(Refusal, code="grant_mismatch", category=Category.CONFLICT):
     """A decision names another action than the one that waits."""
 
-    code: ClassVar[str] = "grant_mismatch"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, *, asked: str, waiting: str) -> None:
-        super().__init__(
-            f"the approval waits for action {waiting[:16]}, not {asked[:16]}",
-            remedy="look at the action again and decide on its digest; a grant is never widened",
-            asked=asked,
-            waiting=waiting,
-        )
+    asked: str
+    waiting: str
+    says = "the approval waits for action {waiting:.16}, not {asked:.16}"
+    remedy = "look at the action again and decide on its digest; a grant is never widened"
 
 
-class ApprovalAltered(Refusal):
+class ApprovalAltered(Refusal, code="approval_altered", category=Category.CONFLICT):
     """A request is not what was asked when the action was held: its row or its bytes were changed since."""
 
-    code: ClassVar[str] = "approval_altered"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, approval: str, run: str) -> None:
-        super().__init__(
-            f"approval {approval} is not what was asked; it can be neither shown nor decided",
-            remedy=f"find out who wrote to the database (bailiwick audit verify), and cancel the run {run}",
-            approval=approval,
-            run=run,
-        )
+    approval: str
+    run: str
+    says = "approval {approval} is not what was asked; it can be neither shown nor decided"
+    remedy = "find out who wrote to the database (bailiwick audit verify), and cancel the run {run}"
 
 
-class NoSuchWorkspace(Refusal):
+class NoSuchWorkspace(Refusal, code="no_such_workspace", category=Category.ABSENT):
     """A digest names no workspace of this tenant."""
 
-    code: ClassVar[str] = "no_such_workspace"
-    category: ClassVar[Category] = Category.ABSENT
-
-    def __init__(self, tree: str) -> None:
-        super().__init__(
-            f"{tree[:64]!r} names no workspace",
-            remedy="take what a step of the conflict left (--take STEP), or name a tree that the run's actions show",
-            tree=tree[:64],
-        )
+    tree: Short
+    says = "{tree!r} names no workspace"
+    remedy = "take what a step of the conflict left (--take STEP), or name a tree that the run's actions show"
 
 
-class InvalidOutcome(Refusal):
+class InvalidOutcome(Refusal, code="invalid_outcome", category=Category.INVALID):
     """A worker reports a state that is none of an outcome."""
 
-    code: ClassVar[str] = "invalid_outcome"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, state: str) -> None:
-        super().__init__(
-            f"{state[:40]!r} is no outcome of an action",
-            remedy="report done, failed, canceled, unknown or lost",
-            state=state[:40],
-        )
+    state: Short
+    says = "{state!r} is no outcome of an action"
+    remedy = "report done, failed, canceled, unknown or lost"
 
 
-class InvalidUsage(Refusal):
+class InvalidUsage(Refusal, code="invalid_usage", category=Category.INVALID):
     """A worker reports tokens that cannot be counted."""
-
-    code: ClassVar[str] = "invalid_usage"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, counts: tuple[int, ...]) -> None:
         shown = [f"{float(count):.3g}" for count in counts]
@@ -240,117 +166,77 @@ class InvalidUsage(Refusal):
         )
 
 
-class ReasonMissing(Refusal):
+class ReasonMissing(Refusal, code="reason_missing", category=Category.INVALID):
     """An act that somebody will ask about comes without a reason."""
 
-    code: ClassVar[str] = "reason_missing"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, act: str) -> None:
-        super().__init__(f"{act} needs a reason", remedy="say why; it is recorded with your name", act=act)
+    act: str
+    says = "{act} needs a reason"
+    remedy = "say why; it is recorded with your name"
 
 
-class ReasonTooLong(Refusal):
+class ReasonTooLong(Refusal, code="reason_too_long", category=Category.INVALID):
     """A reason is longer than the record takes."""
 
-    code: ClassVar[str] = "reason_too_long"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, length: int, limit: int) -> None:
-        super().__init__(
-            f"the reason has {length} characters, {limit} are kept",
-            remedy="say it shortly; name a ticket, and not what was erased",
-            length=length,
-            limit=limit,
-        )
+    length: int
+    limit: int
+    says = "the reason has {length} characters, {limit} are kept"
+    remedy = "say it shortly; name a ticket, and not what was erased"
 
 
-class RunNotEnded(Refusal):
+class RunNotEnded(Refusal, code="run_not_ended", category=Category.CONFLICT):
     """A run that has not ended may still need what it recorded."""
 
-    code: ClassVar[str] = "run_not_ended"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, run: str, status: str) -> None:
-        super().__init__(
-            f"the run {run} is {status}; nothing of it can be erased yet",
-            remedy=f"wait for its end, or: bailiwick runs cancel {run}",
-            run=run,
-            status=status,
-        )
+    run: str
+    status: str
+    says = "the run {run} is {status}; nothing of it can be erased yet"
+    remedy = "wait for its end, or: bailiwick runs cancel {run}"
 
 
-class ContentsErased(Refusal):
+class ContentsErased(Refusal, code="contents_erased", category=Category.CONFLICT):
     """What an act needs of a run was erased."""
 
-    code: ClassVar[str] = "contents_erased"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, event: str, act: str) -> None:
-        super().__init__(
-            f"{act} may need the content of event {event}, and that was erased",
-            remedy="undo it by hand; the events still say what was done, and when",
-            event=event,
-            act=act,
-        )
+    event: str
+    act: str
+    says = "{act} may need the content of event {event}, and that was erased"
+    remedy = "undo it by hand; the events still say what was done, and when"
 
 
-class DigestMissing(Refusal):
+class DigestMissing(Refusal, code="digest_missing", category=Category.INVALID):
     """An approval does not say which action was looked at."""
 
-    code: ClassVar[str] = "digest_missing"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, approval: str) -> None:
-        super().__init__(
-            f"the approval {approval} was not given for any action: it names no digest",
-            remedy=f"look at it (bailiwick approvals show {approval}) and name the digest that is shown: --digest DIGEST",
-            approval=approval,
-        )
+    approval: str
+    says = "the approval {approval} was not given for any action: it names no digest"
+    remedy = (
+        "look at it (bailiwick approvals show {approval}) and name the digest that is shown: --digest DIGEST"
+    )
 
 
-class NotErasable(Refusal):
+class NotErasable(Refusal, code="not_erasable", category=Category.CONFLICT):
     """There is nothing to erase."""
 
-    code: ClassVar[str] = "not_erasable"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, place: str, why: str) -> None:
-        super().__init__(
-            f"nothing of {place} can be erased: {why}",
-            remedy="the log says who erased what: bailiwick audit export, events of kind payload.erased",
-            place=place,
-            why=why,
-        )
+    place: str
+    why: str
+    says = "nothing of {place} can be erased: {why}"
+    remedy = "the log says who erased what: bailiwick audit export, events of kind payload.erased"
 
 
-class SessionLost(Refusal):
+class SessionLost(Refusal, code="session_lost", category=Category.CONFLICT):
     """The worker's session has expired or was ended; all its tasks are gone."""
 
-    code: ClassVar[str] = "session_lost"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, session: str) -> None:
-        super().__init__(f"session {session} is over", remedy="open a new session", session=session)
+    session: str
+    says = "session {session} is over"
+    remedy = "open a new session"
 
 
-class Unauthenticated(Refusal):
+class Unauthenticated(Refusal, code="unauthenticated", category=Category.UNAUTHENTICATED):
     """No key, or none that we know."""
 
-    code: ClassVar[str] = "unauthenticated"
-    category: ClassVar[Category] = Category.UNAUTHENTICATED
-
-    def __init__(self) -> None:
-        super().__init__(
-            "no valid API key was given",
-            remedy="send Authorization: Bearer KEY; make keys with: bailiwick keys create",
-        )
+    says = "no valid API key was given"
+    remedy = "send Authorization: Bearer KEY; make keys with: bailiwick keys create"
 
 
-class TenantDisabled(Unauthenticated):
+class TenantDisabled(Unauthenticated, code="tenant_disabled"):
     """The key is in force, and its tenant is not."""
-
-    code: ClassVar[str] = "tenant_disabled"
 
     def __init__(self, tenant: str) -> None:
         Refusal.__init__(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -31,26 +31,20 @@ _ATTEMPTS = 8
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
-class InvalidIdentity(Refusal):
+class InvalidIdentity(Refusal, code="invalid_identity", category=Category.INVALID):
     """A name, a group, an expiry or a role that no identity can have."""
 
-    code: ClassVar[str] = "invalid_identity"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(
-            f"{field}: {reason}",
-            remedy="names are of a-z, 0-9, '.', '_' and '-', begin with a letter or digit, and have at most 64 characters",
-            field=field,
-            reason=reason,
-        )
+    field: str
+    reason: str
+    says = "{field}: {reason}"
+    remedy = (
+        "names are of a-z, 0-9, '.', '_' and '-', begin with a letter or digit, and have at most 64 "
+        "characters"
+    )
 
 
-class NameTaken(Refusal):
+class NameTaken(Refusal, code="name_taken", category=Category.CONFLICT):
     """A name belongs to one identity for good; also a disabled one keeps it."""
-
-    code: ClassVar[str] = "name_taken"
-    category: ClassVar[Category] = Category.CONFLICT
 
     def __init__(self, kind: str, name: str) -> None:
         remedy = (
@@ -61,18 +55,12 @@ class NameTaken(Refusal):
         super().__init__(f"there is {kind} {name} already", remedy=remedy, kind=kind, name=name)
 
 
-class LastAdmin(Refusal):
+class LastAdmin(Refusal, code="last_admin", category=Category.CONFLICT):
     """Without this one, no admin key of the tenant would be left that never expires."""
 
-    code: ClassVar[str] = "last_admin"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, tenant: str) -> None:
-        super().__init__(
-            f"this would leave {tenant} without an admin key that never expires",
-            remedy="make another admin first: bailiwick keys create --name NAME --role admin",
-            tenant=tenant,
-        )
+    tenant: str
+    says = "this would leave {tenant} without an admin key that never expires"
+    remedy = "make another admin first: bailiwick keys create --name NAME --role admin"
 
 
 class Roll(msgspec.Struct, frozen=True):

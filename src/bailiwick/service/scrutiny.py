@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Sequence
-from typing import ClassVar
 
 from bailiwick.audit import Frontier, Joined, LogBroken, hold_joined, open_head
 from bailiwick.ports import AuditLog, Remembered, Seen, StoreUnavailable, TreeHead
@@ -18,17 +17,12 @@ _FIRST_TURN = 4_096
 _READINGS = 5
 
 
-class HeadMoves(StoreUnavailable):
+class HeadMoves(StoreUnavailable, code="log_head_moves"):
     """A log's head was replaced again and again while it was read; nothing is wrong with it."""
 
-    code: ClassVar[str] = "log_head_moves"
-
-    def __init__(self, log: str) -> None:
-        super().__init__(
-            f"the head of {log} changes faster than it can be read",
-            remedy="repeat; others are signing it",
-            log=log,
-        )
+    log: str
+    says = "the head of {log} changes faster than it can be read"
+    remedy = "repeat; others are signing it"
 
 
 class Pass:

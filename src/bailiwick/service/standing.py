@@ -1,7 +1,6 @@
 """Standing: who is able to decide as the ledger says it now, and who made that person able to."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import msgspec
 from msgspec.structs import replace
@@ -18,11 +17,8 @@ _MOST = 1_000
 _SHOWN = ("created", "role", "groups", "state", "key")
 
 
-class MadeByRequester(Refusal):
+class MadeByRequester(Refusal, code="made_by_requester", category=Category.FORBIDDEN):
     """The key, role or groups that would decide were given by the requester, directly or through others, and lately."""
-
-    code: ClassVar[str] = "made_by_requester"
-    category: ClassVar[Category] = Category.FORBIDDEN
 
     def __init__(self, principal: Principal, chain: Sequence[str], hours: float) -> None:
         super().__init__(

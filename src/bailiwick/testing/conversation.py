@@ -1,24 +1,18 @@
 """A chat request as scripts see it: roles, texts, tool results and offers, read from the OpenAI dialect."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
 from bailiwick.base import Category, Digest, Json, Refusal, canonical, digest_of
 
 
-class InvalidRequest(Refusal):
+class InvalidRequest(Refusal, code="invalid_request", category=Category.INVALID):
     """A body is not a chat request."""
 
-    code: ClassVar[str] = "invalid_request"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"not a chat request: {reason}",
-            remedy="send {model, messages: [{role, content}, ...]} in the dialect of OpenAI's chat completions",
-            reason=reason,
-        )
+    reason: str
+    says = "not a chat request: {reason}"
+    remedy = "send {{model, messages: [{{role, content}}, ...]}} in the dialect of OpenAI's chat completions"
 
 
 class Turn(msgspec.Struct, frozen=True):

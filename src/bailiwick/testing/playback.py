@@ -1,7 +1,5 @@
 """Playing a recording: the first rule that fits a request, with texts of the request put into its reply."""
 
-from typing import ClassVar
-
 import msgspec
 import re2  # type: ignore[import-untyped]
 
@@ -13,11 +11,8 @@ from bailiwick.testing.reply import Call, Reply
 _SHOWN = 240
 
 
-class NoRuleFits(Refusal):
+class NoRuleFits(Refusal, code="no_rule_fits", category=Category.INVALID):
     """No rule of the recording answers this request."""
-
-    code: ClassVar[str] = "no_rule_fits"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, model: str, seen: Json, reasons: dict[str, str]) -> None:
         super().__init__(

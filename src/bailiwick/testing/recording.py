@@ -48,7 +48,7 @@ file beside the recording, taken as it is. Tools are named as in contracts (`fil
 
 import re
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 import re2  # type: ignore[import-untyped]
@@ -63,19 +63,13 @@ SOURCES = ("all", "first_user", "last", "last_user", "system")
 Texts = str | list[str]
 
 
-class InvalidRecording(Refusal):
+class InvalidRecording(Refusal, code="invalid_recording", category=Category.INVALID):
     """A file is not a recording."""
 
-    code: ClassVar[str] = "invalid_recording"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, place: str, reason: str) -> None:
-        super().__init__(
-            f"{place}: {reason}",
-            remedy="the format is described at the top of bailiwick/testing/recording.py",
-            place=place,
-            reason=reason,
-        )
+    place: str
+    reason: str
+    says = "{place}: {reason}"
+    remedy = "the format is described at the top of bailiwick/testing/recording.py"
 
 
 class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

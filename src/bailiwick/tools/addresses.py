@@ -2,12 +2,11 @@
 
 import ipaddress
 import re
-from typing import ClassVar
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from bailiwick.base import Category, Refusal
+from bailiwick.base import Category, Long, Refusal
 
 MAX_URL = 2048
 _PORTS = {"https": 443, "http": 80}
@@ -48,19 +47,13 @@ _NO_PLACE = _networks(
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 
 
-class BadAddress(Refusal):
+class BadAddress(Refusal, code="bad_address", category=Category.INVALID):
     """A URL is not one that can be reached, or has more than one reading."""
 
-    code: ClassVar[str] = "bad_address"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(
-            f"the address {url[:200]!r} is not usable: {reason}",
-            remedy="write https://host/path?query in plain ASCII, with a name or a dotted address and no user",
-            url=url[:200],
-            reason=reason,
-        )
+    url: Long
+    reason: str
+    says = "the address {url!r} is not usable: {reason}"
+    remedy = "write https://host/path?query in plain ASCII, with a name or a dotted address and no user"
 
 
 class Address(msgspec.Struct, frozen=True):

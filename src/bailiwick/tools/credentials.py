@@ -3,11 +3,11 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import re2  # type: ignore[import-untyped]
 
-from bailiwick.base import Category, Json, Refusal
+from bailiwick.base import Category, Json, Long, Refusal
 from bailiwick.ports import FrameSink
 from bailiwick.tools.disguises import MIN_LENGTH, literal_forms, longest, patterns, unpacked
 
@@ -21,19 +21,13 @@ _OPTIONS = re2.Options()
 _OPTIONS.max_mem = 64 * 1_048_576  # each value has a few thousand states
 
 
-class CredentialRefused(Refusal):
+class CredentialRefused(Refusal, code="credential_refused", category=Category.FORBIDDEN):
     """A credential cannot be handed to a tool; its value is never part of the message."""
 
-    code: ClassVar[str] = "credential_refused"
-    category: ClassVar[Category] = Category.FORBIDDEN
-
-    def __init__(self, reference: str, reason: str) -> None:
-        super().__init__(
-            f"the credential {reference[:200]!r} is not handed out: {reason}",
-            remedy="list env:NAME or file:/path in the contract's credentials and set it where the host runs",
-            reference=reference[:200],
-            reason=reason,
-        )
+    reference: Long
+    reason: str
+    says = "the credential {reference!r} is not handed out: {reason}"
+    remedy = "list env:NAME or file:/path in the contract's credentials and set it where the host runs"
 
 
 class Secret:

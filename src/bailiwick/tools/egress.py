@@ -5,12 +5,11 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
-from typing import ClassVar
 
 import httpcore2
 import msgspec
 
-from bailiwick.base import Category, Refusal
+from bailiwick.base import Category, Long, Refusal
 from bailiwick.tools.addresses import Address, BadAddress, may_be_reached, parse_address, parse_site
 
 MAX_REDIRECTS = 3
@@ -21,19 +20,13 @@ Resolver = Callable[[str, int], Awaitable[tuple[str, ...]]]
 """Answers the addresses of a name, asked once for each request; raises OSError when there are none."""
 
 
-class EgressRefused(Refusal):
+class EgressRefused(Refusal, code="egress_refused", category=Category.FORBIDDEN):
     """An address may not be reached from here; nothing was sent to it."""
 
-    code: ClassVar[str] = "egress_refused"
-    category: ClassVar[Category] = Category.FORBIDDEN
-
-    def __init__(self, site: str, reason: str) -> None:
-        super().__init__(
-            f"{site[:200]} is not reached: {reason}",
-            remedy="use a host that the tool is declared for; an internal one is named in the setting `egress`",
-            site=site[:200],
-            reason=reason,
-        )
+    site: Long
+    reason: str
+    says = "{site} is not reached: {reason}"
+    remedy = "use a host that the tool is declared for; an internal one is named in the setting `egress`"
 
 
 class Unreached(Exception):

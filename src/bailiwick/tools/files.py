@@ -1,6 +1,6 @@
 """The file tools: list, read, write and edit in the run's workspace, and nowhere else."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from bailiwick.base import Category, Digest, Refusal, digest_of
 from bailiwick.contract import Contract, EffectClass, ErrorCategory, Kind, WorkspaceUse
@@ -21,19 +21,13 @@ _PATH = {
 _DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
-class NoUniqueMatch(Refusal):
+class NoUniqueMatch(Refusal, code="no_unique_match", category=Category.CONFLICT):
     """A text to replace does not stand in the file exactly once."""
 
-    code: ClassVar[str] = "no_unique_match"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, path: str, count: int) -> None:
-        super().__init__(
-            f"the text to replace stands {count} times in {path!r}, not once",
-            remedy="read the file again and give more of the surrounding lines, exactly as they are",
-            path=path,
-            count=count,
-        )
+    path: str
+    count: int
+    says = "the text to replace stands {count} times in {path!r}, not once"
+    remedy = "read the file again and give more of the surrounding lines, exactly as they are"
 
 
 class FileTools:

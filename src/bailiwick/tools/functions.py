@@ -5,7 +5,7 @@ import hashlib
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import pydantic
 from pydantic_core import PydanticSerializationError
@@ -21,19 +21,15 @@ _FIELD = "field_"
 _KINDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-class InvalidFunction(Refusal):
+class InvalidFunction(Refusal, code="invalid_function", category=Category.INVALID):
     """A function cannot be offered as a tool as it is written."""
 
-    code: ClassVar[str] = "invalid_function"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(
-            f"the function of {name!r} is not a tool: {reason}",
-            remedy="annotate every parameter and the result with types that JSON can carry; a write takes `key: str`",
-            name=name,
-            reason=reason,
-        )
+    name: str
+    reason: str
+    says = "the function of {name!r} is not a tool: {reason}"
+    remedy = (
+        "annotate every parameter and the result with types that JSON can carry; a write takes `key: str`"
+    )
 
 
 def function_tool(

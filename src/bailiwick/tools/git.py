@@ -1,9 +1,9 @@
 """The git tools: a commit becomes the workspace, the workspace a patch, and an approved patch one commit."""
 
 import asyncio
-from typing import Any, ClassVar
+from typing import Any
 
-from bailiwick.base import Category, Digest, Refusal
+from bailiwick.base import Category, Digest, Refusal, Short
 from bailiwick.ports import Blobs, FactsNeed, FrameSink, Stop, ToolCall, ToolResult
 from bailiwick.tools.git_contracts import APPLY, DIFF, SNAPSHOT
 from bailiwick.tools.globs import Globs
@@ -21,18 +21,12 @@ _MAX_SKIPPED = 50
 _AT_ONCE = 16
 
 
-class NoSuchPatch(Refusal):
+class NoSuchPatch(Refusal, code="no_such_patch", category=Category.ABSENT):
     """The artifact that should be the patch is not stored for this tenant."""
 
-    code: ClassVar[str] = "no_such_patch"
-    category: ClassVar[Category] = Category.ABSENT
-
-    def __init__(self, patch: str) -> None:
-        super().__init__(
-            f"there is no artifact {patch[:64]}",
-            remedy="make the patch with git.diff and give the digest it returns",
-            patch=patch[:64],
-        )
+    patch: Short
+    says = "there is no artifact {patch}"
+    remedy = "make the patch with git.diff and give the digest it returns"
 
 
 class GitTools:

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 import structlog
@@ -67,19 +67,13 @@ class Tool(msgspec.Struct, frozen=True):
     facts: Facts | None = None
 
 
-class UnknownTool(Refusal):
+class UnknownTool(Refusal, code="unknown_tool", category=Category.ABSENT):
     """This host does not have the capability that is asked for."""
 
-    code: ClassVar[str] = "unknown_tool"
-    category: ClassVar[Category] = Category.ABSENT
-
-    def __init__(self, ref: str, reason: str) -> None:
-        super().__init__(
-            f"no tool serves {ref}: {reason}",
-            remedy="register the tool in this version, or start a run that pins the one that is registered",
-            ref=ref,
-            reason=reason,
-        )
+    ref: str
+    reason: str
+    says = "no tool serves {ref}: {reason}"
+    remedy = "register the tool in this version, or start a run that pins the one that is registered"
 
 
 _SAID = {Category.FORBIDDEN: ErrorCategory.DENIED, Category.UNAVAILABLE: ErrorCategory.TRANSIENT}

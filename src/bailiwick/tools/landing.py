@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from typing import ClassVar
 
 import msgspec
 
@@ -19,19 +18,16 @@ _KEY = re.compile(r"[\x21-\x7e]{1,200}\Z")
 _TRAILER = "Bailiwick-"
 
 
-class BadLanding(Refusal):
+class BadLanding(Refusal, code="bad_landing", category=Category.INVALID):
     """A branch name or a commit message is not one that is written to a repository."""
 
-    code: ClassVar[str] = "bad_landing"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, what: str, reason: str) -> None:
-        super().__init__(
-            f"the {what} is refused: {reason}",
-            remedy="name the branch like agent/health-endpoint, and write the message as plain text without Bailiwick- lines",
-            what=what,
-            reason=reason,
-        )
+    what: str
+    reason: str
+    says = "the {what} is refused: {reason}"
+    remedy = (
+        "name the branch like agent/health-endpoint, and write the message as plain text without "
+        "Bailiwick- lines"
+    )
 
 
 class Landing(msgspec.Struct, frozen=True):

@@ -5,8 +5,6 @@ so nothing can mean one thing here and another thing there. Text files only; no 
 mode, links or submodules.
 """
 
-from typing import ClassVar
-
 import msgspec
 
 from bailiwick.base import Category, Refusal
@@ -18,33 +16,21 @@ MODES = ("100644", "100755")
 NO_NEWLINE = b"\\ No newline at end of file\n"
 
 
-class PatchDoesNotFit(Refusal):
+class PatchDoesNotFit(Refusal, code="patch_does_not_fit", category=Category.CONFLICT):
     """A patch is well formed, but the file is not the one it was made from."""
 
-    code: ClassVar[str] = "patch_does_not_fit"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(
-            f"the patch does not fit {path!r}: {reason}",
-            remedy="make the patch again from the base it is to be applied to",
-            path=path,
-            reason=reason,
-        )
+    path: str
+    reason: str
+    says = "the patch does not fit {path!r}: {reason}"
+    remedy = "make the patch again from the base it is to be applied to"
 
 
-class NotText(Refusal):
+class NotText(Refusal, code="not_text", category=Category.INVALID):
     """A file is not UTF-8 text, so it cannot be shown, edited or compared line by line."""
 
-    code: ClassVar[str] = "not_text"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, path: str) -> None:
-        super().__init__(
-            f"{path!r} is not UTF-8 text without NUL",
-            remedy="leave binary files as they are; only text files are shown, edited and patched",
-            path=path,
-        )
+    path: str
+    says = "{path!r} is not UTF-8 text without NUL"
+    remedy = "leave binary files as they are; only text files are shown, edited and patched"
 
 
 class Hunk(msgspec.Struct, frozen=True):

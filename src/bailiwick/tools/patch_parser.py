@@ -1,7 +1,6 @@
 """The patch parser: reads the dialect that `patch` writes, and git's own of it, or refuses the place."""
 
 import re
-from typing import ClassVar
 
 from bailiwick.base import Category, Refusal
 from bailiwick.tools.differ import split_lines
@@ -26,19 +25,13 @@ _FORBIDDEN = {
 }
 
 
-class BadPatch(Refusal):
+class BadPatch(Refusal, code="bad_patch", category=Category.INVALID):
     """A text is not a patch of the dialect that is applied."""
 
-    code: ClassVar[str] = "bad_patch"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, reason: str, *, line: int) -> None:
-        super().__init__(
-            f"the patch is refused at line {line}: {reason}",
-            remedy="make the patch with git.diff: text files only; no renames, modes, links, submodules or binaries",
-            reason=reason,
-            line=line,
-        )
+    reason: str
+    line: int
+    says = "the patch is refused at line {line}: {reason}"
+    remedy = "make the patch with git.diff: text files only; no renames, modes, links, submodules or binaries"
 
 
 def parse_patch(body: bytes) -> list[FilePatch]:

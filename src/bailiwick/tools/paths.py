@@ -2,7 +2,6 @@
 
 import unicodedata
 from collections.abc import Iterable
-from typing import ClassVar
 
 from bailiwick.base import Category, Refusal
 
@@ -12,11 +11,8 @@ MAX_PARTS = 32
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
-class BadPath(Refusal):
+class BadPath(Refusal, code="bad_path", category=Category.INVALID):
     """A text is not a path that a tree may hold."""
-
-    code: ClassVar[str] = "bad_path"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, path: str, reason: str) -> None:
         shown = ascii(path[:120])

@@ -10,11 +10,10 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import ClassVar
 
 import msgspec
 
-from bailiwick.base import Category, Refusal
+from bailiwick.base import Category, Refusal, Short
 from bailiwick.contract import ErrorCategory
 from bailiwick.ports import CallFailed, Processes, ProcessResult
 
@@ -29,11 +28,8 @@ _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}\Z")
 _OBJECT_ID = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 
 
-class NoSuchRepository(Refusal):
+class NoSuchRepository(Refusal, code="no_such_repository", category=Category.ABSENT):
     """No repository of that name is configured on this host, or its folder holds none."""
-
-    code: ClassVar[str] = "no_such_repository"
-    category: ClassVar[Category] = Category.ABSENT
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(
@@ -43,18 +39,12 @@ class NoSuchRepository(Refusal):
         )
 
 
-class NoSuchRevision(Refusal):
+class NoSuchRevision(Refusal, code="no_such_revision", category=Category.ABSENT):
     """A text does not name a commit of the repository."""
 
-    code: ClassVar[str] = "no_such_revision"
-    category: ClassVar[Category] = Category.ABSENT
-
-    def __init__(self, revision: str) -> None:
-        super().__init__(
-            f"{revision[:80]!r} does not name a commit",
-            remedy="give a branch, a tag, HEAD or a full commit id; expressions such as main~1 are not taken",
-            revision=revision[:80],
-        )
+    revision: Short
+    says = "{revision!r} does not name a commit"
+    remedy = "give a branch, a tag, HEAD or a full commit id; expressions such as main~1 are not taken"
 
 
 class GitEntry(msgspec.Struct, frozen=True):

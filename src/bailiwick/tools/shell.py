@@ -1,8 +1,6 @@
 """The shell tool: runs one allowed command in the sandbox, on a copy of the workspace."""
 
-from typing import ClassVar
-
-from bailiwick.base import Category, Refusal
+from bailiwick.base import Category, Refusal, Short
 from bailiwick.contract import Contract, EffectClass, ErrorCategory, Kind, WorkspaceUse
 from bailiwick.ports import CallFailed, FrameSink, Sandbox, SandboxJob, Stop, ToolCall, ToolResult
 from bailiwick.tools.checkout import Checkouts
@@ -15,18 +13,14 @@ _SANDBOX_BYTES = 1_048_576
 _MARGIN_SECONDS = 5.0
 
 
-class CommandRefused(Refusal):
+class CommandRefused(Refusal, code="command_refused", category=Category.FORBIDDEN):
     """A command is not among those that this app lets agents run."""
 
-    code: ClassVar[str] = "command_refused"
-    category: ClassVar[Category] = Category.FORBIDDEN
-
-    def __init__(self, command: str, allowed: tuple[str, ...]) -> None:
-        super().__init__(
-            f"the command {command[:80]!r} is not allowed",
-            remedy=f"use one of: {', '.join(allowed)}",
-            command=command[:80],
-        )
+    command: Short
+    allowed: tuple[str, ...]
+    spoken = ("allowed",)
+    says = "the command {command!r} is not allowed"
+    remedy = "use one of: {allowed!l}"
 
 
 class ShellTool:

@@ -3,11 +3,10 @@
 import asyncio
 import re
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
 
 import msgspec
 
-from bailiwick.base import Category, Digest, Refusal, canonical
+from bailiwick.base import Category, Digest, Refusal, Short, canonical
 from bailiwick.ports import Blobs
 from bailiwick.tools.patch import MODES, compare, render
 from bailiwick.tools.paths import BadPath, check_layout, check_path
@@ -17,11 +16,8 @@ MAX_FILE_BYTES = 1_048_576
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
-class TooMuch(Refusal):
+class TooMuch(Refusal, code="workspace_limit", category=Category.TOO_LARGE):
     """A tree or a file is larger than a workspace keeps."""
-
-    code: ClassVar[str] = "workspace_limit"
-    category: ClassVar[Category] = Category.TOO_LARGE
 
     def __init__(self, what: str, *, size: int, limit: int) -> None:
         super().__init__(
@@ -32,33 +28,21 @@ class TooMuch(Refusal):
         )
 
 
-class NoSuchFile(Refusal):
+class NoSuchFile(Refusal, code="no_such_file", category=Category.ABSENT):
     """The workspace holds no file of that path."""
 
-    code: ClassVar[str] = "no_such_file"
-    category: ClassVar[Category] = Category.ABSENT
-
-    def __init__(self, path: str) -> None:
-        super().__init__(
-            f"there is no file {path!r} in the workspace",
-            remedy="list the files with files.list",
-            path=path,
-        )
+    path: str
+    says = "there is no file {path!r} in the workspace"
+    remedy = "list the files with files.list"
 
 
-class NoSuchTree(Refusal):
+class NoSuchTree(Refusal, code="no_such_tree", category=Category.ABSENT):
     """A digest does not name a tree of this tenant, or its content is gone."""
 
-    code: ClassVar[str] = "no_such_tree"
-    category: ClassVar[Category] = Category.ABSENT
-
-    def __init__(self, tree: str, reason: str) -> None:
-        super().__init__(
-            f"{tree[:64]} does not name a tree: {reason}",
-            remedy="use a tree that git.snapshot or a call on the workspace has returned",
-            tree=tree[:64],
-            reason=reason,
-        )
+    tree: Short
+    reason: str
+    says = "{tree} does not name a tree: {reason}"
+    remedy = "use a tree that git.snapshot or a call on the workspace has returned"
 
 
 class File(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -1,7 +1,5 @@
 """Accepting a break: a named act on the host, by which a log that was changed goes on, and says so itself."""
 
-from typing import ClassVar
-
 import msgspec
 
 from bailiwick.audit import Checkpoint, Frontier, Joined, LogBroken, hold_joining, sign_note
@@ -22,18 +20,12 @@ _PAGE = 512
 _EVERYTHING = 1 << 62
 
 
-class NotBroken(Refusal):
+class NotBroken(Refusal, code="log_not_broken", category=Category.CONFLICT):
     """A log has no break that somebody could answer for."""
 
-    code: ClassVar[str] = "log_not_broken"
-    category: ClassVar[Category] = Category.CONFLICT
-
-    def __init__(self, log: str) -> None:
-        super().__init__(
-            f"the log {log} is what was signed of it",
-            remedy="nothing is to be done; a log is named as the refusal log_broken names it",
-            log=log,
-        )
+    log: str
+    says = "the log {log} is what was signed of it"
+    remedy = "nothing is to be done; a log is named as the refusal log_broken names it"
 
 
 class Accepted(msgspec.Struct, frozen=True):

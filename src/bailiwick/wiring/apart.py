@@ -1,17 +1,13 @@
 """Apart: apps of one deployment bring along what is their own, so no two of them may bring the same name."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
 
 from bailiwick.app import App
 from bailiwick.base import Category, Refusal
 
 
-class NamedTwice(Refusal):
+class NamedTwice(Refusal, code="named_twice", category=Category.INVALID):
     """Two apps bring along something of one name; which of them is meant, nobody could say."""
-
-    code: ClassVar[str] = "named_twice"
-    category: ClassVar[Category] = Category.INVALID
 
     def __init__(self, kind: str, name: str, apps: Sequence[str]) -> None:
         super().__init__(

@@ -1,7 +1,6 @@
 """Beside: acts on the host are refused while a server works on the same database."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from bailiwick.base import Category, Refusal
 from bailiwick.run import LEASE_SECONDS
@@ -10,11 +9,8 @@ from bailiwick.stores import Store
 _NAMED = 5
 
 
-class ServersRunning(Refusal):
+class ServersRunning(Refusal, code="servers_running", category=Category.CONFLICT):
     """Other processes work on the same database; an act on its keys or logs would be lost on them."""
-
-    code: ClassVar[str] = "servers_running"
-    category: ClassVar[Category] = Category.CONFLICT
 
     def __init__(self, workers: Sequence[str]) -> None:
         super().__init__(

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import secrets
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Final
 
 from bailiwick.base import Category, Refusal
 from bailiwick.stores import sync_folder, write_private
@@ -19,11 +19,8 @@ SECRET_BYTES: Final = 32
 _DOMAIN: Final = b"bailiwick.fingerprint.v1\0"
 
 
-class KeyMissing(Refusal):
+class KeyMissing(Refusal, code="key_missing", category=Category.UNAVAILABLE):
     """A key is not there, though the ledger was written with it; another one in its place would break it."""
-
-    code: ClassVar[str] = "key_missing"
-    category: ClassVar[Category] = Category.UNAVAILABLE
 
     def __init__(self, paths: list[Path]) -> None:
         names = ", ".join(str(path) for path in paths)
@@ -37,11 +34,8 @@ class KeyMissing(Refusal):
         )
 
 
-class KeyUnusable(Refusal):
+class KeyUnusable(Refusal, code="key_unusable", category=Category.UNAVAILABLE):
     """A key's file cannot be read, or holds no key."""
-
-    code: ClassVar[str] = "key_unusable"
-    category: ClassVar[Category] = Category.UNAVAILABLE
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
@@ -52,11 +46,8 @@ class KeyUnusable(Refusal):
         )
 
 
-class KeyWrong(Refusal):
+class KeyWrong(Refusal, code="key_wrong", category=Category.UNAVAILABLE):
     """A key is not the one that the ledger was written with."""
-
-    code: ClassVar[str] = "key_wrong"
-    category: ClassVar[Category] = Category.UNAVAILABLE
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(

@@ -2,7 +2,6 @@
 
 import secrets
 from pathlib import Path
-from typing import ClassVar
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -34,11 +33,8 @@ _PAGE = 500
 _REPLACED = "key.replaced"
 
 
-class KeyNotLost(Refusal):
+class KeyNotLost(Refusal, code="key_not_lost", category=Category.CONFLICT):
     """A key that is said to be lost is there, or there is nothing that it was needed for."""
-
-    code: ClassVar[str] = "key_not_lost"
-    category: ClassVar[Category] = Category.CONFLICT
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(

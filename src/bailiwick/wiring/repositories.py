@@ -4,7 +4,6 @@ import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from bailiwick.app import App, RepositorySource
 from bailiwick.base import Category, Refusal
@@ -20,14 +19,12 @@ _ENVIRONMENT = {
 }
 
 
-class NoGit(Refusal):
+class NoGit(Refusal, code="no_git", category=Category.UNAVAILABLE):
     """git could not make a repository."""
 
-    code: ClassVar[str] = "no_git"
-    category: ClassVar[Category] = Category.UNAVAILABLE
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"git failed: {reason}", remedy="install git and try again", reason=reason)
+    reason: str
+    says = "git failed: {reason}"
+    remedy = "install git and try again"
 
 
 def repository_folders(apps: Sequence[App], folder: Path) -> dict[str, Path]:

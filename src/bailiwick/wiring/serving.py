@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 import uvicorn
@@ -31,19 +31,15 @@ _BACKLOG = 512
 T = TypeVar("T")
 
 
-class AddressTaken(Refusal):
+class AddressTaken(Refusal, code="address_taken", category=Category.UNAVAILABLE):
     """The address to listen on belongs to another program, or to another machine."""
 
-    code: ClassVar[str] = "address_taken"
-    category: ClassVar[Category] = Category.UNAVAILABLE
-
-    def __init__(self, host: str, port: int, reason: str) -> None:
-        super().__init__(
-            f"cannot listen on {host} port {port}: {reason}",
-            remedy="choose another port with --port (0: any free one), or stop the other program",
-            host=host,
-            port=port,
-        )
+    host: str
+    port: int
+    reason: str
+    spoken = ("reason",)
+    says = "cannot listen on {host} port {port}: {reason}"
+    remedy = "choose another port with --port (0: any free one), or stop the other program"
 
 
 class Announcement(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -18,19 +18,13 @@ FIRST_STEPS = "first-steps"
 _FOUR_EYES_HOURS = (1.0, 744.0)
 
 
-class InvalidSettings(Refusal):
+class InvalidSettings(Refusal, code="invalid_settings", category=Category.INVALID):
     """A setting cannot be used."""
 
-    code: ClassVar[str] = "invalid_settings"
-    category: ClassVar[Category] = Category.INVALID
-
-    def __init__(self, reason: str, source: str) -> None:
-        super().__init__(
-            f"the settings are not usable: {reason} (from {source})",
-            remedy="docs/operations.md lists the settings with their types",
-            reason=reason,
-            source=source,
-        )
+    reason: str
+    source: str
+    says = "the settings are not usable: {reason} (from {source})"
+    remedy = "docs/operations.md lists the settings with their types"
 
 
 class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
