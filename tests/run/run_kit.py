@@ -12,7 +12,7 @@ from run_promises import check_unit
 from bailiwick.audit import seal
 from bailiwick.base import Digest, Instant, Refusal, digest_of
 from bailiwick.contract import Contract, EffectClass, ErrorCategory, Kind
-from bailiwick.plan import Plan, builtin_rules, compile_workflow, parse_workflow, plan_digest
+from bailiwick.plan import Plan, builtin_rules, compile_workflow, parse_workflow
 from bailiwick.policy import Verdict, VerdictKind
 from bailiwick.run import (
     Call,
@@ -256,7 +256,7 @@ class Stage:
             workflow="w@1.0.0",
             title="a title",
             requested_by="ann",
-            plan=plan_digest(plan),
+            plan=plan.digest,
             policy_version=POLICY,
             allotment=limit,
             created_at=BEGUN,

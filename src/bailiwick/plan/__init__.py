@@ -25,7 +25,6 @@ from bailiwick.plan.graph import (
     Retry,
     parse_plan,
     plan_bytes,
-    plan_digest,
 )
 from bailiwick.plan.locate import locate
 from bailiwick.plan.references import (
@@ -94,7 +93,6 @@ __all__ = [
     "parse_reference",
     "parse_workflow",
     "plan_bytes",
-    "plan_digest",
     "references_in",
     "resolve",
     "variables_in",

@@ -34,6 +34,24 @@ class _Job(msgspec.Struct, frozen=True):
         return isinstance(other, _Job) and self.key == other.key
 
 
+class _Given:
+    """A workflow and what it may use, known again by identity: hashing them costs more than what is remembered."""
+
+    def __init__(self, workflow: Workflow, catalogue: Catalogue) -> None:
+        self.workflow = workflow
+        self.catalogue = catalogue
+
+    def __hash__(self) -> int:
+        return hash((id(self.workflow), id(self.catalogue)))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Given)
+            and self.workflow is other.workflow
+            and self.catalogue is other.catalogue
+        )
+
+
 def compile_workflow(
     workflow: Workflow,
     catalogue: Catalogue,
@@ -57,7 +75,7 @@ def compile_workflow(
         PlanRefused: `facts["findings"]` lists {code, pointer, detail}; pointers lead into the workflow, or
             begin with `/intent` for the constraints of the intent.
     """
-    resolution = resolve_capabilities(workflow, catalogue)
+    resolution, known = _resolved(_Given(workflow, catalogue))
     asked = [(text, child("/intent/constraints", at)) for at, text in enumerate(intent_constraints)]
     asked += [(text, child("/constraints", at)) for at, text in enumerate(workflow.constraints)]
     chosen, findings = _choose_rules(asked, rules)
@@ -65,9 +83,7 @@ def compile_workflow(
     purpose = objective or workflow.summary
     if findings:
         raise PlanRefused(workflow.name, [*findings, *check(workflow, resolution, budget_micro_usd)[1]])
-    source = msgspec.to_builtins(workflow)
-    pins = [[pin.capability, pin.contract] for pin in resolution.pins]
-    key = canonical([source, pins, chosen, purpose, budget_micro_usd])
+    key = known + canonical([chosen, purpose, budget_micro_usd])
     return _compile(_Job(key, workflow, resolution, chosen, purpose, budget_micro_usd))
 
 
@@ -100,6 +116,14 @@ def _choose_rules(
         except UnknownConstraint as refusal:
             findings.append(Finding("unknown_constraint", pointer, f"{refusal.message}; {refusal.remedy}"))
     return tuple(chosen.values()), findings
+
+
+@lru_cache(maxsize=256)
+def _resolved(given: _Given) -> tuple[Resolution, bytes]:
+    """Resolve what a workflow names, and write down what its plan depends on beside the intent."""
+    resolution = resolve_capabilities(given.workflow, given.catalogue)
+    pins = [[pin.capability, pin.contract] for pin in resolution.pins]
+    return resolution, canonical([msgspec.to_builtins(given.workflow), pins])
 
 
 @lru_cache(maxsize=256)

@@ -137,6 +137,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_
     compensations: tuple[Node, ...] = ()
 
     @cached_property
+    def digest(self) -> Digest:
+        """The digest of its canonical bytes, by which it is named."""
+        return digest_of(plan_bytes(self))
+
+    @cached_property
     def _by_id(self) -> Mapping[str, Node]:
         return MappingProxyType({node.id: node for node in (*self.nodes, *self.compensations)})
 
@@ -210,8 +215,3 @@ def plan_bytes(plan: Plan) -> bytes:
 def parse_plan(body: bytes) -> Plan:
     """Read back bytes that `plan_bytes` wrote."""
     return msgspec.convert(parse_canonical(body), Plan)
-
-
-def plan_digest(plan: Plan) -> Digest:
-    """Name a plan by its canonical bytes."""
-    return digest_of(plan_bytes(plan))

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from bailiwick.base import Digest, Json, parse_canonical
-from bailiwick.plan import Plan, parse_plan, plan_bytes, plan_digest
+from bailiwick.plan import Plan, parse_plan, plan_bytes
 from bailiwick.ports import Blobs, Ledger, Views
 from bailiwick.run import Run, decode_event, evolve
 from bailiwick.service.catalogue import Catalogue
@@ -131,7 +131,7 @@ class Memory:
 
     async def keep_plan(self, tenant: str, plan: Plan) -> Digest:
         """Store a plan once; it is named by its digest everywhere else."""
-        digest = plan_digest(plan)
+        digest = plan.digest
         if f"{tenant}/{digest}" not in self._plans:
             await self._blobs.put(tenant, plan_bytes(plan))
             self._remember_plan(f"{tenant}/{digest}", plan)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from bailiwick.audit import commitment, leaf_hash
 from bailiwick.base import Digest, Instant, Json, canonical, digest_of, parse_canonical
-from bailiwick.plan import Plan, parse_plan, plan_digest
+from bailiwick.plan import Plan, parse_plan
 from bailiwick.policy import Bundle, Verdict
 from bailiwick.run import (
     EDITION,
@@ -150,7 +150,7 @@ class _Replay:
     def _plan(self) -> Plan | None:
         plan = parse_plan(self._transcript.plan.encode())
         opening = decode_event(self._transcript.events[0].header.encode())
-        if isinstance(opening, Created) and plan_digest(plan) == opening.plan:
+        if isinstance(opening, Created) and plan.digest == opening.plan:
             return plan
         self._differ(f"{self._transcript.head.id}.1", "log", "the plan is not the one that it names")
         return None

@@ -332,9 +332,11 @@ async def _to_its_end(work: asyncio.Future[None]) -> bool:
     canceled = False
     while not work.done():
         try:
-            await asyncio.wait({work})
+            await asyncio.shield(work)
         except asyncio.CancelledError:
             canceled = True
+        except Exception:  # its own failure, which whoever asked for it looks at
+            break
     return canceled
 
 

@@ -7,7 +7,7 @@ import msgspec
 from bailiwick.base import Digest, Instant, Refusal, digest_of, format_instant, parse_instant
 from bailiwick.budget import parse_usd
 from bailiwick.contract import validator_for
-from bailiwick.plan import Plan, compile_workflow, plan_digest
+from bailiwick.plan import Plan, compile_workflow
 from bailiwick.policy import Permission, Principal, VerdictKind, require
 from bailiwick.ports import GuardFailed, Ledger, Submission, World
 from bailiwick.run import EDITION, Admission, Created, Offer, Run, StepStatus, own_brief
@@ -207,7 +207,7 @@ class Submitting(Governed):
             workflow=f"{plan.name}@{plan.version}",
             title=intent.title or plan.objective or plan.name,
             requested_by=principal.name,
-            plan=plan_digest(plan),
+            plan=plan.digest,
             policy_version=self._runs.bundle.version,
             allotment=parse_usd(intent.budget_usd),
             created_at=now,

@@ -21,15 +21,22 @@ async def enter(code: CodeAgent, handle: Handle, given: dict[str, Any]) -> Any:
             seconds: its handle is closed, so it can do nothing any more.
         AgentRaised: The code raised something.
     """
-    work = asyncio.ensure_future(_contained(code, handle, given))
-    ended = asyncio.ensure_future(handle.leash.wait())
+    loop = asyncio.get_running_loop()
+    work = loop.create_task(_contained(code, handle, given))
+    over = loop.create_future()
+
+    def hear(_: object = None) -> None:
+        if not over.done():
+            over.set_result(None)
+
+    work.add_done_callback(hear)
+    handle.leash.on_end(hear)
     try:
-        await asyncio.wait({work, ended}, return_when=asyncio.FIRST_COMPLETED)
+        await over
         if not work.done():
             await _unwind(work)
             raise Parking(handle.leash.reason)
     finally:
-        ended.cancel()
         if not work.done():
             await _unwind(work)
     if work.cancelled():
