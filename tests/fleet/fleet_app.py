@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -62,6 +63,27 @@ async def send(name: str) -> dict[str, str]:
     return {"sent": name}
 
 
+@app.tool("fleet.block", effect="external-action", timeout_seconds=60, failure_modes=("tool-failed",))
+def block(name: str) -> dict[str, str]:
+    """Send something, in a thread that nobody can cancel."""
+    land("block", "-", name)
+    while HOLD.exists():
+        threading.Event().wait(0.02)
+    return {"sent": name}
+
+
+@app.tool("fleet.cling", effect="external-action", timeout_seconds=60, failure_modes=("tool-failed",))
+async def cling(name: str) -> dict[str, str]:
+    """Send something, and hear no cancellation."""
+    land("cling", "-", name)
+    while HOLD.exists():
+        try:
+            await held()
+        except asyncio.CancelledError:
+            land("clung", "-", name)
+    return {"sent": name}
+
+
 @app.code_agent("carrier", output={"put": str}, tools=["fleet.put"])
 async def carrier(ctx: Context, given: dict[str, str]) -> dict[str, str]:
     """Put one thing."""
@@ -92,7 +114,7 @@ app.policy(
 @id("fleet.send")
 @reason("nothing here is real")
 permit (principal, action == Action::"tool.call", resource)
-when { resource.name == "fleet.send" };
+when { ["fleet.send", "fleet.block", "fleet.cling"].contains(resource.name) };
 """,
 )
 app.workflow("one", steps=[{"id": "a", "uses": "carrier", "input": {"name": "a"}}])
@@ -104,6 +126,8 @@ app.workflow(
     ],
 )
 app.workflow("send", steps=[{"id": "a", "uses": "fleet.send", "input": {"name": "a"}}])
+app.workflow("block", steps=[{"id": "a", "uses": "fleet.block", "input": {"name": "a"}}])
+app.workflow("cling", steps=[{"id": "a", "uses": "fleet.cling", "input": {"name": "a"}}])
 app.workflow("think", steps=[{"id": "a", "uses": "thinker", "input": {"name": "a"}}])
 app.workflow(
     "three",

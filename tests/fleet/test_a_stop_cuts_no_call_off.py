@@ -4,6 +4,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
 from fleet_kit import Fleet, Member, wait_for
 
 from figures import tell
@@ -113,3 +114,41 @@ def test_an_external_action_that_outlasts_the_drain_is_a_question(fleet_of: Call
     wait_for(lambda: door.status(run) == "blocked", "the question")
     assert "outcome unknown" in door.get(f"runs/{run}")["run"]["waiting_for"]
     assert landed(fleet, "send") == 1
+
+
+def test_a_second_word_waits_for_no_thread_of_a_tool(fleet_of: Callable[..., Fleet]) -> None:
+    fleet = fleet_of(1)
+    (door,) = fleet.members
+    door.hold.touch()
+    run = door.submit("block")
+    wait_for(lambda: landed(fleet, "block"), "a call on its way")
+    draining(door)
+    door.signal(signal.SIGTERM)
+    assert gone(door) == 0
+    door.hold.unlink()
+    again(door)
+    wait_for(lambda: door.status(run) == "blocked", "the question")
+    assert landed(fleet, "block") == 1
+
+
+@pytest.mark.parametrize(
+    ("second", "third"),
+    [(signal.SIGTERM, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGINT)],
+)
+def test_a_third_word_ends_a_process_whatever_it_is_at(
+    fleet_of: Callable[..., Fleet], second: signal.Signals, third: signal.Signals
+) -> None:
+    fleet = fleet_of(1)
+    (door,) = fleet.members
+    door.hold.touch()
+    run = door.submit("cling")
+    wait_for(lambda: landed(fleet, "cling"), "a call on its way")
+    draining(door)
+    door.signal(second)
+    wait_for(lambda: landed(fleet, "clung"), "a call that hears no end")
+    door.signal(third)
+    assert gone(door) == -third
+    door.hold.unlink()
+    again(door)
+    wait_for(lambda: door.status(run) == "blocked", "the question")
+    assert landed(fleet, "cling") == 1

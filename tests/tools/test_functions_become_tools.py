@@ -80,6 +80,7 @@ async def test_what_the_schema_cannot_say_is_still_checked_before_the_call(host_
 
 async def test_a_plain_function_runs_beside_the_loop_and_a_coroutine_on_it(host_of: Make) -> None:
     def plain() -> bool:
+        assert threading.current_thread().daemon, "it would keep a process up that ends"
         return threading.current_thread() is threading.main_thread()
 
     async def native() -> bool:

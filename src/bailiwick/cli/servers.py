@@ -23,6 +23,7 @@ from bailiwick.wiring.settings import FIRST_STEPS
 
 server = typer.Typer(help="Run the platform as a service.", no_args_is_help=True, rich_markup_mode=None)
 
+_WORDS = (signal.SIGINT, signal.SIGTERM)
 Files = Annotated[list[Path] | None, typer.Argument(metavar="[APP.py]...", help="App files.")]
 DataDir = Annotated[str | None, typer.Option(help="Where the data lies (BAILIWICK_DATA_DIR, ~/.bailiwick).")]
 Store = Annotated[
@@ -97,15 +98,19 @@ async def _serve(settings: Settings, apps: Sequence[App]) -> None:
     loop = asyncio.get_running_loop()
     hasten: Callable[[], None] = ending.set
 
-    def told(number: signal.Signals) -> None:
+    def told() -> None:
         """Drain at the first signal, end at the second; a third one ends the process whatever it is at."""
         if ending.is_set():
-            loop.remove_signal_handler(number)
+            for each in _WORDS:
+                loop.remove_signal_handler(each)
+                signal.signal(
+                    each, signal.SIG_DFL
+                )  # not Python's: what hears no end would outlive an exception
             hasten()
         ending.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told, number)
+    for number in _WORDS:
+        loop.add_signal_handler(number, told)
     async with serving(settings, apps) as (system, url):
         hasten = system.hasten
         _greet(system, url, apps)

@@ -3,8 +3,11 @@
 import asyncio
 import hashlib
 import inspect
+import threading
 import typing
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextvars import copy_context
 from typing import Any
 
 import pydantic
@@ -99,7 +102,20 @@ def function_tool(
 async def _call(function: Callable[..., Any], values: dict[str, Any]) -> Any:
     if inspect.iscoroutinefunction(function):
         return await function(**values)
-    return await asyncio.to_thread(_contained, function, values)
+    outcome: Future[Any] = Future()
+    outcome.set_running_or_notify_cancel()  # who waits no longer leaves it be
+    work = (copy_context().run, _contained, function, values)
+    # A thread of its own, that nobody waits for at the end: those of `to_thread` keep a process up until they return,
+    # and are few, and blobs are read and synced in them.
+    threading.Thread(target=_fulfil, args=(outcome, *work), name="bailiwick-tool", daemon=True).start()
+    return await asyncio.wrap_future(outcome)
+
+
+def _fulfil(outcome: Future[Any], work: Callable[..., Any], *args: Any) -> None:
+    try:
+        outcome.set_result(work(*args))
+    except BaseException as error:  # whatever it is, the one who waits is told
+        outcome.set_exception(error)
 
 
 def _contained(function: Callable[..., Any], values: dict[str, Any]) -> Any:
