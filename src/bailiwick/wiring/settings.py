@@ -12,10 +12,15 @@ from bailiwick.service import DAY_HOURS, LimitBook, Limits
 from bailiwick.stores import Address
 
 PREFIX = "BAILIWICK_"
-LEAST_LEASE_SECONDS = 1.0
-MOST_DRAIN_SECONDS = 86_400.0
 FIRST_STEPS = "first-steps"
 _FOUR_EYES_HOURS = (1.0, 744.0)
+_BOUNDS = {
+    "port": (0, 65_535),
+    "slots": (1, 10_000),
+    "lease_seconds": (1, 86_400),
+    "drain_seconds": (0, 86_400),
+}
+"""The least and the most of each number that could make a process that never works, never ends, or is never missed."""
 
 
 class InvalidSettings(Refusal, code="invalid_settings", category=Category.INVALID):
@@ -85,6 +90,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     limits_of: dict[str, dict[str, float]] = {}
 
+    def __post_init__(self) -> None:
+        """Hold the numbers to their bounds, also for who makes the settings without a file.
+
+        Raises:
+            ValueError: One is below, above, or no number at all.
+        """
+        for name, (least, most) in _BOUNDS.items():
+            if not least <= getattr(self, name) <= most:  # nan is not
+                raise ValueError(f"`{name}` is {least} to {most:,}")
+
     @property
     def kept_apart_hours(self) -> float:
         """How long before a request the requester must have kept off whoever decides it; 0 in the first steps."""
@@ -118,7 +133,7 @@ def load_settings(path: Path | None = None, **given: Any) -> Settings:
         given: What the caller says; None values are left out.
 
     Raises:
-        InvalidSettings: A name is unknown or a value of a wrong type; nothing was started.
+        InvalidSettings: A name is unknown, a value of a wrong type or out of its bounds; nothing was started.
     """
     found: dict[str, Any] = {}
     source = path if path is not None else Path("bailiwick.toml")
@@ -141,10 +156,6 @@ def load_settings(path: Path | None = None, **given: Any) -> Settings:
         settings = msgspec.convert(found, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise InvalidSettings(str(error), str(source)) from error
-    if not 0 <= settings.drain_seconds <= MOST_DRAIN_SECONDS:
-        raise InvalidSettings(f"a drain lasts between 0 and {MOST_DRAIN_SECONDS:g} s", str(source))
-    if settings.lease_seconds < LEAST_LEASE_SECONDS:
-        raise InvalidSettings(f"a lease lasts at least {LEAST_LEASE_SECONDS} s", str(source))
     if settings.profile not in ("", FIRST_STEPS):
         raise InvalidSettings(f"`profile` is {FIRST_STEPS} or empty", str(source))
     least, most = _FOUR_EYES_HOURS
