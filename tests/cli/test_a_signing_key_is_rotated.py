@@ -7,7 +7,7 @@ from cli_kit import Place, run
 
 from bailiwick.audit import linked, notes_in, open_rotation, verify_export
 from bailiwick.policy import Principal, PrincipalKind, Role
-from bailiwick.service.sequencing import Sequencing
+from bailiwick.service.proof.sequencing import Sequencing
 from bailiwick.stores import DataDirInUse, open_store
 from bailiwick.wiring import Settings, embedded
 from bailiwick.wiring.keys import DeploymentKeys

@@ -11,7 +11,7 @@ from bailiwick.audit import Fault, LogBroken, verify_export
 from bailiwick.base import Refusal
 from bailiwick.policy import Principal, Role
 from bailiwick.service import IntentRequest
-from bailiwick.service.refusals import NotFound
+from bailiwick.service.core.refusals import NotFound
 from bailiwick.wiring import Embedded, embedded
 from bailiwick.wiring.accepting import NotBroken, accept_break
 from figures import tell

@@ -26,7 +26,7 @@ from bailiwick.audit import (
 from bailiwick.base import canonical, parse_canonical
 from bailiwick.policy import Principal, PrincipalKind, Role
 from bailiwick.service import IntentRequest, Signer
-from bailiwick.service.sequencing import Sequencing
+from bailiwick.service.proof.sequencing import Sequencing
 from bailiwick.stores import open_store
 from bailiwick.wiring import Settings, embedded
 from bailiwick.wiring.keys import DeploymentKeys

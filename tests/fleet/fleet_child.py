@@ -15,7 +15,7 @@ from bailiwick.cli import main
 from bailiwick.ports import Session
 from bailiwick.run import calls, journal
 from bailiwick.service import dispatching
-from bailiwick.service.sessions import Sessions
+from bailiwick.service.hands.sessions import Sessions
 from bailiwick.stores.postgres.statements import SQL
 from bailiwick.testing.mutants.patching import function
 from bailiwick.worker import Worker

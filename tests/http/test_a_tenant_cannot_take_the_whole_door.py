@@ -10,7 +10,7 @@ from bailiwick.http.refusals import TooManyStreams
 from bailiwick.http.sse import OpenStreams
 from bailiwick.policy import Principal, PrincipalKind, Role
 from bailiwick.service import LimitBook, Limits, RequestsLimit, StreamsLimit
-from bailiwick.service.streams import Streams
+from bailiwick.service.core.streams import Streams
 
 
 class Ticks:

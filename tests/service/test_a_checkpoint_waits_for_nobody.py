@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bailiwick.service.sequencing import Sequencing
+from bailiwick.service.proof.sequencing import Sequencing
 from platform_kit import ROOT, System, soon
 
 

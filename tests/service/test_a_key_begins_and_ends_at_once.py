@@ -9,7 +9,7 @@ import pytest
 from bailiwick.policy import Role
 from bailiwick.ports import ApiKey, Views
 from bailiwick.service import Unauthenticated
-from bailiwick.service.keyring import Keyring
+from bailiwick.service.people.keyring import Keyring
 from platform_kit import ROOT, System, soon
 
 

@@ -8,7 +8,7 @@ import pytest
 from bailiwick.app import Context, OutputUnknown
 from bailiwick.contract import ErrorCategory
 from bailiwick.run import CallState, Run, Status, StepStatus
-from bailiwick.service.refusals import EvidenceUnfit
+from bailiwick.service.core.refusals import EvidenceUnfit
 from platform_fixtures import Opener
 from platform_kit import ALICE, System
 from shop_kit import Shop

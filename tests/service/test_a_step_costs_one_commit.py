@@ -4,7 +4,7 @@ import asyncio
 
 from bailiwick.ports import Assignment, Hello
 from bailiwick.run import Status
-from bailiwick.service.turns import Lane
+from bailiwick.service.core.turns import Lane
 from platform_kit import ALICE, Hand, System, soon
 from shop_kit import Shop
 

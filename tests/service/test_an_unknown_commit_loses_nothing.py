@@ -8,7 +8,7 @@ import pytest
 from bailiwick.base import Json
 from bailiwick.ports import Dispatch, Parked, Recorded, Unit
 from bailiwick.run import CallState, LeaseLost, StepStatus
-from bailiwick.service.memory import Entry
+from bailiwick.service.core.memory import Entry
 from bailiwick.stores import StoreBroken
 from platform_kit import ROOT, Hand, System, soon
 

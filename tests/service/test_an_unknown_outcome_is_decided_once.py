@@ -8,7 +8,7 @@ from bailiwick.base import Refusal, parse_instant
 from bailiwick.policy import Forbidden
 from bailiwick.run import CallState, InQuarantine, NotAllowed, Status
 from bailiwick.service import NotFound
-from bailiwick.service.refusals import ReasonMissing
+from bailiwick.service.core.refusals import ReasonMissing
 from platform_kit import ALICE, BOB, MALLORY, Hand, System
 
 TIMEOUT = 60

@@ -5,7 +5,7 @@ import pytest
 from bailiwick.base import canonical, digest_of
 from bailiwick.run import StepStatus
 from bailiwick.service import PlannerRequired
-from bailiwick.service.submitting import demands_planner
+from bailiwick.service.people.submitting import demands_planner
 from platform_fixtures import Opener
 from platform_kit import ALICE, ROOT, System
 from shop_kit import Shop

@@ -10,7 +10,7 @@ from bailiwick.policy import Principal
 from bailiwick.ports import Recorded
 from bailiwick.run import Status
 from bailiwick.service import InputTooLarge, TextTooLong, TooMany
-from bailiwick.service.bounds import MAX_BYTES, MAX_FAULT, MAX_NAME, MAX_REASON, MAX_TITLE
+from bailiwick.service.core.bounds import MAX_BYTES, MAX_FAULT, MAX_NAME, MAX_REASON, MAX_TITLE
 from platform_kit import ALICE, BOB, ROOT, Hand, System
 
 LONG = "x" * 900_000

@@ -2,7 +2,7 @@
 
 from bailiwick.base import Instant
 from bailiwick.ports import Frame
-from bailiwick.service.streams import RING, RING_CHARACTERS, Streams
+from bailiwick.service.core.streams import RING, RING_CHARACTERS, Streams
 
 
 def frame(text: str) -> Frame:

@@ -21,7 +21,7 @@ from bailiwick.policy import Bundle, Role, SelfApproval
 from bailiwick.ports import ApprovalState, Hello, Recorded, Views
 from bailiwick.run import CallState
 from bailiwick.service import AlreadyDecided, Unauthenticated
-from bailiwick.service.keyring import Keyring
+from bailiwick.service.people.keyring import Keyring
 from bailiwick.wiring.keys import DeploymentKeys
 from platform_fixtures import Opener
 from platform_kit import BOB, ROOT, System, decide_seen, person, soon

@@ -10,7 +10,7 @@ from bailiwick.app import Context
 from bailiwick.base import Digest, Refusal
 from bailiwick.contract import ErrorCategory
 from bailiwick.run import END, Status, StepStatus
-from bailiwick.service.ways import ways_out
+from bailiwick.service.people.ways import ways_out
 from platform_kit import ALICE, MALLORY, System, soon
 from shop_kit import Shop
 

@@ -21,8 +21,8 @@ from bailiwick.policy import Bundle, Forbidden
 from bailiwick.ports import ApprovalState, Blobs, Recorded
 from bailiwick.run import CallState, Status, StepStatus
 from bailiwick.service import AlreadyDecided, NotFound
-from bailiwick.service.activating import Activating
-from bailiwick.service.halts import NotTheOperator
+from bailiwick.service.gate.halts import NotTheOperator
+from bailiwick.service.people.activating import Activating
 from platform_fixtures import Opener
 from platform_kit import ALICE, BOB, MALLORY, ROOT, Hand, System
 
@@ -203,7 +203,7 @@ async def test_a_crash_between_activation_and_judgement_loses_neither(
 async def test_all_that_waits_is_brought_up_page_by_page(
     system: System, bundles: dict[str, Bundle], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bailiwick.service.redeciding.BATCH", 2)
+    monkeypatch.setattr("bailiwick.service.upkeep.redeciding.BATCH", 2)
     asked = [await asking(system) for _ in range(5)]
     broken = await system.store.views.approval("acme", asked[2][1])
     assert broken is not None

@@ -8,7 +8,7 @@ import pytest
 from bailiwick.base import Refusal
 from bailiwick.policy import Role
 from bailiwick.service import IntentRequest, Platform
-from bailiwick.service.refusing import NOTED_PER_HOUR
+from bailiwick.service.core.refusing import NOTED_PER_HOUR
 from platform_kit import ALICE, BOB, ROOT, Hand, System, person
 
 VIEWER = person("vera", Role.VIEWER)

@@ -8,8 +8,8 @@ import pytest
 from bailiwick.base import Instant
 from bailiwick.ports import Task, TaskState
 from bailiwick.service import InvalidIntent
-from bailiwick.service.finishing import TURN_STEPS
-from bailiwick.service.turns import NORMAL, Lane, Ring, Turns
+from bailiwick.service.core.turns import NORMAL, Lane, Ring, Turns
+from bailiwick.service.hands.finishing import TURN_STEPS
 from platform_kit import ALICE, MALLORY, System, person
 from shop_kit import Shop
 

@@ -11,7 +11,7 @@ from bailiwick.base import Digest, Refusal
 from bailiwick.plan import Plan
 from bailiwick.ports import Dispatch, Parked
 from bailiwick.run import CallState, LeaseLost, Release, Run, Status
-from bailiwick.service.changes import Change, Record
+from bailiwick.service.core.changes import Change, Record
 from platform_kit import ALICE, Hand, System, soon
 from shop_kit import Shop
 

@@ -8,7 +8,7 @@ from tenants_kit import Estate
 from bailiwick.base import Refusal, parse_canonical
 from bailiwick.policy import Forbidden, Role
 from bailiwick.service import InvalidIdentity, LastAdmin, NameTaken, NotFound, TenantDisabled
-from bailiwick.service.halts import NotTheOperator
+from bailiwick.service.gate.halts import NotTheOperator
 
 
 async def test_a_tenant_begins_with_an_admin_of_its_own(house: Estate) -> None:

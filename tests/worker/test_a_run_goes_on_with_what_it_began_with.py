@@ -16,7 +16,7 @@ from bailiwick.policy import Bundle, version_of
 from bailiwick.ports import Message
 from bailiwick.run import CallState, Run, Status
 from bailiwick.service import Transcript, replay
-from bailiwick.service.transcript import Line
+from bailiwick.service.proof.transcript import Line
 from bailiwick.testing import Recording, RunningModelServer
 from bailiwick.testing.recording import ReplyTemplate, ToolCallTemplate, When
 from bailiwick.testing.recording import Rule as Answer

@@ -1,18 +1,9 @@
 """Floor 5: one module per use case: load, fold, decide, commit; and the gate."""
 
-from bailiwick.service.approving import ApprovalView, Approving
-from bailiwick.service.bounds import InputTooLarge, TextTooLong, TooMany
-from bailiwick.service.breaks import Breaks
-from bailiwick.service.budgets import Budgets, InvalidScope, ScopeExhausted, taken_on
-from bailiwick.service.catalogue import Catalogue, model_contract
-from bailiwick.service.claiming import keys_of
-from bailiwick.service.erasing import Erased, Erasing
-from bailiwick.service.halts import Halts, HaltsUnconfirmed, Sharing
-from bailiwick.service.identities import Identities
-from bailiwick.service.inspecting import Inspecting
-from bailiwick.service.intents import IntentRequest, parse_intent
-from bailiwick.service.keyring import Held, Keyring
-from bailiwick.service.limits import (
+from bailiwick.service.core.bounds import InputTooLarge, TextTooLong, TooMany
+from bailiwick.service.core.breaks import Breaks
+from bailiwick.service.core.catalogue import Catalogue, model_contract
+from bailiwick.service.core.limits import (
     BytesLimit,
     LimitBook,
     Limits,
@@ -21,12 +12,9 @@ from bailiwick.service.limits import (
     RunsLimit,
     StreamsLimit,
 )
-from bailiwick.service.lineage import SCHEMA
-from bailiwick.service.pinned import FEEDBACK
-from bailiwick.service.planned import Planned, check_planned
-from bailiwick.service.platform import Platform, Stores
-from bailiwick.service.reading import Probed, Question, RunDetail, event_view
-from bailiwick.service.refusals import (
+from bailiwick.service.core.lineage import SCHEMA
+from bailiwick.service.core.pinned import FEEDBACK
+from bailiwick.service.core.refusals import (
     AlreadyDecided,
     ApprovalAltered,
     ContentsErased,
@@ -49,14 +37,26 @@ from bailiwick.service.refusals import (
     TenantDisabled,
     Unauthenticated,
 )
-from bailiwick.service.rendering import Shown, shown_of
-from bailiwick.service.replaying import Difference, Replayed, replay
-from bailiwick.service.roll import InvalidIdentity, LastAdmin, NameTaken
-from bailiwick.service.scrutiny import Scrutiny
-from bailiwick.service.signer import Signer
-from bailiwick.service.standing import DAY_HOURS, MadeByRequester
-from bailiwick.service.streams import Watcher
-from bailiwick.service.transcript import Transcript
+from bailiwick.service.core.streams import Watcher
+from bailiwick.service.gate.halts import Halts, HaltsUnconfirmed, Sharing
+from bailiwick.service.hands.claiming import keys_of
+from bailiwick.service.hands.planned import Planned, check_planned
+from bailiwick.service.people.approving import ApprovalView, Approving
+from bailiwick.service.people.budgets import Budgets, InvalidScope, ScopeExhausted, taken_on
+from bailiwick.service.people.identities import Identities
+from bailiwick.service.people.intents import IntentRequest, parse_intent
+from bailiwick.service.people.keyring import Held, Keyring
+from bailiwick.service.people.reading import Probed, Question, RunDetail, event_view
+from bailiwick.service.people.rendering import Shown, shown_of
+from bailiwick.service.people.roll import InvalidIdentity, LastAdmin, NameTaken
+from bailiwick.service.people.standing import DAY_HOURS, MadeByRequester
+from bailiwick.service.platform import Platform, Stores
+from bailiwick.service.proof.erasing import Erased, Erasing
+from bailiwick.service.proof.inspecting import Inspecting
+from bailiwick.service.proof.replaying import Difference, Replayed, replay
+from bailiwick.service.proof.scrutiny import Scrutiny
+from bailiwick.service.proof.signer import Signer
+from bailiwick.service.proof.transcript import Transcript
 
 __all__ = [
     "DAY_HOURS",

@@ -31,44 +31,44 @@ from bailiwick.ports import (
     World,
 )
 from bailiwick.run import LEASE_SECONDS, Event, Run
-from bailiwick.service.actions import Actions
-from bailiwick.service.activating import Activating
-from bailiwick.service.admitting import Admitting
-from bailiwick.service.approving import Approving
-from bailiwick.service.assigning import Assigning
-from bailiwick.service.breaks import Breaks, GuardedLedger
-from bailiwick.service.budgets import Budgets
-from bailiwick.service.catalogue import Catalogue
-from bailiwick.service.changes import Record
-from bailiwick.service.claiming import Claiming
-from bailiwick.service.comparing import Comparing
-from bailiwick.service.control import Control
-from bailiwick.service.erasing import Erasing
-from bailiwick.service.finishing import Finishing
-from bailiwick.service.gate import Gate
-from bailiwick.service.granting import Granting
-from bailiwick.service.halts import Halts, Sharing
-from bailiwick.service.identities import Identities
-from bailiwick.service.keyring import Keyring
-from bailiwick.service.leaving import LEAVES, Leaving
-from bailiwick.service.lifting import Lifting
-from bailiwick.service.limits import LimitBook
-from bailiwick.service.reading import Reading
-from bailiwick.service.recovering import Recovering
-from bailiwick.service.redeciding import Redeciding
-from bailiwick.service.refusing import Governed, Refusing
-from bailiwick.service.runs import Runs
-from bailiwick.service.sequencing import Sequencing
-from bailiwick.service.sessions import Sessions
-from bailiwick.service.settling import Settling
-from bailiwick.service.signer import Signer
-from bailiwick.service.standing import DAY_HOURS, Standings
-from bailiwick.service.storage import Storage
-from bailiwick.service.streams import Streams
-from bailiwick.service.submitting import Submitting
-from bailiwick.service.tenancy import Tenancy
-from bailiwick.service.transcript import Transcribing
-from bailiwick.service.witnessing import Witnessing
+from bailiwick.service.core.breaks import Breaks, GuardedLedger
+from bailiwick.service.core.catalogue import Catalogue
+from bailiwick.service.core.changes import Record
+from bailiwick.service.core.limits import LimitBook
+from bailiwick.service.core.refusing import Governed, Refusing
+from bailiwick.service.core.runs import Runs
+from bailiwick.service.core.streams import Streams
+from bailiwick.service.gate.actions import Actions
+from bailiwick.service.gate.gate import Gate
+from bailiwick.service.gate.granting import Granting
+from bailiwick.service.gate.halts import Halts, Sharing
+from bailiwick.service.gate.storage import Storage
+from bailiwick.service.hands.assigning import Assigning
+from bailiwick.service.hands.claiming import Claiming
+from bailiwick.service.hands.finishing import Finishing
+from bailiwick.service.hands.leaving import LEAVES, Leaving
+from bailiwick.service.hands.sessions import Sessions
+from bailiwick.service.hands.settling import Settling
+from bailiwick.service.people.activating import Activating
+from bailiwick.service.people.admitting import Admitting
+from bailiwick.service.people.approving import Approving
+from bailiwick.service.people.budgets import Budgets
+from bailiwick.service.people.control import Control
+from bailiwick.service.people.identities import Identities
+from bailiwick.service.people.keyring import Keyring
+from bailiwick.service.people.reading import Reading
+from bailiwick.service.people.standing import DAY_HOURS, Standings
+from bailiwick.service.people.submitting import Submitting
+from bailiwick.service.people.tenancy import Tenancy
+from bailiwick.service.proof.erasing import Erasing
+from bailiwick.service.proof.sequencing import Sequencing
+from bailiwick.service.proof.signer import Signer
+from bailiwick.service.proof.transcript import Transcribing
+from bailiwick.service.proof.witnessing import Witnessing
+from bailiwick.service.upkeep.comparing import Comparing
+from bailiwick.service.upkeep.lifting import Lifting
+from bailiwick.service.upkeep.recovering import Recovering
+from bailiwick.service.upkeep.redeciding import Redeciding
 
 log = structlog.get_logger("bailiwick.run")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from bailiwick.base import Refusal
-from bailiwick.service.breaks import PLATFORM_LOG
+from bailiwick.service.core.breaks import PLATFORM_LOG
 from bailiwick.wiring.embedded import Embedded
 
 log = structlog.get_logger("bailiwick.readiness")

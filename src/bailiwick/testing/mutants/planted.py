@@ -34,16 +34,17 @@ from bailiwick.run.evolve import _given_back
 from bailiwick.run.path import Path, path_of
 from bailiwick.run.states import ENDED
 from bailiwick.run.status import is_container
-from bailiwick.service import dispatching, holding, postings
-from bailiwick.service.budgets import taken_on
-from bailiwick.service.gate import Gate
-from bailiwick.service.halts import Halts
-from bailiwick.service.lines import Lines
-from bailiwick.service.memory import Memory
-from bailiwick.service.recovering import Recovering
-from bailiwick.service.runs import Runs
-from bailiwick.service.sessions import Sessions
-from bailiwick.service.turns import Turns
+from bailiwick.service.core import postings
+from bailiwick.service.core.memory import Memory
+from bailiwick.service.core.runs import Runs
+from bailiwick.service.core.turns import Turns
+from bailiwick.service.gate import dispatching, holding
+from bailiwick.service.gate.gate import Gate
+from bailiwick.service.gate.halts import Halts
+from bailiwick.service.gate.lines import Lines
+from bailiwick.service.hands.sessions import Sessions
+from bailiwick.service.people.budgets import taken_on
+from bailiwick.service.upkeep.recovering import Recovering
 from bailiwick.stores.sealing import Sealer
 from bailiwick.stores.sqlite.ledger import SqliteLedger
 from bailiwick.testing.mutants.patching import function, method, term

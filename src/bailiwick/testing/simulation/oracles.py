@@ -22,8 +22,8 @@ from bailiwick.run import (
     waits_for_probe,
 )
 from bailiwick.run.events import AttemptRefused, CallMoved, Closed, Escalated, RollbackRequested
-from bailiwick.service.refusing import INTENT, KIND, NOTED_PER_HOUR
-from bailiwick.service.rows import head_row
+from bailiwick.service.core.refusing import INTENT, KIND, NOTED_PER_HOUR
+from bailiwick.service.core.rows import head_row
 from bailiwick.testing.simulation.database import Database
 from bailiwick.testing.simulation.outside import Outside
 from bailiwick.testing.simulation.people import DAN, Acks

@@ -1,0 +1,1 @@
+"""The hands: sessions of workers, the steps that they claim, and what they report."""

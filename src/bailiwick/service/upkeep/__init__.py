@@ -1,0 +1,1 @@
+"""Upkeep: what is found again, lifted, decided anew and compared without anybody asking."""
