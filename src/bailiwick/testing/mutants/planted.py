@@ -452,7 +452,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("cancel-at-once", "cancel", 2, _cancel),
     Mutant("doubt-ignored", "unknown commit", 148, _doubt, budget=400, slow=True),
     Mutant("stale-memory", "replicas", 9, _memory, budget=80),
-    Mutant("probed-before-the-quarantine", "probe", 31, _probe_early),
+    Mutant("probed-before-the-quarantine", "probe", 12, _probe_early),
     Mutant("undone-in-the-order-done", "rollback", 4, _undo_order),
     Mutant("undone-under-new-keys", "rollback", 5, _undo_twice),
     Mutant("halts-never-old", "halt", 133, _halts_old, budget=200),

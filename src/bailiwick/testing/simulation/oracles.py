@@ -62,6 +62,7 @@ class Oracles:
         self.intended: dict[str, float] = {}
         self.unknowns = 0
         self.resolved: dict[str, str] = {}
+        self.quarantined: dict[str, int] = {}
         self.violations: list[Violation] = []
         self._said: set[str] = set()
         self._alone_since: dict[tuple[str, str, int], float] = {}
@@ -187,15 +188,14 @@ class Oracles:
                 self.say("P6 effects", f"{call.key} ({call.capability}) was dispatched again by itself", now)
         if call.state is CallState.UNKNOWN and (old is None or old.state is not CallState.UNKNOWN):
             self.unknowns += 1
+        until = self.quarantined[call.key] = max(call.quarantine_until, self.quarantined.get(call.key, 0))
+        if old is not None and call.probed > old.probed and event.at < until:
+            self.say("P6 effects", f"{call.key} was asked after before its quarantine was over", now)
         person = str(sealed.get("actor", "")).startswith("user:")
         if old is not None and old.state is CallState.UNKNOWN and call.state is not CallState.UNKNOWN:
             probe = call.answer_seq > 0 and call.answer_seq == call.outcome_seq
             if not person and not probe:
                 self.say("P6 effects", f"{call.key} was unknown and {sealed.get('actor')} closed it", now)
-            if probe and event.at < call.quarantine_until:
-                self.say(
-                    "P6 effects", f"{call.key} was closed by its probe before its quarantine was over", now
-                )
             if person:  # whom the oracle believes; what a probe decides must be so outside
                 self.resolved[call.key] = str(call.state)
         paid = call.effect in _PAID and (call.effect is not EffectClass.METERED or call.reserved > 0)
