@@ -1,6 +1,6 @@
 """Floor 3: the run's machine: commands in, events out, the state as their fold."""
 
-from bailiwick.run.again import Again, decided_again
+from bailiwick.run.again import Again, Told, decided_again
 from bailiwick.run.attempts import NOTED_PER_STEP, may_note
 from bailiwick.run.calls import effect_key
 from bailiwick.run.commands import (
@@ -15,6 +15,7 @@ from bailiwick.run.commands import (
     Note,
     Park,
     PassDeadline,
+    Propose,
     Quarantine,
     Reconsider,
     Reject,
@@ -24,6 +25,7 @@ from bailiwick.run.commands import (
     Rollback,
     Settle,
     Succeed,
+    kind_of,
 )
 from bailiwick.run.decide import Offer, capability_of, create, decide, queue_key
 from bailiwick.run.events import (
@@ -64,6 +66,7 @@ from bailiwick.run.merging import (
 from bailiwick.run.naming import is_undo, node_id, undone_by
 from bailiwick.run.probing import is_probe, probed_in, waits_for_probe
 from bailiwick.run.progress import LIMIT, NO_PROGRESS, stalled
+from bailiwick.run.proposing import ENDING, Ruled, Ruling, rule
 from bailiwick.run.refusals import (
     InQuarantine,
     LeaseLost,
@@ -101,6 +104,7 @@ __all__ = [
     "EDITION",
     "END",
     "ENDED",
+    "ENDING",
     "INTENT_SEQ",
     "LEASE_SECONDS",
     "LIMIT",
@@ -153,6 +157,7 @@ __all__ = [
     "PassDeadline",
     "PastPivot",
     "Phase",
+    "Propose",
     "Quarantine",
     "QuarantineLifted",
     "Quarantined",
@@ -163,6 +168,8 @@ __all__ = [
     "Resume",
     "Rollback",
     "RollbackRequested",
+    "Ruled",
+    "Ruling",
     "Run",
     "Settle",
     "Sight",
@@ -173,6 +180,7 @@ __all__ = [
     "StepsMoved",
     "StillInConflict",
     "Succeed",
+    "Told",
     "TreesNeeded",
     "Wait",
     "WaitKind",
@@ -198,6 +206,7 @@ __all__ = [
     "is_container",
     "is_probe",
     "is_undo",
+    "kind_of",
     "line_of",
     "manifest_bytes",
     "manifest_of",
@@ -211,6 +220,7 @@ __all__ = [
     "queue_key",
     "recorded",
     "repeatable",
+    "rule",
     "stalled",
     "state_table",
     "tree_of",

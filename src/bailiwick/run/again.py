@@ -1,6 +1,8 @@
 """Deciding again: from a unit's recorded events back to a command, which must lead to exactly these events."""
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -21,6 +23,7 @@ from bailiwick.run.commands import (
     Note,
     Park,
     PassDeadline,
+    Propose,
     Quarantine,
     Reconsider,
     Reject,
@@ -30,6 +33,7 @@ from bailiwick.run.commands import (
     Rollback,
     Settle,
     Succeed,
+    kind_of,
 )
 from bailiwick.run.compensating import DONE_BY_HAND
 from bailiwick.run.decide import Offer, create, decide, queue_key
@@ -58,6 +62,7 @@ from bailiwick.run.state import Call, Run, Step
 from bailiwick.run.states import CallState, StepStatus
 
 _MICROSECONDS = 1_000_000
+_PROPOSED = Propose.__name__.lower()
 _LEFT = (CallState.LOST, CallState.UNKNOWN)
 
 
@@ -69,7 +74,16 @@ class Again(msgspec.Struct, frozen=True):
     events: tuple[Event, ...] = ()
 
 
-def decided_again(before: Run | None, plan: Plan, events: tuple[Event, ...], sight: Sight) -> Again:
+class Told(msgspec.Struct, frozen=True):
+    """What a unit says of its command beside its events: the kind, and of a proposal the facts; "" in older logs."""
+
+    kind: str = ""
+    facts: Mapping[str, Any] = {}
+
+
+def decided_again(
+    before: Run | None, plan: Plan, events: tuple[Event, ...], sight: Sight, told: Told | None = None
+) -> Again:
     """Look for the command behind a unit's events and decide it again in the state before them.
 
     Chance enters a command only as the moment of a retry; whether that lies where the step's policy allows is
@@ -80,6 +94,7 @@ def decided_again(before: Run | None, plan: Plan, events: tuple[Event, ...], sig
         plan: The run's plan.
         events: All events of one unit, as recorded.
         sight: Recorded contents, contracts and policy as they were; its time is taken from the events.
+        told: What the unit says of its command; where it says nothing, each is tried that could have led there.
 
     Raises:
         ContentNeeded: A payload that is needed was not handed in.
@@ -103,15 +118,20 @@ def decided_again(before: Run | None, plan: Plan, events: tuple[Event, ...], sig
     if first.at < before.updated_at:
         # Earlier versions recorded what their clock showed, and the clocks of two processes differed.
         before = replace(before, updated_at=first.at)
-    return _decided(before, plan, events, sight, offers)
+    return _decided(before, plan, events, sight, offers, told or Told())
 
 
 def _decided(
-    before: Run, plan: Plan, events: tuple[Event, ...], sight: Sight, offers: tuple[Offer | None, ...]
+    before: Run,
+    plan: Plan,
+    events: tuple[Event, ...],
+    sight: Sight,
+    offers: tuple[Offer | None, ...],
+    told: Told,
 ) -> Again:
     nearest = Again(agrees=False, command=None)
     needed: ContentNeeded | TreesNeeded | None = None
-    for command in _commands(before, events):
+    for command in _told(before, events, told):
         for offer in offers:
             try:
                 made, _ = decide(before, plan, command, sight, offer)
@@ -135,6 +155,25 @@ def _offers(events: tuple[Event, ...]) -> tuple[Offer | None, ...]:
     if last is None or last.to is not StepStatus.RUNNING or not last.session:
         return (None,)
     return (None, Offer(last.session, (queue_key(last.served),)))
+
+
+def _told(before: Run, events: tuple[Event, ...], told: Told) -> Iterator[Command]:
+    """List the commands of the kind that a unit names, or all that fit where it names none."""
+    if told.kind == _PROPOSED:
+        yield from _proposed(events[0], told.facts)
+        return
+    for command in _commands(before, events):
+        if told.kind in ("", kind_of(command)):
+            yield command
+
+
+def _proposed(event: Event, facts: Mapping[str, Any]) -> Iterator[Propose]:
+    """Find the proposal that was ruled on; an event that moves no action keeps the action among the facts."""
+    known = event.call if isinstance(event, CallMoved) else None
+    call = msgspec.to_builtins(known) if known is not None else facts.get("call")
+    asked = {"request": known.approval, "terms": known.terms} if known is not None else {}
+    with contextlib.suppress(msgspec.ValidationError):  # which none of ours wrote
+        yield msgspec.convert({**facts, **asked, "call": call}, Propose)
 
 
 def _commands(before: Run, events: tuple[Event, ...]) -> Iterator[Command]:

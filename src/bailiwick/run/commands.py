@@ -4,6 +4,7 @@ import msgspec
 
 from bailiwick.base import Instant
 from bailiwick.contract import ErrorCategory
+from bailiwick.policy import VerdictKind
 from bailiwick.run.state import Call, Fund
 from bailiwick.run.states import CallState
 
@@ -62,8 +63,33 @@ class Park(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Propose(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An action is brought before the run, with all that was found out about it; nothing is ruled yet.
+
+    Attributes:
+        call: The entry of the action as it would be written; its `state` says nothing.
+        verdict: What policy says of it, for the `reasons`.
+        barred: What bars it, whatever policy says: a halt, no room, nothing that serves it. "" for nothing.
+        fault: Why the grant that it comes with does not cover it; `category` says what kind of refusal that is.
+        covered: Whether people were asked under exactly the rules that hold it now.
+        request: The request to people that it becomes if it is held; `terms` names all that an answer would cover.
+        reads: How many free reads of its step are on their way, which stand in no journal.
+    """
+
+    call: Call
+    verdict: VerdictKind = VerdictKind.ALLOW
+    reasons: tuple[str, ...] = ()
+    barred: str = ""
+    fault: str = ""
+    category: ErrorCategory | None = None
+    covered: bool = False
+    request: str = ""
+    terms: str = ""
+    reads: int = 0
+
+
 class Journal(msgspec.Struct, frozen=True):
-    """The gate records an action: held, intended (dispatched), refused, or done (a free read, recorded whole).
+    """An action is recorded as it was ruled: held, intended (dispatched), refused, or done (a free read, recorded whole).
 
     `answer` is what a probe says of the action that it was asked about; see `ProbeAnswer`. `decided_by` are the
     policies by which that decides, and `output_digest` names what it says that the action answered.
@@ -207,6 +233,7 @@ Command = (
     | Fail
     | Release
     | Park
+    | Propose
     | Journal
     | Note
     | Settle
@@ -222,3 +249,8 @@ Command = (
     | Quarantine
     | Rollback
 )
+
+
+def kind_of(command: Command) -> str:
+    """Name the kind of a command, as the first event that it leads to says it."""
+    return type(command).__name__.lower()

@@ -22,6 +22,7 @@ from bailiwick.run.commands import (
     Note,
     Park,
     PassDeadline,
+    Propose,
     Quarantine,
     Reconsider,
     Reject,
@@ -31,6 +32,7 @@ from bailiwick.run.commands import (
     Rollback,
     Settle,
     Succeed,
+    kind_of,
 )
 from bailiwick.run.compensating import roll_back
 from bailiwick.run.events import (
@@ -48,6 +50,7 @@ from bailiwick.run.hanging import abandoned, open_calls
 from bailiwick.run.journal import journal
 from bailiwick.run.naming import node_id
 from bailiwick.run.probing import probed_in
+from bailiwick.run.proposing import propose
 from bailiwick.run.quarantine import lift, quarantine
 from bailiwick.run.refusals import NotAllowed
 from bailiwick.run.sight import Sight
@@ -91,9 +94,9 @@ def decide(
     if sight.at < run.updated_at:
         sight = replace(sight, at=run.updated_at)
     if run.closed is not None and not isinstance(command, Rollback):
-        raise NotAllowed(command=type(command).__name__.lower(), state=run.status, run=run.id)
+        raise NotAllowed(command=kind_of(command), state=run.status, run=run.id)
     if run.quarantine and not isinstance(command, Cancel | Resume | Quarantine):
-        raise NotAllowed(command=type(command).__name__.lower(), state="in quarantine", run=run.id)
+        raise NotAllowed(command=kind_of(command), state="in quarantine", run=run.id)
     return _follow(run, _facts(run, plan, command, sight), plan, sight, offer)
 
 
@@ -109,6 +112,8 @@ def _facts(run: Run, plan: Plan, command: Command, sight: Sight) -> tuple[Event,
             return release(run, command, sight)
         case Park():
             return park(run, command, sight)
+        case Propose():
+            return propose(run, plan, command, sight)
         case Journal():
             return journal(run, command, sight)
         case Note():

@@ -32,6 +32,7 @@ from bailiwick.run.commands import (
 from bailiwick.run.decide import create, decide
 from bailiwick.run.events import Created
 from bailiwick.run.naming import is_undo
+from bailiwick.run.ruling_table import ruling_table
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Call, Run, Step
 from bailiwick.run.states import CallState, Phase, Status, StepStatus
@@ -113,17 +114,20 @@ class _Seen(msgspec.Struct, frozen=True):
 
 
 def state_table() -> str:
-    """Write, in Markdown, what the machine takes in each state of a run, a step and an action, and where it leads."""
+    """Write, in Markdown, what the machine takes in each state of a run, a step and an action, where it leads, and its rulings."""
     taken = tuple(_explore())
     run = _rows(Status, ((seen.before.status, seen.command, seen.after.status) for seen in taken))
     step = _rows(StepStatus, _moves_of_steps(taken))
     action = _rows(CallState, _moves_of_actions(taken))
+    runs = {id(each): each for seen in taken for each in (seen.before, seen.after)}.values()
+    proposed = replace(_ACTION, approval="")
     return (
         "\n\n".join(
             (
                 "### A run\n\n" + _table("run", run),
                 "### A step\n\n" + _table("step", step),
                 "### An action\n\n" + _table("action", action),
+                "### A proposed action\n\n" + ruling_table(runs, _PLAN, _sight(), proposed),
             )
         )
         + "\n"

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from bailiwick.base import Json
+from bailiwick.base import Instant, Json
 from bailiwick.plan import Plan
 from bailiwick.policy import Principal
 from bailiwick.ports import Able, Approval, Draft, MoveApproval, Posting, Submission
@@ -57,12 +57,16 @@ def record_of(principal: Principal, cause: str = "", able: tuple[Able, ...] = ()
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A command with what goes beside it; `offer` is a session that would take the run's next step."""
+    """A command with what goes beside it; `offer` is a session that would take the run's next step.
+
+    `at` is the instant of the look that led to it, where the command must be decided as of then; 0: as of now.
+    """
 
     command: Command
     record: Record
     extra: Extra = Extra()
     offer: Offer | None = None
+    at: Instant = Instant(0)
 
 
 Changer = Callable[[Run, Plan], Awaitable[Change | None]]

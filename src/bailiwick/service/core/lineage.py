@@ -20,12 +20,16 @@ _DIGESTS = ("input_digest", "output_digest", "attests")
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """What was decided: the state before (None: the run is new) and after, and the events between."""
+    """What was decided: the state before (None: the run is new) and after, and the events between.
+
+    `command` is the kind of command that led to it, "" for the opening.
+    """
 
     before: Run | None
     after: Run
     plan: Plan
     events: tuple[Event, ...]
+    command: str = ""
 
 
 def lineage_of(decided: Decided, event: Event, *, first: bool, said: Mapping[str, Any]) -> dict[str, Any]:

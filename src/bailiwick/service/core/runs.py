@@ -5,6 +5,7 @@ from collections import ChainMap
 from collections.abc import Callable, Mapping
 
 import structlog
+from msgspec.structs import replace
 
 from bailiwick.base import Category, Json, Refusal, canonical, parse_canonical
 from bailiwick.contract import Contract
@@ -34,6 +35,7 @@ from bailiwick.run import (
     TreesNeeded,
     create,
     decide,
+    kind_of,
 )
 from bailiwick.service.core.accompanying import accompany
 from bailiwick.service.core.alone import Alone
@@ -222,7 +224,7 @@ class Runs:
         events, after = await self._decide(entry, change, payload)
         if not events:
             return before
-        decided = Decided(before, after, entry.plan, events)
+        decided = Decided(before, after, entry.plan, events, kind_of(change.command))
         await self._keep_law(before.tenant, before.app, entry.pinned.contracts)
         extra = await accompany(decided, change.extra, self.views, self.world)
         unit = unit_of(decided, extra, change.record, body, self.world, _law(entry))
@@ -276,6 +278,7 @@ class Runs:
         while True:
             known = ChainMap(fresh, entry.contents)
             sight = self.sight_of(entry.run, entry.plan, known, entry.pinned.contracts, merges)
+            sight = replace(sight, at=change.at) if change.at else sight
             try:
                 return decide(entry.run, entry.plan, change.command, sight, change.offer)
             except ContentNeeded as needed:

@@ -67,6 +67,8 @@ def _drafts(
     for at, event in enumerate(decided.events):
         fields: dict[str, Any] = msgspec.to_builtins(event)
         fields.update(said)
+        if at == 0 and decided.command:
+            fields["command"] = decided.command
         if at == len(decided.events) - 1:
             fields["status"] = decided.after.status.value
             if law:

@@ -1,10 +1,7 @@
-"""Dispatching: the order to execute, and what must hold before it is given: hands, money, a safe repeat."""
+"""Dispatching: the order to execute, and the hands that must hold the step."""
 
-from msgspec.structs import replace
-
-from bailiwick.budget import BudgetExhausted
 from bailiwick.ports import Dispatch
-from bailiwick.run import Call, CallState, LeaseLost, Run, Step, held_step, in_doubt, tree_of
+from bailiwick.run import LeaseLost, Run, Step, held_step, tree_of
 from bailiwick.service.gate.actions import Action
 
 
@@ -27,29 +24,6 @@ def dispatch_of(run: Run, step: Step, action: Action, tries: int) -> Dispatch:
         attempt_of_effect=tries,
         served=action.served.partition(" ")[0],
     )
-
-
-def repeated(call: Call, before: Call) -> Call:
-    """Write the entry of an effect that is sent again: how many of its tries are in doubt, and since when."""
-    since = before.doubted_since or before.dispatched_at
-    return replace(call, doubts=in_doubt(before), doubted_since=since)
-
-
-def budget_fault(run: Run, before: Call | None, estimate: int) -> str:
-    """Say why an action cannot be paid for, and who can change that; empty when it can."""
-    aside = before.reserved if before is not None and before.state is CallState.INTENDED else 0
-    try:
-        replace(run.allotment, reserved=run.allotment.reserved - aside).reserve(estimate)
-    except BudgetExhausted as exhausted:
-        remedy = f"an operator may raise it: bailiwick runs resume {run.id} --add-usd AMOUNT"
-        return f"budget exhausted: {exhausted.message}; {remedy}"
-    return ""
-
-
-def in_flight(run: Run, step: Step) -> bool:
-    """Whether an action of the step is on its way; a step is not parked before its outcome is recorded."""
-    calls = (run.calls[key] for key in run.tally.open_calls)
-    return any(call.step == step.name and call.state is CallState.INTENDED for call in calls)
 
 
 def held(run: Run, step: str, epoch: int, session: str) -> Step:

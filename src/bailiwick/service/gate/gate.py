@@ -4,46 +4,37 @@ import asyncio
 from typing import assert_never
 
 import msgspec
-from msgspec.structs import replace
 
 from bailiwick.base import Json, canonical, parse_canonical
-from bailiwick.contract import EffectClass, ErrorCategory, Kind, WorkspaceUse
+from bailiwick.contract import Kind, WorkspaceUse
 from bailiwick.plan import Plan
-from bailiwick.policy import Verdict, VerdictKind
 from bailiwick.ports import Dispatch, Outcome, Parked, Proposal, Recorded
 from bailiwick.run import (
+    ENDING,
     Call,
     CallState,
-    Journal,
     Park,
+    Propose,
+    Ruled,
     Run,
     Settle,
     Step,
     doomed,
-    is_probe,
     probed_in,
     recorded,
-    repeatable,
-    stalled,
     tree_of,
 )
 from bailiwick.service.core.acting import agent_of
 from bailiwick.service.core.attempting import Attempting, Unfit
 from bailiwick.service.core.bounds import told
-from bailiwick.service.core.catalogue import Contracts
 from bailiwick.service.core.changes import Change, Extra, Record
 from bailiwick.service.core.runs import Runs
 from bailiwick.service.gate.actions import Action, Actions, gone
-from bailiwick.service.gate.dispatching import budget_fault, dispatch_of, held, in_flight, repeated
+from bailiwick.service.gate.dispatching import dispatch_of, held
+from bailiwick.service.gate.gathering import Gathered, judged, ruled
 from bailiwick.service.gate.halts import Halts
-from bailiwick.service.gate.holding import request_approval
-from bailiwick.service.gate.judging import request_of
 from bailiwick.service.gate.lines import Lines, Place, base_of
 from bailiwick.service.gate.storage import Storage
-
-_LOST = "it was on its way when its worker was lost"
-_NO_PROBE_HOLD = "a policy holds this probe, and nobody waits for what a person may find out as well"
-_NO_HOLD = "a policy holds this model call, and only tool calls can wait for people"
 
 Answer = Dispatch | Recorded | Parked
 
@@ -131,7 +122,7 @@ class Gate:
         step = held(run, proposal.step, proposal.epoch, session)
         probing = probed_in(run, step) is not None
         if doomed(run) and not probing:
-            return Turn(Parked("the run is ending", canceled=True))
+            return Turn(Parked(ENDING, canceled=True))
         action = await self._actions.propose(run, plan, step, proposal)
         if isinstance(action, Unfit):
             change = self.attempting.noted(step, proposal, action, session)
@@ -150,20 +141,29 @@ class Gate:
         doubted = before is not None and before.again_at > 0  # whose turn it is already
         if not doubted and self._must_wait(run, step, action, place):
             return Turn(wait=place.called)
+        contracts = (await self._runs.pinned(run)).contracts
+        call = self._call(run, step, action)
+        barred = await self._barred(run, plan, step, action, doubted=doubted)
+        if barred:
+            found = ruled(self._runs, run, plan, Propose(call, barred=barred), contracts)
+        else:
+            reads = len(self.reading(run.id, step.name))
+            found = judged(self._runs, run, plan, step, action, call, contracts, reads=reads)
+        turn = await self._turn(run, step, action, found, Record(f"worker:{session}"))
+        if isinstance(turn.answer, Dispatch) and proposal.ask:
+            self._asks.setdefault((run.id, step.name), {})[action.key] = proposal.ask
+        return turn
+
+    async def _barred(self, run: Run, plan: Plan, step: Step, action: Action, *, doubted: bool) -> str:
+        """Say what bars an action, whatever policy says of it; empty when nothing does."""
         missing = action.gone or self._missing(run, step, action)
         if missing:
-            return _unknown(step, before, missing) if before and doubted else _parked(step, missing)
+            return missing
         if not doubted and action.contract.kind is Kind.TOOL:
             full = await self._storage.fault(run.tenant)
             if full is not None:
-                told = f"{full.message}; {full.remedy}, then: bailiwick runs resume {run.id}"
-                return _parked(step, told)
-        turn = self._decide(run, plan, step, action, (await self._runs.pinned(run)).contracts)
-        if isinstance(turn.answer, Dispatch) and proposal.ask:
-            self._asks.setdefault((run.id, step.name), {})[action.key] = proposal.ask
-        if turn.change is None:
-            return turn
-        return replace(turn, change=replace(turn.change, record=Record(f"worker:{session}")))
+                return f"{full.message}; {full.remedy}, then: bailiwick runs resume {run.id}"
+        return self.halted(run, plan, step, action.contract.ref) or ""
 
     def _must_wait(self, run: Run, step: Step, action: Action, place: Place) -> bool:
         """Whether another call that changes the same workspace is on its way, or was asked for earlier."""
@@ -190,47 +190,34 @@ class Gate:
             return Turn(wait=self._runs.stirring(run.id))
         halt = self.halted(run, plan, step, action.contract.ref)
         if halt is not None:
-            return _parked(step, halt)
+            return Turn(Parked(halt), Change(Park(step.name, step.epoch, halt), Record("platform:gate")))
         return Turn(dispatch_of(run, step, action, before.tries))
 
-    def _decide(self, run: Run, plan: Plan, step: Step, action: Action, contracts: Contracts) -> Turn:
-        before = run.calls.get(action.key)
-        doubted = before is not None and before.again_at > 0
-        halt = self.halted(run, plan, step, action.contract.ref)
-        if halt is not None:
-            return _unknown(step, before, halt) if before is not None and doubted else _parked(step, halt)
-        verdict = self._runs.bundle.decide(request_of(run, plan, step, action, contracts))
-        call = self._call(run, step, action, verdict)
-        reads = len(self.reading(run.id, step.name))
-        stuck = stalled(run, plan, step, call, self._runs.world.now(), unjournaled=reads)
-        probing = is_probe(run, step, call)
-        if stuck and not probing:
-            return _parked(step, stuck)
-        if before is not None and before.state is CallState.INTENDED:
-            return self._again(
-                run,
-                step,
-                action,
-                replace(call, approval=before.approval, terms=before.terms),
-                before,
-                verdict,
-            )
-        match verdict.effect:
-            case VerdictKind.DENY:
-                return _denied(action, call, verdict.reasons)
-            case VerdictKind.HOLD if action.contract.kind is Kind.MODEL:
-                return _denied(action, call, (_NO_HOLD,))
-            case VerdictKind.HOLD if probing:
-                return _denied(action, call, (_NO_PROBE_HOLD,))
-            case VerdictKind.HOLD if in_flight(run, step):
+    async def _turn(self, run: Run, step: Step, action: Action, found: Gathered, record: Record) -> Turn:
+        """Turn a ruling into the answer, and into what is committed before it is given."""
+        ruling, call = found.ruling, found.ruling.call
+        match ruling.kind:
+            case Ruled.RECORDED:
+                return Turn(await self.answer(run, call))
+            case Ruled.ENDING:
+                return Turn(Parked(ENDING, canceled=True))
+            case Ruled.WAITS:
                 return Turn(wait=self._runs.stirring(run.id))
-            case VerdictKind.HOLD:
-                change, id = request_approval(self._runs.world, run, step, action, call, verdict)
-                return Turn(Parked(f"waiting for approval {id}"), change)
-            case VerdictKind.ALLOW:
-                return self._let(run, step, action, call)
+            case Ruled.FREE | Ruled.INTENDED:
+                return self._let(run, step, action, found, record)
+            case Ruled.HELD | Ruled.GRANTED:
+                asked = (found.asked,) if found.asked is not None else ()
+                extra = Extra(payload=action.payload(), new_approvals=asked)
+                return Turn(Parked(f"waiting for approval {call.approval}"), found.change(record, extra))
+            case Ruled.REFUSED:
+                refused = Recorded(call.key, "refused", category=call.category, reason=ruling.reason)
+                return Turn(refused, found.change(record, Extra(payload=action.payload())))
+            case Ruled.UNKNOWN:
+                return Turn(Parked("outcome unknown"), found.change(record))
+            case Ruled.PARKED:
+                return Turn(Parked(ruling.reason), found.change(record))
             case _:
-                assert_never(verdict.effect)
+                assert_never(ruling.kind)
 
     def _withheld_one(self, run: Run, plan: Plan, step: Step, action: Action, before: Call) -> Turn:
         """A dispatch that nobody has seen goes out now, or is closed as lost, at no cost: it was never sent."""
@@ -241,32 +228,17 @@ class Gate:
         lost = Settle(before.key, step.epoch, CallState.LOST, reason=f"never sent: {halt}")
         return Turn(change=Change(lost, Record("platform:gate"), Extra(payload={"outcome": None})))
 
-    def _again(
-        self, run: Run, step: Step, action: Action, call: Call, before: Call, verdict: Verdict
-    ) -> Turn:
-        """An effect whose outcome nobody reported comes again: with its key if that is safe, else it is unknown."""
-        covered = verdict.effect is VerdictKind.HOLD and bool(before.approval)
-        if verdict.effect is not VerdictKind.ALLOW and not covered:
-            return _unknown(step, before, "; ".join(verdict.reasons) or "policy no longer allows it")
-        if not repeatable(before, action.contract, self._runs.world.now()):
-            return _unknown(step, before, "")
-        return self._let(run, step, action, repeated(call, before))
-
-    def _let(self, run: Run, step: Step, action: Action, call: Call) -> Turn:
+    def _let(self, run: Run, step: Step, action: Action, found: Gathered, record: Record) -> Turn:
+        """Let an action go: a free read at once, all others once their intent is on record."""
         before = run.calls.get(action.key)
         dispatch = dispatch_of(run, step, action, (before.tries if before is not None else 0) + 1)
         self.lines.sent(run.id, step.name, action.key)
-        if action.contract.effect is EffectClass.READ_ONLY and action.estimate == 0:
-            self._free.setdefault((run.id, step.name), {})[action.key] = Free(
-                replace(call, judged=run.version), action.body
-            )
+        if found.ruling.kind is Ruled.FREE:
+            free = Free(found.ruling.call, action.body)
+            self._free.setdefault((run.id, step.name), {})[action.key] = free
             return Turn(dispatch)
-        short = budget_fault(run, before, action.estimate)
-        if short:
-            return _parked(step, short)
         fresh = before is None or before.attempt != step.attempt
-        extra = Extra(payload=action.payload()) if fresh else Extra()
-        return Turn(dispatch, _change(Journal(replace(call, state=CallState.INTENDED)), extra))
+        return Turn(dispatch, found.change(record, Extra(payload=action.payload()) if fresh else None))
 
     def halted(self, run: Run, plan: Plan, step: Step, capability: str) -> str | None:
         """Say which halt stops a capability in a step, or None."""
@@ -330,7 +302,8 @@ class Gate:
             pause_seconds=max(call.again_at - self._runs.world.now(), 0) / 1e6 if call.again_at else 0.0,
         )
 
-    def _call(self, run: Run, step: Step, action: Action, verdict: Verdict) -> Call:
+    def _call(self, run: Run, step: Step, action: Action) -> Call:
+        """Write the entry of an action, without what policy says of it."""
         return Call(
             key=action.key,
             step=step.name,
@@ -341,8 +314,6 @@ class Gate:
             contract=action.pin,
             effect=action.contract.effect,
             state=CallState.DONE,
-            policies=verdict.policies,
-            policy_version="" if verdict.version == run.policy_version else verdict.version,
             model=action.model,
             subject=action.subject,
             reserved=action.estimate,
@@ -351,25 +322,3 @@ class Gate:
             base=base_of(run, step, action.contract),
             served=action.served,
         )
-
-
-def _unknown(step: Step, before: Call, why: str) -> Turn:
-    """An effect that is in doubt may not be sent again: no denial, for it may have happened."""
-    reason = f"{before.reason or _LOST}, and may not be repeated by itself{why and ': '}{why}"
-    unknown = replace(before, state=CallState.UNKNOWN, epoch=step.epoch, reason=reason)
-    return Turn(Parked("outcome unknown"), _change(Journal(unknown)))
-
-
-def _denied(action: Action, call: Call, reasons: tuple[str, ...]) -> Turn:
-    reason = action.strange or "; ".join(reasons) or "policy denies it"
-    refused = replace(call, state=CallState.REFUSED, category=ErrorCategory.DENIED, reason=reason)
-    answer = Recorded(key=call.key, state="refused", category=ErrorCategory.DENIED, reason=reason)
-    return Turn(answer, _change(Journal(refused), Extra(payload=action.payload())))
-
-
-def _parked(step: Step, reason: str) -> Turn:
-    return Turn(Parked(reason), _change(Park(step.name, step.epoch, reason)))
-
-
-def _change(command: Journal | Park, extra: Extra | None = None) -> Change:
-    return Change(command, Record("platform:gate"), extra if extra is not None else Extra())

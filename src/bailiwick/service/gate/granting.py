@@ -4,23 +4,22 @@ from msgspec.structs import replace
 
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
-from bailiwick.policy import Verdict, VerdictKind
 from bailiwick.ports import Approval, ApprovalState, Dispatch, GuardFailed, MoveApproval
-from bailiwick.run import Call, CallState, Journal, Park, Release, Run, Settle, Step, doomed, repeatable
+from bailiwick.run import Call, CallState, Propose, Ruled, Run, Settle, Step
 from bailiwick.service.core.acting import agent_of
-from bailiwick.service.core.catalogue import Contracts
 from bailiwick.service.core.changes import Change, Extra, Record
 from bailiwick.service.core.refusals import NotFound
 from bailiwick.service.core.runs import Runs
 from bailiwick.service.gate.actions import Action, Actions
-from bailiwick.service.gate.dispatching import budget_fault, dispatch_of, held, repeated
+from bailiwick.service.gate.dispatching import dispatch_of, held
+from bailiwick.service.gate.gathering import Gathered, judged, ruled
 from bailiwick.service.gate.halts import Halts
-from bailiwick.service.gate.holding import answers, consumption, fault_of_grant, request_approval
-from bailiwick.service.gate.judging import request_of
+from bailiwick.service.gate.holding import OTHER_RULES, consumption, fault_of_grant
 from bailiwick.service.gate.lines import base_of
 
 _RECORD = Record("platform:gate")
-_LOST = "it was on its way when its worker was lost"
+_NO_OUTCOME = {"outcome": None}
+_EXPIRED = "the grant expired before it was used"
 
 
 class Granting:
@@ -44,12 +43,12 @@ class Granting:
         async def consider(run: Run, plan: Plan) -> Change | None:
             nonlocal dispatch
             step = held(run, step_name, epoch, session)
-            change = await self._decide(run, plan, step)
+            call = run.calls[step.call]
+            found, approval = await self._found(run, plan, step, call)
             dispatch = None
-            if isinstance(change.command, Journal) and change.command.call.state is CallState.INTENDED:
-                action = await self._actions.stored(run, run.calls[step.call])
-                dispatch = dispatch_of(run, step, action, run.calls[step.call].tries + 1)
-            return change
+            if found.ruling.kind is Ruled.INTENDED:
+                dispatch = dispatch_of(run, step, await self._actions.stored(run, call), call.tries + 1)
+            return _change(found, call, approval)
 
         try:
             await self._runs.change(tenant, run_id, consider)
@@ -77,104 +76,66 @@ class Granting:
         await self._runs.change(dispatch.tenant, dispatch.run, consider)
         return dispatch if halt is None else None
 
-    async def _decide(self, run: Run, plan: Plan, step: Step) -> Change:
-        if doomed(run):
-            return Change(Release(step.name, step.epoch, "the run is ending"), _RECORD)
-        call = run.calls[step.call]
-        halt = self._halts.stopping(run, agent_of(plan, step), call.capability)
-        if halt is not None:
-            return Change(Park(step.name, step.epoch, halt), _RECORD)
-        try:
-            action = await self._actions.stored(run, call)
-        except NotFound as gone:
-            reason = f"{gone.message}; offer it again, then: bailiwick runs resume {run.id}"
-            return Change(Park(step.name, step.epoch, reason), _RECORD)
-        if action.gone:
-            return Change(Park(step.name, step.epoch, action.gone), _RECORD)
+    async def _found(self, run: Run, plan: Plan, step: Step, call: Call) -> tuple[Gathered, Approval | None]:
+        """Find out all that the dispatch of a granted action depends on, and how it was answered."""
+        contracts = (await self._runs.pinned(run)).contracts
+        call = replace(call, epoch=step.epoch)
+        action, barred = await self._stored(run, plan, step, call)
+        if action is None or barred:
+            return ruled(self._runs, run, plan, Propose(call, barred=barred), contracts), None
         approval = await self._runs.views.approval(run.tenant, call.approval)
         fault = fault_of_grant(approval, run, call, action, action.serves)
         if fault:
-            return void(step, call, fault)
-        contracts = (await self._runs.pinned(run)).contracts
-        return self._judged(run, plan, step, call, action, approval, contracts)
-
-    def _judged(
-        self,
-        run: Run,
-        plan: Plan,
-        step: Step,
-        call: Call,
-        action: Action,
-        approval: Approval | None,
-        contracts: Contracts,
-    ) -> Change:
-        repeat = call.state is CallState.INTENDED
-        verdict = self._runs.bundle.decide(request_of(run, plan, step, action, contracts))
-        if verdict.effect is VerdictKind.DENY:
-            return void(step, call, "; ".join(verdict.reasons) or "policy no longer allows it")
-        if verdict.effect is VerdictKind.HOLD and (approval is None or not answers(approval, verdict)):
-            if repeat:
-                return void(step, call, "other rules hold it now than those that were answered")
-            return self._asked_again(run, step, call, action, approval, verdict)
-        if repeat and not repeatable(call, action.contract, self._runs.world.now()):
-            return void(step, call, f"{call.reason or _LOST}, and it may not be sent again")
-        short = budget_fault(run, call, action.estimate)
-        if short:
-            return Change(Park(step.name, step.epoch, short), _RECORD)
-        intended = replace(
-            call,
-            state=CallState.INTENDED,
-            attempt=step.attempt,
-            epoch=step.epoch,
-            policies=verdict.policies,
-            policy_version="" if verdict.version == run.policy_version else verdict.version,
-            base=base_of(run, step, action.contract),
+            return ruled(self._runs, run, plan, Propose(call, fault=fault), contracts), approval
+        call = replace(call, base=base_of(run, step, action.contract))
+        found = judged(
+            self._runs, run, plan, step, action, call, contracts, approval=approval, seq=call.action_seq
         )
-        used_up = repeat or call.state is CallState.LOST
-        intended = repeated(intended, call) if repeat else intended
-        moved = () if used_up or approval is None else (consumption(approval),)
-        return Change(Journal(intended), _RECORD, Extra(moved_approvals=moved))
+        return found, approval
 
-    def _asked_again(
-        self, run: Run, step: Step, call: Call, action: Action, approval: Approval | None, verdict: Verdict
-    ) -> Change:
-        """Other rules hold the action now: the old answer is void, and people are asked anew."""
-        new = replace(
-            call,
-            policies=verdict.policies,
-            policy_version="" if verdict.version == run.policy_version else verdict.version,
-            epoch=step.epoch,
-            attempt=step.attempt,
-        )
-        change, _ = request_approval(self._runs.world, run, step, action, new, verdict)
-        if approval is None or approval.state is not ApprovalState.APPROVED:
-            return change
-        reason = "other rules hold this action now; people are asked again"
-        taken = replace(approval, state=ApprovalState.WITHDRAWN, reason=reason)
-        move = MoveApproval(ApprovalState.APPROVED, taken, unexpired=False)
-        return replace(change, extra=replace(change.extra, moved_approvals=(move,)))
+    async def _stored(self, run: Run, plan: Plan, step: Step, call: Call) -> tuple[Action | None, str]:
+        """Find the action as it was held, and what bars it now."""
+        halt = self._halts.stopping(run, agent_of(plan, step), call.capability)
+        if halt is not None:
+            return None, halt
+        try:
+            action = await self._actions.stored(run, call)
+        except NotFound as gone:
+            return None, f"{gone.message}; offer it again, then: bailiwick runs resume {run.id}"
+        return action, action.gone
 
     async def _overtaken(self, tenant: str, run_id: str, step_name: str, epoch: int, session: str) -> None:
         """The grant could not be used up: it expired, or another took it; the step goes on with the refusal."""
 
         async def consider(run: Run, plan: Plan) -> Change | None:
             step = held(run, step_name, epoch, session)
-            call = run.calls[step.call]
+            call = replace(run.calls[step.call], epoch=step.epoch)
             approval = await self._runs.views.approval(tenant, call.approval)
+            contracts = (await self._runs.pinned(run)).contracts
             if approval is None or approval.state is not ApprovalState.APPROVED:
-                return void(step, call, f"the approval {call.approval} was used or taken back")
+                told = Propose(call, fault=f"the approval {call.approval} was used or taken back")
+                return ruled(self._runs, run, plan, told, contracts).change(_RECORD)
+            told = Propose(call, fault=_EXPIRED, category=ErrorCategory.REJECTED)
             expired = replace(approval, state=ApprovalState.EXPIRED, decided_at=self._runs.world.now())
-            change = void(step, call, "the grant expired before it was used", ErrorCategory.REJECTED)
             move = MoveApproval(ApprovalState.APPROVED, expired, unexpired=False)
-            return replace(change, extra=replace(change.extra, moved_approvals=(move,)))
+            found = ruled(self._runs, run, plan, told, contracts)
+            return found.change(_RECORD, Extra(payload=_NO_OUTCOME, moved_approvals=(move,)))
 
         await self._runs.change(tenant, run_id, consider)
 
 
-def void(step: Step, call: Call, reason: str, category: ErrorCategory = ErrorCategory.DENIED) -> Change:
-    """Take a grant back. A write that was under way by then has an unknown outcome; else it never happens."""
-    if call.state is CallState.INTENDED:
-        unknown = replace(call, state=CallState.UNKNOWN, epoch=step.epoch, reason=reason)
-        return Change(Journal(unknown), _RECORD)
-    refused = replace(call, state=CallState.REFUSED, category=category, reason=reason, epoch=step.epoch)
-    return Change(Journal(refused), _RECORD, Extra(payload={"outcome": None}))
+def _change(found: Gathered, before: Call, approval: Approval | None) -> Change:
+    """Commit a ruling with what becomes of the request that people answered."""
+    match found.ruling.kind:
+        case Ruled.INTENDED if before.state is CallState.GRANTED and approval is not None:
+            return found.change(_RECORD, Extra(moved_approvals=(consumption(approval),)))
+        case Ruled.HELD if found.asked is not None:
+            moved: tuple[MoveApproval, ...] = ()
+            if approval is not None and approval.state is ApprovalState.APPROVED:
+                taken = replace(approval, state=ApprovalState.WITHDRAWN, reason=OTHER_RULES)
+                moved = (MoveApproval(ApprovalState.APPROVED, taken, unexpired=False),)
+            return found.change(_RECORD, Extra(new_approvals=(found.asked,), moved_approvals=moved))
+        case Ruled.REFUSED:
+            return found.change(_RECORD, Extra(payload=_NO_OUTCOME))
+        case _:
+            return found.change(_RECORD)

@@ -5,30 +5,15 @@ from msgspec.structs import replace
 from bailiwick.base import BadInput, Digest, Instant, canonical, digest_of, format_instant, parse_instant
 from bailiwick.policy import Asked, Hold, Verdict
 from bailiwick.ports import Approval, ApprovalState, MoveApproval, World
-from bailiwick.run import Call, CallState, Journal, Run, Step
-from bailiwick.service.core.changes import Change, Extra, Record
+from bailiwick.run import Call, CallState, Run, Step
 from bailiwick.service.gate.actions import Action
 
 APPROVAL_SECONDS = 86_400
+OTHER_RULES = "other rules hold this action now; people are asked again"
 UNKNOWN = "unknown"
 """The requester of a run that recorded a name alone: whoever bears the name, or bore it, counts as the requester."""
 
 _MICROSECONDS = 1_000_000
-
-
-def request_approval(
-    world: World, run: Run, step: Step, action: Action, call: Call, verdict: Verdict
-) -> tuple[Change, str]:
-    """Park a step behind a request for exactly this action; answer the change and the request's id."""
-    approval = ask(world, run, step, action, call, verdict, run.version + 1)
-    extra = Extra(payload=action.payload(), new_approvals=(approval,))
-    return Change(Journal(awaiting(call, approval)), Record("platform:gate"), extra), approval.id
-
-
-def awaiting(call: Call, approval: Approval) -> Call:
-    """Write the journal entry of an action that waits for an answer to exactly this request."""
-    terms = terms_of(approval, call.contract)
-    return replace(call, state=CallState.HELD, approval=approval.id, terms=terms)
 
 
 def ask(

@@ -12,6 +12,7 @@ from bailiwick.policy import Bundle, Verdict
 from bailiwick.run import (
     EDITION,
     Again,
+    Call,
     CallMoved,
     ContentNeeded,
     Created,
@@ -20,9 +21,11 @@ from bailiwick.run import (
     Journal,
     Manifest,
     Merged,
+    Propose,
     Run,
     Sight,
     Start,
+    Told,
     TreesNeeded,
     decided_again,
     decode_event,
@@ -35,6 +38,7 @@ from bailiwick.service.core.pinned import AgentText, agent_text
 from bailiwick.service.core.rows import differences, head_row
 from bailiwick.service.core.starting import start_of
 from bailiwick.service.gate.editions import first_edition
+from bailiwick.service.gate.gathering import FACTS
 from bailiwick.service.proof.convicting import served_otherwise
 from bailiwick.service.proof.rejudging import Unkept, admitted_again, judged_again
 from bailiwick.service.proof.transcript import Line, Transcript
@@ -160,7 +164,7 @@ class _Replay:
         place = f"{self._transcript.head.id}.{len(self._states)}"
         try:
             contracts = self._contracts(unit[-1][1].get("law") or self._opening.get("catalogue", ""))
-            again = self._again(before, plan, events, contracts)
+            again = self._again(before, plan, events, contracts, self._said(unit[0][1]))
         except ContentNeeded as needed:
             self._unkept.append(f"{place}: the payload of event {needed.seqs[0]} was erased")
             return
@@ -174,27 +178,44 @@ class _Replay:
         self._verdicts += sum(bool(move.policies) for event in events for move in event.moves)
         if isinstance(events[0], Created):
             self._admission(events[0], plan, place)
-        if before is not None and isinstance(again.command, Journal):
-            self._action(before, plan, again.command, contracts, place)
+        ruled = isinstance(again.command, Propose | Journal) and isinstance(events[0], CallMoved)
+        if before is not None and ruled and isinstance(events[0], CallMoved):
+            self._action(before, plan, events[0].call, contracts, place)
+
+    def _said(self, header: dict[str, Json]) -> Told:
+        """Read what a unit says of its command; one whose facts were erased says no more than an older log."""
+        content = self._contents.get(len(self._states))
+        if content is None and header.get("payload"):
+            return Told()
+        facts = content.get(FACTS) if isinstance(content, dict) else None
+        return Told(str(header.get("command", "")), facts if isinstance(facts, dict) else {})
 
     def _again(
-        self, before: Run | None, plan: Plan, events: tuple[Event, ...], contracts: Contracts
+        self,
+        before: Run | None,
+        plan: Plan,
+        events: tuple[Event, ...],
+        contracts: Contracts,
+        told: Told,
     ) -> Again:
         """Decide a unit again. What an older run went on with was decided by the facts of one edition or the other."""
         again = Again(agrees=False, command=None)
         for edition in (0, EDITION) if not self._opening.get("edition") else (EDITION,):
             judge = self._judge(plan, events, edition)
-            again = self._merging(before, plan, events, Sight(Instant(0), self._contents, contracts, judge))
+            sight = Sight(Instant(0), self._contents, contracts, judge)
+            again = self._merging(before, plan, events, sight, told)
             if again.agrees:
                 break
         return again
 
-    def _merging(self, before: Run | None, plan: Plan, events: tuple[Event, ...], sight: Sight) -> Again:
+    def _merging(
+        self, before: Run | None, plan: Plan, events: tuple[Event, ...], sight: Sight, told: Told
+    ) -> Again:
         """Decide a unit again, with the workspaces that it joined merged again from their sources."""
         merges: dict[Join, Merged] = {}
         while True:
             try:
-                return decided_again(before, plan, events, replace(sight, merges=merges))
+                return decided_again(before, plan, events, replace(sight, merges=merges), told)
             except TreesNeeded as apart:
                 merges[apart.join], _ = merge(
                     apart.join, {tree: self._tree(tree) for tree in apart.join.trees}
@@ -236,8 +257,7 @@ class _Replay:
             return
         self._given(fault, place)
 
-    def _action(self, before: Run, plan: Plan, command: Journal, contracts: Contracts, place: str) -> None:
-        call = command.call
+    def _action(self, before: Run, plan: Plan, call: Call, contracts: Contracts, place: str) -> None:
         seen = self._states[call.judged] if call.judged else before
         known = before.calls.get(call.key)
         seq = call.action_seq

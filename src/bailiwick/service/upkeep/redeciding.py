@@ -6,20 +6,17 @@ import structlog
 from msgspec.structs import replace
 
 from bailiwick.base import Refusal
-from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
-from bailiwick.policy import Verdict, VerdictKind
 from bailiwick.ports import Approval, ApprovalState, MoveApproval, StaleVersion, Views, World
-from bailiwick.run import Call, CallState, NotAllowed, Reconsider, Run
+from bailiwick.run import CallState, NotAllowed, Ruled, Run
 from bailiwick.service.core.changes import Change, Extra, Record
 from bailiwick.service.core.runs import Runs
-from bailiwick.service.gate.actions import Action, Actions
-from bailiwick.service.gate.holding import answers, ask, awaiting
-from bailiwick.service.gate.judging import request_of
+from bailiwick.service.gate.actions import Actions
+from bailiwick.service.gate.gathering import Gathered, judged
+from bailiwick.service.gate.holding import OTHER_RULES
 
 BATCH = 200
 _RECORD = Record("timer:re-decide")
-_OTHER_RULES = "other rules hold this action now; people are asked again"
 _AMBIGUOUS = "several identities bore the requester's name; people are asked again"
 log = structlog.get_logger("bailiwick.redeciding")
 
@@ -87,8 +84,19 @@ class Redeciding:
                 return None
             action = await self._actions.stored(run, call)
             contracts = (await self._runs.pinned(run)).contracts
-            verdict = self._runs.bundle.decide(request_of(run, plan, run.steps[call.step], action, contracts))
-            return self._judged(run, call, action, approval, verdict, afresh)
+            asked = None if afresh else approval
+            found = judged(
+                self._runs,
+                run,
+                plan,
+                run.steps[call.step],
+                action,
+                call,
+                contracts,
+                approval=asked,
+                seq=call.action_seq,
+            )
+            return self._change(found, approval, afresh or OTHER_RULES)
 
         try:
             before, after = await self._runs.change(approval.tenant, approval.run, consider)
@@ -100,39 +108,25 @@ class Redeciding:
             return False
         return before is not after
 
-    def _judged(
-        self, run: Run, call: Call, action: Action, approval: Approval, verdict: Verdict, afresh: str
-    ) -> Change:
-        """Say what becomes of a request: carried over (unless it is to be asked `afresh`), asked again, moot, or refused."""
-        new = replace(
-            call,
-            policies=verdict.policies,
-            policy_version="" if verdict.version == run.policy_version else verdict.version,
-        )
-        match verdict.effect:
-            case VerdictKind.HOLD if answers(approval, verdict) and not afresh:
-                carried = replace(approval, policy_version=verdict.version)
-                return _change(new, approval, carried)
-            case VerdictKind.HOLD:
-                step = run.steps[call.step]
-                asked = ask(self._world, run, step, action, new, verdict, call.action_seq)
-                moot = self._taken(approval, afresh or _OTHER_RULES)
-                return _change(awaiting(new, asked), approval, moot, asked)
-            case VerdictKind.ALLOW:
-                let = replace(new, state=CallState.GRANTED, approval="", terms="")
-                return _change(let, approval, self._taken(approval, "policy allows it now"))
-            case VerdictKind.DENY:
-                why = "; ".join(verdict.reasons) or "policy no longer allows it"
-                denied = replace(new, state=CallState.REFUSED, category=ErrorCategory.DENIED, reason=why)
-                change = _change(denied, approval, self._taken(approval, why))
-                return replace(change, extra=replace(change.extra, payload={"outcome": None}))
+    def _change(self, found: Gathered, approval: Approval, why: str) -> Change:
+        """Commit a ruling with what becomes of the request: carried over, taken back and asked again, moot, or refused."""
+        ruling = found.ruling
+        match ruling.kind:
+            case Ruled.HELD if found.asked is None:
+                version = ruling.call.policy_version or self._runs.bundle.version
+                after = replace(approval, policy_version=version)
+            case Ruled.HELD:
+                after = self._taken(approval, why)
+            case Ruled.GRANTED:
+                after = self._taken(approval, "policy allows it now")
+            case _:
+                after = self._taken(approval, ruling.reason)
+        move = MoveApproval(approval.state, after, unexpired=False)
+        asked = (found.asked,) if found.asked is not None else ()
+        payload = {"outcome": None} if ruling.kind is Ruled.REFUSED else None
+        extra = Extra(payload=payload, new_approvals=asked, moved_approvals=(move,))
+        return found.change(replace(_RECORD, cause=approval.id), extra)
 
     def _taken(self, approval: Approval, reason: str) -> Approval:
         now = self._world.now()
         return replace(approval, state=ApprovalState.WITHDRAWN, decided_at=now, reason=reason)
-
-
-def _change(call: Call, before: Approval, after: Approval, *asked: Approval) -> Change:
-    move = MoveApproval(before.state, after, unexpired=False)
-    extra = Extra(new_approvals=asked, moved_approvals=(move,))
-    return Change(Reconsider(call), replace(_RECORD, cause=before.id), extra)

@@ -25,6 +25,7 @@ from bailiwick.run import (
     lines,
     merging,
     probing,
+    proposing,
     walk,
 )
 from bailiwick.run import calls as run_calls
@@ -39,7 +40,6 @@ from bailiwick.service.core.memory import Memory
 from bailiwick.service.core.runs import Runs
 from bailiwick.service.core.turns import Turns
 from bailiwick.service.gate import dispatching, holding
-from bailiwick.service.gate.gate import Gate
 from bailiwick.service.gate.halts import Halts
 from bailiwick.service.gate.lines import Lines
 from bailiwick.service.hands.sessions import Sessions
@@ -148,18 +148,13 @@ def _grant() -> AbstractContextManager[None]:
 def _hold() -> AbstractContextManager[None]:
     """What must be asked for is let through once the step was taken up again."""
 
-    def make(original: Any) -> Any:
-        def decide(self: Gate, run: Any, plan: Any, step: Any, action: Any) -> Any:
-            turn = original(self, run, plan, step, action)
-            held = turn.change is not None and turn.change.extra.new_approvals
-            if held and step.epoch > 1:
-                call = replace(turn.change.command.call, state=CallState.DONE, approval="")
-                return self._let(run, step, action, call)
-            return turn
+    def ruled(run: Any, plan: Any, step: Any, told: Any, *rest: Any) -> Any:
+        if told.verdict is VerdictKind.HOLD and step.epoch > 1:
+            told = replace(told, verdict=VerdictKind.ALLOW, request="", terms="")
+        return original(run, plan, step, told, *rest)
 
-        return decide
-
-    return method(Gate, "_decide", make)
+    original = proposing._ruled
+    return function(original, ruled)
 
 
 def _budget() -> AbstractContextManager[None]:
