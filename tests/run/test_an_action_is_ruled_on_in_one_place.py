@@ -8,6 +8,7 @@ from run_kit import FREE, MAIL, METERED, PLANS, WRITE, Stage
 from bailiwick.contract import EffectClass, ErrorCategory
 from bailiwick.policy import VerdictKind
 from bailiwick.run import (
+    Bar,
     CallState,
     Cancel,
     Grant,
@@ -15,6 +16,8 @@ from bailiwick.run import (
     Propose,
     Release,
     Ruled,
+    Standing,
+    StandingKind,
     StepStatus,
     Told,
     decide,
@@ -29,7 +32,7 @@ FOUND = {
     "held": {"verdict": HOLD, "reasons": ("people decide",), "request": "apr_9", "terms": "t" * 64},
     "held as asked": {"verdict": HOLD, "reasons": ("people decide",), "covered": True},
     "denied": {"verdict": DENY, "reasons": ("never",)},
-    "barred": {"barred": "halted: run run_1, since ann said so"},
+    "barred": {"bar": Bar("halted: hlt_1 (run run_1) by ann: stop", Standing(StandingKind.HALT, "hlt_1"))},
     "void": {"fault": "it covers another action"},
 }
 ENTRIES = ("none", "held", "granted", "under way", "refused before")
@@ -109,7 +112,9 @@ def test_what_is_written_is_what_was_ruled_and_says_enough_to_rule_again(
     state, step = after.calls.get(key), after.steps["a"]
     if ruled is Ruled.PARKED:
         assert step.status is StepStatus.BLOCKED
-        assert step.reason == FOUND[found]["barred"]
+        bar = FOUND[found]["bar"]
+        assert isinstance(bar, Bar)
+        assert (step.reason, step.stands) == (bar.reason, bar.standing)
     else:
         assert state is not None
         assert state.state == ruled.value

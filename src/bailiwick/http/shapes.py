@@ -80,6 +80,7 @@ class Submitted(msgspec.Struct, frozen=True):
 class StepView(msgspec.Struct, frozen=True):
     """One step instance; `since` is when it came into its status, `waits_for` a reference to what ends its wait.
 
+    `stands` is why it stands, and `stands_on` what that is about (a halt, an approval, a capability); empty while it does not.
     `tree` is the workspace that it has come to, `joined` names the steps whose workspaces were merged for it, or are
     in conflict.
     """
@@ -94,6 +95,8 @@ class StepView(msgspec.Struct, frozen=True):
     waits_until: str
     category: str
     reason: str
+    stands: str
+    stands_on: str
     output_digest: str
     tree: str
     joined: list[str]
@@ -392,6 +395,8 @@ def _step(step: Step) -> StepView:
         waits_until=instant(step.wait.until) if step.wait is not None else "",
         category=step.category or "",
         reason=step.reason,
+        stands=step.stands.kind if step.stands is not None else "",
+        stands_on=step.stands.ref if step.stands is not None else "",
         output_digest=step.output_digest,
         tree=end_of(step),
         joined=list(step.joined),

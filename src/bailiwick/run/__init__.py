@@ -79,6 +79,7 @@ from bailiwick.run.refusals import (
     StillInConflict,
 )
 from bailiwick.run.sight import ContentNeeded, Sight, Start
+from bailiwick.run.standing import Bar, Standing, StandingKind
 from bailiwick.run.state import CONTEXT, EDITION, END, PLAN, Admission, Call, Fund, Run, Step, Wait
 from bailiwick.run.states import (
     ANSWERED,
@@ -120,6 +121,7 @@ __all__ = [
     "Again",
     "AllotmentRaised",
     "AttemptRefused",
+    "Bar",
     "Call",
     "CallMoved",
     "CallState",
@@ -173,6 +175,8 @@ __all__ = [
     "Run",
     "Settle",
     "Sight",
+    "Standing",
+    "StandingKind",
     "Start",
     "Status",
     "Step",

@@ -42,6 +42,7 @@ from bailiwick.run.events import (
     AttemptRefused,
     CallMoved,
     CancelRequested,
+    Closed,
     Created,
     DeadlinePassed,
     Escalated,
@@ -108,7 +109,7 @@ def decided_again(
         nearest = Again(agrees=False, command=None)
         for offer in offers:
             made, _ = create(replace(first, moves=()), plan, sight, offer)
-            nearest = Again(made == events, None, made)
+            nearest = Again(made == events or _in_prose(made) == events, None, made)
             if nearest.agrees:
                 break
         return nearest
@@ -140,13 +141,23 @@ def _decided(
             except (ContentNeeded, TreesNeeded) as lacking:
                 needed = lacking  # of this command; another may need nothing
                 continue
-            if made == events:
+            if made == events or _in_prose(made) == events:
                 return Again(agrees=True, command=command, events=made)
             if not nearest.events:
                 nearest = Again(agrees=False, command=command, events=made)
     if needed is not None:
         raise needed
     return nearest
+
+
+def _in_prose(events: tuple[Event, ...]) -> tuple[Event, ...]:
+    """Write events as older logs have them: why a step is blocked stands in its reason alone."""
+    return tuple(
+        replace(event, moves=tuple(replace(move, standing=None) for move in event.moves))
+        if not isinstance(event, AttemptRefused | Escalated | Closed)
+        else event
+        for event in events
+    )
 
 
 def _offers(events: tuple[Event, ...]) -> tuple[Offer | None, ...]:
@@ -230,7 +241,7 @@ def _of_step(before: Run, move: Move, event: StepsMoved) -> Iterator[Command]:
         if move.to in (StepStatus.SUCCEEDED, StepStatus.BLOCKED):
             yield Succeed(step.name, step.epoch, move.output_digest, move.attests, move.rules)
         yield Release(step.name, step.epoch, move.reason)
-        yield Park(step.name, step.epoch, move.reason)
+        yield Park(step.name, step.epoch, move.reason, move.standing)
         yield from _failures(step, move, event)
     elif step.status is StepStatus.BLOCKED:
         if is_undo(step.name):

@@ -5,6 +5,7 @@ import msgspec
 from bailiwick.base import Instant
 from bailiwick.contract import ErrorCategory
 from bailiwick.policy import VerdictKind
+from bailiwick.run.standing import Bar, Standing
 from bailiwick.run.state import Call, Fund
 from bailiwick.run.states import CallState
 
@@ -56,11 +57,12 @@ class Release(msgspec.Struct, frozen=True):
 
 
 class Park(msgspec.Struct, frozen=True):
-    """The gate cannot let the step go on: a halt, or no money left. A person must act."""
+    """The step cannot go on: a halt, no money left, something that is gone. Somebody must act."""
 
     step: str
     epoch: int
     reason: str
+    standing: Standing | None = None
 
 
 class Propose(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -69,7 +71,7 @@ class Propose(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         call: The entry of the action as it would be written; its `state` says nothing.
         verdict: What policy says of it, for the `reasons`.
-        barred: What bars it, whatever policy says: a halt, no room, nothing that serves it. "" for nothing.
+        bar: What bars it, whatever policy says: a halt, no room, nothing that serves it.
         fault: Why the grant that it comes with does not cover it; `category` says what kind of refusal that is.
         covered: Whether people were asked under exactly the rules that hold it now.
         request: The request to people that it becomes if it is held; `terms` names all that an answer would cover.
@@ -79,7 +81,7 @@ class Propose(msgspec.Struct, frozen=True, omit_defaults=True):
     call: Call
     verdict: VerdictKind = VerdictKind.ALLOW
     reasons: tuple[str, ...] = ()
-    barred: str = ""
+    bar: Bar | None = None
     fault: str = ""
     category: ErrorCategory | None = None
     covered: bool = False

@@ -6,9 +6,10 @@ from bailiwick.run.commands import Resolve, Rollback
 from bailiwick.run.events import Event, Move, RollbackRequested, StepsMoved
 from bailiwick.run.hanging import WRITES, blocked_unknown, lose_calls, open_calls
 from bailiwick.run.naming import is_turn, is_undo, node_id, parent_of, undone_by
-from bailiwick.run.opening import BY_HAND, opened
+from bailiwick.run.opening import BY_HAND, QUESTION, opened
 from bailiwick.run.refusals import NoSuchAction, NotAllowed, OutcomeUnknown, PastPivot
 from bailiwick.run.sight import Sight
+from bailiwick.run.standing import Standing, StandingKind
 from bailiwick.run.state import Run
 from bailiwick.run.states import UNSETTLED, CallState, Phase, Status, StepStatus
 
@@ -114,11 +115,12 @@ def open_undo(run: Run, plan: Plan, name: str, sight: Sight) -> Move:
     undoing = plan.compensation(node_id(name)) if _undoing(plan, name) else None
     if undoing is None:
         reason = f"the plan names no compensation for what {name} did; {BY_HAND}"
-        return Move(name + UNDO, StepStatus.BLOCKED, reason=reason)
+        return Move(name + UNDO, StepStatus.BLOCKED, reason=reason, standing=QUESTION)
     try:
         _ = sight.contracts[undoing.uses]
     except Refusal as gone:
-        return Move(name + UNDO, StepStatus.BLOCKED, reason=f"{gone.message}; {BY_HAND}")
+        standing = Standing(StandingKind.CAPABILITY, undoing.uses)
+        return Move(name + UNDO, StepStatus.BLOCKED, reason=f"{gone.message}; {BY_HAND}", standing=standing)
     return opened(run, plan, undoing, name + UNDO, sight)
 
 

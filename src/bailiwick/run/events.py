@@ -7,6 +7,7 @@ import msgspec
 
 from bailiwick.base import Digest, Instant
 from bailiwick.contract import ErrorCategory
+from bailiwick.run.standing import Standing
 from bailiwick.run.state import Admission, Call, Fund, Wait
 from bailiwick.run.states import Status, StepStatus
 
@@ -18,7 +19,8 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
     exact capability version that serves the attempt; `policies` and `when` are the decisions taken;
     `attests` is the digest that a passed review stands for; `findings` are the architect rules' results;
     `aside` is what is set aside for the step's compensation, in micro-USD; `tree` is the workspace with which the step
-    begins or, once it has begun, the one that it leaves, and `merged` names whose workspaces were merged for that.
+    begins or, once it has begun, the one that it leaves, and `merged` names whose workspaces were merged for that;
+    `standing` is why it is blocked (None in older logs, which say it in prose alone).
     """
 
     step: str
@@ -46,6 +48,7 @@ class Move(msgspec.Struct, frozen=True, omit_defaults=True):
     findings: tuple[str, ...] = ()
     aside: int = 0
     merged: tuple[str, ...] = ()
+    standing: Standing | None = None
 
 
 class Created(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="run.created"):

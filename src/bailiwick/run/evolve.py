@@ -28,6 +28,7 @@ from bailiwick.run.hanging import WRITES
 from bailiwick.run.lines import tree_of
 from bailiwick.run.naming import is_undo, undone_by
 from bailiwick.run.progress import continued, stepped
+from bailiwick.run.standing import Standing, read_standing
 from bailiwick.run.state import CONTEXT, Call, Fund, Run, Step
 from bailiwick.run.states import ANSWERED, ENDED, OPEN, UNSETTLED, CallState, Phase, StepStatus
 from bailiwick.run.status import counted, derive_status
@@ -213,6 +214,7 @@ def apply_move(run: Run, move: Move, at: Instant) -> Run:
         joined=move.merged or before.joined,
         refused=before.refused,
         seq=run.version,
+        standing=_standing(move),
     )
     over = move.to in ENDED or step.fallback != before.fallback
     reviewed = (*run.reviewed, move.attests) if move.attests else run.reviewed
@@ -226,6 +228,12 @@ def apply_move(run: Run, move: Move, at: Instant) -> Run:
         tally=counted(run.tally, known, step),
     )
     return _withdrawn(run, move.step) if over and run.tally.open_calls else run
+
+
+def _standing(move: Move) -> Standing | None:
+    if move.to is not StepStatus.BLOCKED:
+        return None
+    return move.standing or read_standing(move.reason, move.category)
 
 
 def _spendable(run: Run, undone: str) -> Run:

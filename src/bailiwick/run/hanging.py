@@ -6,6 +6,7 @@ from bailiwick.base import Instant
 from bailiwick.contract import MAX_TRIES, Contract, EffectClass
 from bailiwick.run.events import CallMoved, Event, Move
 from bailiwick.run.sight import Sight
+from bailiwick.run.standing import Standing, StandingKind
 from bailiwick.run.state import Call, Run, Step, Wait
 from bailiwick.run.states import CallState, StepStatus, WaitKind
 from bailiwick.run.status import doomed
@@ -54,6 +55,7 @@ def blocked_unknown(step: Step) -> Move:
         StepStatus.BLOCKED,
         attempt=step.attempt,
         reason="outcome unknown: an operator must find out and resolve it",
+        standing=Standing(StandingKind.OUTCOME),
     )
 
 

@@ -16,6 +16,7 @@ from bailiwick.run.merging import Change, Conflict, Join, told
 from bailiwick.run.path import Path, path_of
 from bailiwick.run.refusals import StillInConflict
 from bailiwick.run.sight import Sight
+from bailiwick.run.standing import Standing, StandingKind
 from bailiwick.run.state import END, PLAN, Run, Step
 from bailiwick.run.states import StepStatus
 
@@ -178,6 +179,7 @@ def in_conflict(run: Run, move: Move, joined: Joined) -> Move:
         category=ErrorCategory.CONFLICT,
         reason=reason,
         merged=joined.sources,
+        standing=Standing(StandingKind.CONFLICT),
     )
 
 

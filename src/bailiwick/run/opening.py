@@ -14,6 +14,7 @@ from bailiwick.run.naming import is_undo
 from bailiwick.run.refusals import AnswerLacking
 from bailiwick.run.reserving import set_aside
 from bailiwick.run.sight import Sight, Start
+from bailiwick.run.standing import Standing, StandingKind
 from bailiwick.run.state import Run
 from bailiwick.run.states import StepStatus
 from bailiwick.run.values import input_of
@@ -21,6 +22,7 @@ from bailiwick.run.values import input_of
 BY_HAND = "an operator must repair it and resume the run, or undo it by hand and resolve this step as done"
 
 UNDO_FAILED = "the compensation failed: "
+QUESTION = Standing(StandingKind.QUESTION)
 ASKED = "a person must decide: "
 CANNOT_FALL_BACK = "; and its fallback cannot begin: "
 
@@ -60,10 +62,9 @@ def asked(node: Node, failed: Move) -> Move:
     """Turn a failure into a question to a person, where the plan says so."""
     if node.on_error is not OnError.HUMAN:
         return failed
-    if is_undo(failed.step):
-        reason = f"{UNDO_FAILED}{failed.reason}; {BY_HAND}"
-        return replace(failed, to=StepStatus.BLOCKED, reason=reason)
-    return replace(failed, to=StepStatus.BLOCKED, reason=f"{ASKED}{failed.reason}")
+    undo = is_undo(failed.step)
+    reason = f"{UNDO_FAILED}{failed.reason}; {BY_HAND}" if undo else f"{ASKED}{failed.reason}"
+    return replace(failed, to=StepStatus.BLOCKED, reason=reason, standing=QUESTION)
 
 
 def open_leaf(run: Run, plan: Plan, node: Node, name: str, sight: Sight, *, fallback: bool = False) -> Move:

@@ -67,6 +67,7 @@ def due(run: Run, sight: Sight) -> Move | None:
             wait=wait,
             category=step.category,
             reason=step.reason,
+            standing=step.standing,
         )
     return None
 

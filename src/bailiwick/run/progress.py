@@ -7,6 +7,7 @@ from bailiwick.contract import EffectClass
 from bailiwick.plan import Limits, Plan
 from bailiwick.run.lines import tree_of
 from bailiwick.run.naming import node_id
+from bailiwick.run.standing import StandingKind
 from bailiwick.run.state import Call, Run, Step, Trail
 from bailiwick.run.states import CallState, StepStatus
 
@@ -56,7 +57,7 @@ def continued(before: Step, to: StepStatus, at: Instant) -> Trail:
 
     A retry is no free pass: the trail belongs to the step instance, not to the attempt.
     """
-    stopped = before.status is StepStatus.BLOCKED and before.reason.startswith((NO_PROGRESS, LIMIT))
+    stopped = before.standing is not None and before.standing.kind is StandingKind.PROGRESS
     return Trail() if stopped and to is not StepStatus.BLOCKED else worked(before, at)
 
 

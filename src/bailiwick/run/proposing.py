@@ -17,6 +17,7 @@ from bailiwick.run.journal import held_step, journal, recorded
 from bailiwick.run.probing import is_probe
 from bailiwick.run.progress import stalled
 from bailiwick.run.sight import Sight
+from bailiwick.run.standing import Bar, Standing, StandingKind
 from bailiwick.run.state import Call, Run, Step
 from bailiwick.run.states import CallState, StepStatus
 from bailiwick.run.status import doomed
@@ -52,11 +53,12 @@ class Ruled(StrEnum):
 
 
 class Ruling(msgspec.Struct, frozen=True):
-    """What is ruled about an action: its entry as it is written from now on, and why."""
+    """What is ruled about an action: its entry as it is written from now on, and why; `standing` of a step that is parked."""
 
     kind: Ruled
     call: Call
     reason: str = ""
+    standing: Standing | None = None
 
 
 def propose(run: Run, plan: Plan, command: Propose, sight: Sight) -> tuple[Event, ...]:
@@ -76,7 +78,8 @@ def propose(run: Run, plan: Plan, command: Propose, sight: Sight) -> tuple[Event
             granted = run.steps[call.step].call == call.key
             return release(run, Release(call.step, command.call.epoch, ENDING), sight) if granted else ()
         case Ruled.PARKED:
-            return park(run, Park(call.step, command.call.epoch, ruling.reason), sight)
+            stop = Park(call.step, command.call.epoch, ruling.reason, ruling.standing)
+            return park(run, stop, sight)
         case _ if _waits_for_people(run, call.key):
             return reconsider(run, Reconsider(call), sight)
         case _:
@@ -112,15 +115,15 @@ def _ruled(run: Run, plan: Plan, step: Step, told: Propose, before: Call | None,
     known = recorded(run, step, call.key)
     if known is not None:
         return Ruling(Ruled.RECORDED, known)
-    if told.barred:
+    if told.bar is not None:
         doubted = before is not None and before.again_at > 0
-        return _unknown(step, before, told.barred) if before and doubted else _parked(call, told.barred)
+        return _unknown(step, before, told.bar.reason) if before and doubted else _parked(call, told.bar)
     if told.fault:
         return _void(step, before or call, told.fault, told.category)
     probing = is_probe(run, step, call)
     stuck = "" if probing else stalled(run, plan, step, call, sight.at, unjournaled=told.reads)
     if stuck:
-        return _parked(call, stuck)
+        return _parked(call, Bar(stuck, Standing(StandingKind.PROGRESS)))
     if before is not None and before.state is CallState.INTENDED:
         return _sent_again(run, step, told, before, sight)
     match told.verdict:
@@ -154,8 +157,8 @@ def _sent_again(run: Run, step: Step, told: Propose, before: Call, sight: Sight)
 def _let_go(run: Run, step: Step, told: Propose, before: Call, sight: Sight) -> Ruling:
     """Rule on a granted action at its dispatch: what it was granted under must still hold."""
     repeat = before.state is CallState.INTENDED
-    if told.barred:
-        return _parked(before, told.barred)
+    if told.bar is not None:
+        return _parked(before, told.bar)
     if told.fault:
         return _void(step, before, told.fault, told.category)
     if told.verdict is VerdictKind.DENY:
@@ -172,7 +175,7 @@ def _let_go(run: Run, step: Step, told: Propose, before: Call, sight: Sight) -> 
 
 def _asked_again(told: Propose) -> Ruling:
     """Rule on an action that waits for people, when policy is asked again; what stops it is no answer to them."""
-    if told.barred or told.fault:
+    if told.bar is not None or told.fault:
         return Ruling(Ruled.WAITS, told.call)
     match told.verdict:
         case VerdictKind.HOLD if told.covered:
@@ -193,7 +196,8 @@ def _intended(run: Run, before: Call | None, call: Call) -> Ruling:
         replace(run.allotment, reserved=run.allotment.reserved - aside).reserve(call.reserved)
     except BudgetExhausted as exhausted:
         remedy = f"an operator may raise it: bailiwick runs resume {run.id} --add-usd AMOUNT"
-        return _parked(call, f"budget exhausted: {exhausted.message}; {remedy}")
+        reason = f"budget exhausted: {exhausted.message}; {remedy}"
+        return _parked(call, Bar(reason, Standing(StandingKind.MONEY)))
     return Ruling(Ruled.INTENDED, replace(call, state=CallState.INTENDED))
 
 
@@ -206,8 +210,8 @@ def _refused(call: Call, reason: str, category: ErrorCategory = ErrorCategory.DE
     return Ruling(Ruled.REFUSED, refused, reason)
 
 
-def _parked(call: Call, reason: str) -> Ruling:
-    return Ruling(Ruled.PARKED, call, reason)
+def _parked(call: Call, bar: Bar) -> Ruling:
+    return Ruling(Ruled.PARKED, call, bar.reason, bar.standing)
 
 
 def _void(step: Step, before: Call, reason: str, category: ErrorCategory | None = None) -> Ruling:

@@ -6,10 +6,13 @@ from bailiwick.run.hanging import blocked_unknown, lose_calls
 from bailiwick.run.probing import waits_for_probe
 from bailiwick.run.refusals import NotAllowed
 from bailiwick.run.sight import Sight
+from bailiwick.run.standing import Standing, StandingKind
 from bailiwick.run.state import Run, Step
 from bailiwick.run.states import StepStatus
 from bailiwick.run.status import is_container
 from bailiwick.run.steps import claimable
+
+_DIVERGED = Standing(StandingKind.DIVERGENCE)
 
 
 def quarantine(run: Run, command: Quarantine, sight: Sight) -> tuple[Event, ...]:
@@ -24,16 +27,23 @@ def quarantine(run: Run, command: Quarantine, sight: Sight) -> tuple[Event, ...]
         if not held and not claimable(step):
             continue
         if waits_for_probe(step):
-            moves.append(_parked(step, step.reason))
+            moves.append(_parked(step, step.reason, step.standing))
             continue
         facts, unknown = lose_calls(run, step, sight) if held else ((), False)
         lost += facts
-        moves.append(blocked_unknown(step) if unknown else _parked(step, command.reason))
+        moves.append(blocked_unknown(step) if unknown else _parked(step, command.reason, _DIVERGED))
     return (Quarantined(sight.at, command.reason, tuple(moves)), *lost)
 
 
-def _parked(step: Step, reason: str) -> Move:
-    return Move(step.name, StepStatus.BLOCKED, attempt=step.attempt, reason=reason, call=step.call)
+def _parked(step: Step, reason: str, standing: Standing | None) -> Move:
+    return Move(
+        step.name,
+        StepStatus.BLOCKED,
+        attempt=step.attempt,
+        reason=reason,
+        call=step.call,
+        standing=standing,
+    )
 
 
 def lift(run: Run, command: Resume, moves: tuple[Move, ...], sight: Sight) -> tuple[Event, ...]:

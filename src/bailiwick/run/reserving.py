@@ -9,6 +9,7 @@ from bailiwick.run.events import Move
 from bailiwick.run.kept import not_kept
 from bailiwick.run.naming import node_id
 from bailiwick.run.sight import Sight
+from bailiwick.run.standing import Standing, StandingKind
 from bailiwick.run.state import Run
 from bailiwick.run.states import StepStatus
 
@@ -34,7 +35,14 @@ def set_aside(run: Run, plan: Plan, begun: Move, sight: Sight) -> Move:
             f"budget exhausted for its compensation: {short.message}; "
             f"raise it: bailiwick runs resume {run.id} --add-usd AMOUNT"
         )
-        return Move(begun.step, StepStatus.BLOCKED, attempt=begun.attempt, when=begun.when, reason=reason)
+        return Move(
+            begun.step,
+            StepStatus.BLOCKED,
+            attempt=begun.attempt,
+            when=begun.when,
+            reason=reason,
+            standing=Standing(StandingKind.MONEY),
+        )
     return replace(begun, aside=amount)
 
 

@@ -12,6 +12,7 @@ from bailiwick.policy import VerdictKind
 from bailiwick.run.commands import Propose
 from bailiwick.run.proposing import Ruled, rule
 from bailiwick.run.sight import Sight
+from bailiwick.run.standing import Bar, Standing, StandingKind
 from bailiwick.run.state import Call, Run
 from bailiwick.run.states import CallState
 from bailiwick.run.status import doomed
@@ -23,7 +24,7 @@ _FOUND: dict[str, dict[str, Any]] = {
     "policy holds it": {"verdict": VerdictKind.HOLD, "request": "another"},
     "held by the rules that were asked": {"verdict": VerdictKind.HOLD, "covered": True},
     "policy denies it": {"verdict": VerdictKind.DENY},
-    "something bars it": {"barred": "halted"},
+    "something bars it": {"bar": Bar("halted", Standing(StandingKind.HALT))},
     "its grant does not cover it": {"fault": "expired"},
 }
 """What can be found out about an action, as the fields of the proposal that say so."""

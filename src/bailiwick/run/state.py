@@ -7,6 +7,7 @@ import msgspec
 from bailiwick.base import Digest, Instant
 from bailiwick.budget import Allotment
 from bailiwick.contract import EffectClass, ErrorCategory
+from bailiwick.run.standing import Standing, StandingKind
 from bailiwick.run.states import CallState, Phase, Status, StepStatus, WaitKind
 
 CONTEXT = "$context"
@@ -54,6 +55,7 @@ class Step(msgspec.Struct, frozen=True):
     in micro-USD, until that begins. In a run with lines, `tree_before` is known as soon as it may begin and `tree_after`
     is where its line has come to ("" while that is `tree_before`); `joined` names whose workspaces were merged for it.
     `refused` counts what its holders asked for and was no action; `seq` is the event that moved it last.
+    `standing` says why it is blocked, for logic; `reason` says the same to people.
     """
 
     name: str
@@ -80,6 +82,14 @@ class Step(msgspec.Struct, frozen=True):
     joined: tuple[str, ...] = ()
     refused: int = 0
     seq: int = 0
+    standing: Standing | None = None
+
+    @property
+    def stands(self) -> Standing | None:
+        """Why it stands, blocked or waiting; None while it does not."""
+        if self.standing is not None or self.wait is None:
+            return self.standing
+        return Standing(StandingKind(self.wait.kind), self.wait.ref)
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -109,7 +109,14 @@ def release(run: Run, command: Release, sight: Sight) -> tuple[Event, ...]:
 def park(run: Run, command: Park, sight: Sight) -> tuple[Event, ...]:
     """The step cannot go on until a person acts."""
     step = held_step(run, command.step, command.epoch)
-    move = Move(step.name, StepStatus.BLOCKED, attempt=step.attempt, reason=command.reason, call=step.call)
+    move = Move(
+        step.name,
+        StepStatus.BLOCKED,
+        attempt=step.attempt,
+        reason=command.reason,
+        call=step.call,
+        standing=command.standing,
+    )
     return (StepsMoved(sight.at, (move,)),)
 
 

@@ -17,7 +17,7 @@ from bailiwick.contract import (
 )
 from bailiwick.plan import Plan
 from bailiwick.ports import CallFailed, Proposal, Recorded, ToolHost
-from bailiwick.run import Call, Run, Step, effect_key
+from bailiwick.run import Bar, Call, Run, Standing, StandingKind, Step, effect_key
 from bailiwick.service.core.acting import agent_of, is_declared, unknown
 from bailiwick.service.core.attempting import Unfit
 from bailiwick.service.core.bounds import MAX_BYTES
@@ -56,7 +56,7 @@ class Action(msgspec.Struct, frozen=True):
     arguments: dict[str, Any] = {}
     server: Contract | None = None
     serves: Digest = Digest("")
-    gone: str = ""
+    gone: Bar | None = None
 
     @property
     def served(self) -> str:
@@ -73,11 +73,12 @@ class Action(msgspec.Struct, frozen=True):
         return {"action": parse_canonical(self.body)}
 
 
-def gone(run: str, contract: Contract, reason: str) -> str:
+def gone(run: str, contract: Contract, reason: str) -> Bar:
     """Say that nothing serves what a run holds on to, and what helps."""
     again = "offer it again as it was, or a compatible version"
     wanted = "configure it" if contract.kind is Kind.MODEL else again
-    return f"{contract.ref} is gone: {reason}; {wanted}, then: bailiwick runs resume {run}"
+    told = f"{contract.ref} is gone: {reason}; {wanted}, then: bailiwick runs resume {run}"
+    return Bar(told, Standing(StandingKind.CAPABILITY, contract.ref))
 
 
 class Actions:
@@ -172,12 +173,14 @@ class Actions:
             told = [text.removeprefix(agent.prompt) for text in told]
         return await self._instructions.generated(run, told)
 
-    def _serving(self, run: Run, contracts: Contracts, contract: Contract) -> tuple[Contract, Digest, str]:
+    def _serving(
+        self, run: Run, contracts: Contracts, contract: Contract
+    ) -> tuple[Contract, Digest, Bar | None]:
         """Find what serves a pinned contract now, and its digest; or say why nothing does, and what helps."""
         pin = digest_of_contract(contracts, contract)
         server = self._catalogue.serving(run.tenant, run.app, contract, pin)
         if isinstance(server, Contract):
-            return server, pin if server is contract else contract_digest(server), ""
+            return server, pin if server is contract else contract_digest(server), None
         return contract, pin, gone(run.id, contract, server)
 
     async def stored(self, run: Run, call: Call) -> Action:

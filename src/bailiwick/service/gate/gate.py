@@ -11,6 +11,7 @@ from bailiwick.plan import Plan
 from bailiwick.ports import Dispatch, Outcome, Parked, Proposal, Recorded
 from bailiwick.run import (
     ENDING,
+    Bar,
     Call,
     CallState,
     Park,
@@ -18,6 +19,8 @@ from bailiwick.run import (
     Ruled,
     Run,
     Settle,
+    Standing,
+    StandingKind,
     Step,
     doomed,
     probed_in,
@@ -143,9 +146,9 @@ class Gate:
             return Turn(wait=place.called)
         contracts = (await self._runs.pinned(run)).contracts
         call = self._call(run, step, action)
-        barred = await self._barred(run, plan, step, action, doubted=doubted)
-        if barred:
-            found = ruled(self._runs, run, plan, Propose(call, barred=barred), contracts)
+        bar = await self._bar(run, plan, step, action, doubted=doubted)
+        if bar is not None:
+            found = ruled(self._runs, run, plan, Propose(call, bar=bar), contracts)
         else:
             reads = len(self.reading(run.id, step.name))
             found = judged(self._runs, run, plan, step, action, call, contracts, reads=reads)
@@ -154,16 +157,17 @@ class Gate:
             self._asks.setdefault((run.id, step.name), {})[action.key] = proposal.ask
         return turn
 
-    async def _barred(self, run: Run, plan: Plan, step: Step, action: Action, *, doubted: bool) -> str:
-        """Say what bars an action, whatever policy says of it; empty when nothing does."""
+    async def _bar(self, run: Run, plan: Plan, step: Step, action: Action, *, doubted: bool) -> Bar | None:
+        """Say what bars an action, whatever policy says of it; None when nothing does."""
         missing = action.gone or self._missing(run, step, action)
-        if missing:
+        if missing is not None:
             return missing
         if not doubted and action.contract.kind is Kind.TOOL:
             full = await self._storage.fault(run.tenant)
             if full is not None:
-                return f"{full.message}; {full.remedy}, then: bailiwick runs resume {run.id}"
-        return self.halted(run, plan, step, action.contract.ref) or ""
+                reason = f"{full.message}; {full.remedy}, then: bailiwick runs resume {run.id}"
+                return Bar(reason, Standing(StandingKind.ROOM))
+        return self.halted(run, plan, step, action.contract.ref)
 
     def _must_wait(self, run: Run, step: Step, action: Action, place: Place) -> bool:
         """Whether another call that changes the same workspace is on its way, or was asked for earlier."""
@@ -190,7 +194,8 @@ class Gate:
             return Turn(wait=self._runs.stirring(run.id))
         halt = self.halted(run, plan, step, action.contract.ref)
         if halt is not None:
-            return Turn(Parked(halt), Change(Park(step.name, step.epoch, halt), Record("platform:gate")))
+            stop = Park(step.name, step.epoch, halt.reason, halt.standing)
+            return Turn(Parked(halt.reason), Change(stop, Record("platform:gate")))
         return Turn(dispatch_of(run, step, action, before.tries))
 
     async def _turn(self, run: Run, step: Step, action: Action, found: Gathered, record: Record) -> Turn:
@@ -225,7 +230,7 @@ class Gate:
         if halt is None:
             return Turn(dispatch_of(run, step, action, before.tries))
         self._withheld.discard(action.key)
-        lost = Settle(before.key, step.epoch, CallState.LOST, reason=f"never sent: {halt}")
+        lost = Settle(before.key, step.epoch, CallState.LOST, reason=f"never sent: {halt.reason}")
         return Turn(change=Change(lost, Record("platform:gate"), Extra(payload={"outcome": None})))
 
     def _let(self, run: Run, step: Step, action: Action, found: Gathered, record: Record) -> Turn:
@@ -240,7 +245,7 @@ class Gate:
         fresh = before is None or before.attempt != step.attempt
         return Turn(dispatch, found.change(record, Extra(payload=action.payload()) if fresh else None))
 
-    def halted(self, run: Run, plan: Plan, step: Step, capability: str) -> str | None:
+    def halted(self, run: Run, plan: Plan, step: Step, capability: str) -> Bar | None:
         """Say which halt stops a capability in a step, or None."""
         return self._halts.stopping(run, agent_of(plan, step), capability)
 
@@ -265,9 +270,9 @@ class Gate:
         """
         self._absent.setdefault((outcome.run, outcome.step), {})[capability] = told(outcome.reason)
 
-    def _missing(self, run: Run, step: Step, action: Action) -> str:
+    def _missing(self, run: Run, step: Step, action: Action) -> Bar | None:
         reason = self._absent.get((run.id, step.name), {}).get(action.contract.ref)
-        return "" if reason is None else gone(run.id, action.contract, reason)
+        return None if reason is None else gone(run.id, action.contract, reason)
 
     def left(self, run: str, step: str) -> None:
         """Forget the free reads of a step that has left its worker's hands."""

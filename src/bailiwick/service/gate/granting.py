@@ -5,7 +5,18 @@ from msgspec.structs import replace
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
 from bailiwick.ports import Approval, ApprovalState, Dispatch, GuardFailed, MoveApproval
-from bailiwick.run import Call, CallState, Propose, Ruled, Run, Settle, Step
+from bailiwick.run import (
+    Bar,
+    Call,
+    CallState,
+    Propose,
+    Ruled,
+    Run,
+    Settle,
+    Standing,
+    StandingKind,
+    Step,
+)
 from bailiwick.service.core.acting import agent_of
 from bailiwick.service.core.changes import Change, Extra, Record
 from bailiwick.service.core.refusals import NotFound
@@ -62,7 +73,7 @@ class Granting:
     async def _still(self, dispatch: Dispatch) -> Dispatch | None:
         """Look at the halts of a shared store once more after the commit; what may not go was never sent."""
         await self._halts.confirm()
-        halt: str | None = None
+        halt: Bar | None = None
 
         async def consider(run: Run, plan: Plan) -> Change | None:
             nonlocal halt
@@ -70,7 +81,7 @@ class Granting:
             halt = self._halts.known(run, agent_of(plan, step), dispatch.capability)
             if halt is None:
                 return None
-            lost = Settle(dispatch.key, dispatch.epoch, CallState.LOST, reason=f"never sent: {halt}")
+            lost = Settle(dispatch.key, dispatch.epoch, CallState.LOST, reason=f"never sent: {halt.reason}")
             return Change(lost, _RECORD, Extra(payload={"outcome": None}))
 
         await self._runs.change(dispatch.tenant, dispatch.run, consider)
@@ -80,9 +91,9 @@ class Granting:
         """Find out all that the dispatch of a granted action depends on, and how it was answered."""
         contracts = (await self._runs.pinned(run)).contracts
         call = replace(call, epoch=step.epoch)
-        action, barred = await self._stored(run, plan, step, call)
-        if action is None or barred:
-            return ruled(self._runs, run, plan, Propose(call, barred=barred), contracts), None
+        action, bar = await self._stored(run, plan, step, call)
+        if action is None or bar is not None:
+            return ruled(self._runs, run, plan, Propose(call, bar=bar), contracts), None
         approval = await self._runs.views.approval(run.tenant, call.approval)
         fault = fault_of_grant(approval, run, call, action, action.serves)
         if fault:
@@ -93,7 +104,7 @@ class Granting:
         )
         return found, approval
 
-    async def _stored(self, run: Run, plan: Plan, step: Step, call: Call) -> tuple[Action | None, str]:
+    async def _stored(self, run: Run, plan: Plan, step: Step, call: Call) -> tuple[Action | None, Bar | None]:
         """Find the action as it was held, and what bars it now."""
         halt = self._halts.stopping(run, agent_of(plan, step), call.capability)
         if halt is not None:
@@ -101,7 +112,8 @@ class Granting:
         try:
             action = await self._actions.stored(run, call)
         except NotFound as gone:
-            return None, f"{gone.message}; offer it again, then: bailiwick runs resume {run.id}"
+            told = f"{gone.message}; offer it again, then: bailiwick runs resume {run.id}"
+            return None, Bar(told, Standing(StandingKind.CAPABILITY, call.capability))
         return action, action.gone
 
     async def _overtaken(self, tenant: str, run_id: str, step_name: str, epoch: int, session: str) -> None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from bailiwick.base import Category, Instant, Refusal
 from bailiwick.policy import Permission, Principal, require
 from bailiwick.ports import Draft, GuardFailed, Halt, Ledger, Unit, Views, World
-from bailiwick.run import Run
+from bailiwick.run import Bar, Run, Standing, StandingKind
 from bailiwick.service.core.barrier import Barrier
 from bailiwick.service.core.bounds import MAX_NAME, MAX_REASON, within
 from bailiwick.service.core.changes import record_of
@@ -187,7 +187,7 @@ class Halts(Governed):
         """Whether other processes may set and lift halts."""
         return self._sharing.shared
 
-    def stopping(self, run: Run, agent: str, capability: str) -> str | None:
+    def stopping(self, run: Run, agent: str, capability: str) -> Bar | None:
         """Say why an action may not start now; None when nothing stops it.
 
         Raises:
@@ -196,7 +196,7 @@ class Halts(Governed):
         self.require_fresh()
         return self.known(run, agent, capability)
 
-    def known(self, run: Run, agent: str, capability: str) -> str | None:
+    def known(self, run: Run, agent: str, capability: str) -> Bar | None:
         """Name the halt that concerns an action, of those that are known here, however old the view is."""
         if not self._active:
             return None
@@ -213,7 +213,8 @@ class Halts(Governed):
         for halt in self._active.values():
             concerned = halt.tenant == run.tenant or halt.scope == "platform"
             if concerned and halt.target in names[halt.scope]:
-                return f"{HALTED}{halt.id} ({halt.scope} {halt.target}) by {halt.set_by}: {halt.reason}"
+                reason = f"{HALTED}{halt.id} ({halt.scope} {halt.target}) by {halt.set_by}: {halt.reason}"
+                return Bar(reason, Standing(StandingKind.HALT, halt.id))
         return None
 
     @governed("halts.set")
@@ -317,8 +318,3 @@ class Halts(Governed):
         }
         stream = f"tenant:{halt.tenant}"
         await self._ledger.commit(Unit(tenant=halt.tenant, others=((stream, Draft(fields)),), halts=(halt,)))
-
-
-def halt_in(reason: str) -> str:
-    """Name the halt that a blocked step's reason speaks of; empty when it speaks of none."""
-    return reason.removeprefix(HALTED).partition(" ")[0] if reason.startswith(HALTED) else ""

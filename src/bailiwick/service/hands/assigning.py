@@ -15,12 +15,15 @@ from bailiwick.run import (
     CONTEXT,
     INTENT_SEQ,
     PLAN,
+    Bar,
     Call,
     ContentNeeded,
     Fail,
     Park,
     Run,
     Sight,
+    Standing,
+    StandingKind,
     Step,
     StepStatus,
     brief_of,
@@ -87,12 +90,11 @@ class Assigning:
         try:
             return await self._described(entry, run, step, session)
         except NotFound as gone:
-            await self._park(
-                held, session, f"{gone.message}; offer it again, then: bailiwick runs resume {run.id}"
-            )
+            told = f"{gone.message}; offer it again, then: bailiwick runs resume {run.id}"
+            await self._park(held, session, Bar(told, Standing(StandingKind.CAPABILITY, wanted)))
         except (NotKept, UnknownRule) as gone:
-            resume = f"then: bailiwick runs resume {run.id}"
-            await self._park(held, session, f"{gone.message}; {gone.remedy}; {resume}")
+            told = f"{gone.message}; {gone.remedy}; then: bailiwick runs resume {run.id}"
+            await self._park(held, session, Bar(told, Standing(StandingKind.CAPABILITY, wanted)))
         except Refusal as refusal:
             if refusal.category is Category.UNAVAILABLE:
                 raise
@@ -131,9 +133,10 @@ class Assigning:
             traceparent=run.trace,
         )
 
-    async def _park(self, held: Held, session: WorkerSession, reason: str) -> None:
+    async def _park(self, held: Held, session: WorkerSession, bar: Bar) -> None:
         async def consider(run: Run, plan: Plan) -> Change | None:
-            return Change(Park(held.step, held.epoch, reason), Record(actor_of(session.id)))
+            stop = Park(held.step, held.epoch, bar.reason, bar.standing)
+            return Change(stop, Record(actor_of(session.id)))
 
         await self._runs.change(held.tenant, held.run, consider)
 

@@ -10,7 +10,16 @@ import structlog
 
 from bailiwick.contract import ErrorCategory
 from bailiwick.ports import Frame, Hello, Notice, Queue, Session, Task, World
-from bailiwick.run import LEASE_SECONDS, Run, Step, StepStatus, capability_of, doomed, heartbeat_of
+from bailiwick.run import (
+    LEASE_SECONDS,
+    Run,
+    StandingKind,
+    Step,
+    StepStatus,
+    capability_of,
+    doomed,
+    heartbeat_of,
+)
 from bailiwick.service.core.changes import Record
 from bailiwick.service.core.limits import LimitBook
 from bailiwick.service.core.refusals import SessionLost
@@ -18,7 +27,7 @@ from bailiwick.service.core.rows import task_id
 from bailiwick.service.core.runs import Runs
 from bailiwick.service.core.turns import Lane, Turns, lane_of
 from bailiwick.service.gate.gate import Gate
-from bailiwick.service.gate.halts import HALTED, Halts
+from bailiwick.service.gate.halts import Halts
 
 log = structlog.get_logger("bailiwick.sessions")
 _SILENT_LEASES = 4
@@ -337,7 +346,7 @@ class Sessions:
         if record.actor != actor_of(session.id):
             what = "timeout" if now.category is ErrorCategory.TIMEOUT else "lost"
             session.tell(Notice(task, old.epoch, what, now.reason or f"the step is {now.status}"))
-        elif now.status is StepStatus.BLOCKED and now.reason.startswith(HALTED):
+        elif now.standing is not None and now.standing.kind is StandingKind.HALT:
             # One call met the halt at the gate; its neighbours that are on their way must hear of it too.
             session.tell(Notice(task, old.epoch, "halt", now.reason))
 
@@ -375,9 +384,9 @@ class Sessions:
         calls = (run.calls[key] for key in run.tally.open_calls)
         going = [call.capability for call in calls if call.step == held.step and call.epoch == held.epoch]
         for capability in (agent, *going, *self._gate.reading(held.run, held.step)):
-            reason = self._halts.known(run, agent, capability)
-            if reason is not None:
-                return reason
+            halt = self._halts.known(run, agent, capability)
+            if halt is not None:
+                return halt.reason
         return None
 
 

@@ -9,10 +9,19 @@ from bailiwick.base import Json, canonical
 from bailiwick.budget import format_usd
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
-from bailiwick.run import Call, CallState, Run, Step, StepStatus, is_undo, node_id, undone_by
-from bailiwick.service.gate.halts import halt_in
+from bailiwick.run import (
+    Call,
+    CallState,
+    Run,
+    Standing,
+    StandingKind,
+    Step,
+    StepStatus,
+    is_undo,
+    node_id,
+    undone_by,
+)
 
-MONEY = "budget exhausted"
 _HOW = '--reason "HOW YOU KNOW"'
 
 
@@ -65,15 +74,15 @@ def _with_answer(run: Run, call: Call, forms: Mapping[str, Json], when: str) -> 
 
 def _of_step(run: Run, plan: Plan, step: Step) -> Iterator[Way]:
     resume = f"bailiwick runs resume {run.id} --step {step.name}"
-    halt = halt_in(step.reason)
+    stands = step.stands or Standing(StandingKind.QUESTION)
     if step.category is ErrorCategory.CONFLICT:
         choose = f"bailiwick runs resolve {run.id} {shlex.quote(step.name)}"
         for name in step.joined:
             yield Way(f"what {name} left at these paths is right", f"{choose} --take {shlex.quote(name)}")
-    elif halt:
-        yield Way("it may go on", f"bailiwick halts lift {halt}")
+    elif stands.kind is StandingKind.HALT:
+        yield Way("it may go on", f"bailiwick halts lift {stands.ref}")
         yield Way("it was lifted, and the run stands still", resume)
-    elif step.reason.startswith(MONEY):
+    elif stands.kind is StandingKind.MONEY:
         yield Way("it may spend as much again", f"{resume} --add-usd {format_usd(run.allotment.limit)}")
     elif not is_undo(step.name):
         yield Way("that is dealt with", resume)

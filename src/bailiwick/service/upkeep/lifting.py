@@ -5,10 +5,20 @@ import structlog
 from bailiwick.base import Refusal
 from bailiwick.plan import Plan
 from bailiwick.ports import Halt, RunHead, Views
-from bailiwick.run import TERMINAL, NotAllowed, OutcomeUnknown, Resume, Run, Status, StepStatus
+from bailiwick.run import (
+    TERMINAL,
+    NotAllowed,
+    OutcomeUnknown,
+    Resume,
+    Run,
+    StandingKind,
+    Status,
+    Step,
+    StepStatus,
+)
 from bailiwick.service.core.changes import Change, Record
 from bailiwick.service.core.runs import Runs
-from bailiwick.service.gate.halts import HALTED, Halts, halt_in
+from bailiwick.service.gate.halts import HALTED, Halts
 
 _PAGE = 200
 log = structlog.get_logger("bailiwick.lifting")
@@ -53,6 +63,7 @@ class Lifting:
         while True:
             page = await self._views.runs(tenant, status=status, app="", before=before, limit=_PAGE)
             for head in page:
+                # What a list says of the run only spares loading it; the state of its steps decides.
                 if status is not Status.BLOCKED or HALTED in head.waiting_for:
                     count += await self._resume(head)
             if len(page) < _PAGE:
@@ -66,7 +77,7 @@ class Lifting:
             released[:] = [
                 step.name
                 for step in run.steps.values()
-                if step.status is StepStatus.BLOCKED and self._is_over(step.reason)
+                if step.status is StepStatus.BLOCKED and self._is_over(step)
             ]
             if not released:
                 return None
@@ -86,6 +97,7 @@ class Lifting:
             log.warning("lifting.refused", run_id=head.id, code=refusal.code, reason=refusal.message)
             return False
 
-    def _is_over(self, reason: str) -> bool:
-        halt = halt_in(reason)
-        return bool(halt) and not self._halts.in_force(halt)
+    def _is_over(self, step: Step) -> bool:
+        stands = step.stands
+        halted = stands is not None and stands.kind is StandingKind.HALT
+        return halted and stands is not None and not self._halts.in_force(stands.ref)
