@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from bailiwick.service import SessionLost
+from bailiwick.ports import SessionLost
 from platform_kit import PATIENCE, System
 
 

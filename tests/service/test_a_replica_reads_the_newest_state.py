@@ -2,9 +2,9 @@
 
 import pytest
 
-from bailiwick.ports import Hello, Parked
+from bailiwick.ports import Hello, Parked, SessionLost
 from bailiwick.run import LEASE_SECONDS
-from bailiwick.service import Platform, SessionLost, Sharing
+from bailiwick.service import Platform, Sharing
 from platform_kit import ALICE, BOB, Hand, System, decide_seen
 
 

@@ -2,9 +2,8 @@
 
 import pytest
 
-from bailiwick.ports import Hello, Parked
+from bailiwick.ports import Hello, Parked, SessionLost
 from bailiwick.run import CallState, StepStatus
-from bailiwick.service import SessionLost
 from platform_kit import Hand, System
 
 

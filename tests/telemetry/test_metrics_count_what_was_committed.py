@@ -3,9 +3,8 @@
 import pytest
 
 from bailiwick.base import Instant
-from bailiwick.ports import Fenced, GuardFailed, Outcome, Posting, Report, Unit
+from bailiwick.ports import Fenced, GuardFailed, Outcome, Posting, Report, SessionLost, Unit
 from bailiwick.run import LeaseLost
-from bailiwick.service import SessionLost
 from bailiwick.telemetry import MeasuredLedger, MeasuredPort, Metrics
 from bailiwick.telemetry.labels import OTHER, Bounded
 

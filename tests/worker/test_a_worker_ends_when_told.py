@@ -3,8 +3,7 @@
 import asyncio
 from typing import Any, cast
 
-from bailiwick.ports import Hello, Session, WorkerPort
-from bailiwick.service import SessionLost
+from bailiwick.ports import Hello, Session, SessionLost, WorkerPort
 from bailiwick.worker import Runner, Worker
 from platform_kit import PATIENCE
 

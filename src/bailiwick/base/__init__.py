@@ -3,6 +3,7 @@
 from bailiwick.base.canonical import Digest, Json, canonical, digest_of, parse_canonical
 from bailiwick.base.ids import mint_id, prefix_of
 from bailiwick.base.instants import Instant, Moment, format_instant, parse_instant
+from bailiwick.base.lease import LeaseLost
 from bailiwick.base.refusal import Category, Long, Refusal, Short
 from bailiwick.base.strict import BadInput, parse_strict
 from bailiwick.base.visible import escaped, hidden_in, unmistakable, visible
@@ -13,6 +14,7 @@ __all__ = [
     "Digest",
     "Instant",
     "Json",
+    "LeaseLost",
     "Long",
     "Moment",
     "Refusal",

@@ -2,6 +2,7 @@
 
 from bailiwick.plan.brief import Brief, brief_schema, check_brief, parse_brief
 from bailiwick.plan.builtin import builtin_rules, is_test
+from bailiwick.plan.checked import Checked, check_planned, checked_by
 from bailiwick.plan.compiler import compile_workflow, with_brief
 from bailiwick.plan.conditions import (
     ConditionFailed,
@@ -51,6 +52,7 @@ from bailiwick.plan.source import Workflow, parse_workflow
 __all__ = [
     "UNDO",
     "Brief",
+    "Checked",
     "ConditionFailed",
     "ContextItem",
     "Finding",
@@ -83,6 +85,8 @@ __all__ = [
     "builtin_rules",
     "check_brief",
     "check_condition",
+    "check_planned",
+    "checked_by",
     "compile_workflow",
     "holds",
     "identifiers",

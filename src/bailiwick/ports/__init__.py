@@ -56,7 +56,9 @@ from bailiwick.ports.sandbox import Sandbox, SandboxJob, SandboxResult, SandboxS
 from bailiwick.ports.wire import InvalidMessage, read_wire
 from bailiwick.ports.witness import Witness, WitnessUnavailable
 from bailiwick.ports.worker import (
+    FEEDBACK,
     Assignment,
+    AssignmentKind,
     Dispatch,
     Frame,
     Hello,
@@ -68,11 +70,13 @@ from bailiwick.ports.worker import (
     Recorded,
     Report,
     Session,
+    SessionLost,
     WorkerPort,
 )
 from bailiwick.ports.world import MAX_CLOCK_ERROR_SECONDS, ClockUnsure, World
 
 __all__ = [
+    "FEEDBACK",
     "MAX_CLOCK_ERROR_SECONDS",
     "MAX_LINES",
     "MOST_TOKENS",
@@ -81,6 +85,7 @@ __all__ = [
     "Approval",
     "ApprovalState",
     "Assignment",
+    "AssignmentKind",
     "AuditLog",
     "Blobs",
     "Budget",
@@ -130,6 +135,7 @@ __all__ = [
     "SandboxStatus",
     "Seen",
     "Session",
+    "SessionLost",
     "Spending",
     "StaleVersion",
     "Stop",

@@ -3,13 +3,22 @@
 A worker in another process needs no other design: every struct here goes through JSON unchanged.
 """
 
+from enum import StrEnum
 from typing import Any, Protocol
 
 import msgspec
 
-from bailiwick.base import Digest, Instant
+from bailiwick.base import Category, Digest, Instant, Refusal
 from bailiwick.contract import EffectClass, ErrorCategory
 from bailiwick.ports.calls import ToolSpec, Usage
+
+
+class SessionLost(Refusal, code="session_lost", category=Category.CONFLICT):
+    """The worker's session has expired or was ended; all its tasks are gone."""
+
+    session: str
+    says = "session {session} is over"
+    remedy = "open a new session"
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -143,6 +152,10 @@ class Outcome(msgspec.Struct, frozen=True):
     gone: bool = False
 
 
+FEEDBACK = "\n\nAn earlier attempt was not accepted: "
+"""What stands between a mandate's prompt and why the attempt before was not accepted."""
+
+
 class Mandate(msgspec.Struct, frozen=True):
     """What a platform-run agent works by, as its run pinned it; `tools` are those it may call, with their schemas.
 
@@ -157,10 +170,21 @@ class Mandate(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
 
 
+class AssignmentKind(StrEnum):
+    """What an assignment asks for; a planner's answer is a brief, all other agents' is held to `output` alone."""
+
+    AGENT = "agent"
+    PLAN = "plan"
+    TOOL = "tool"
+    CONTEXT = "context"
+    ACTION = "action"
+    PROBE = "probe"
+
+
 class Assignment(msgspec.Struct, frozen=True):
     """A step's attempt (or a granted action: then `dispatch` is set) that this session now holds.
 
-    `kind`: agent, tool, context, action or probe. `feedback` says why the attempt before this one failed.
+    `feedback` says why the attempt before this one failed.
     `checks` are (rule, constraint) pairs to run before finishing; `tree_before` is what they compare with,
     the workspace that the run began with. `phrases` are the constraints that a brief may name, each with its rule.
     `output` is the schema of an agent's answer; `mandate` is a platform-run agent's, None for all others.
@@ -173,7 +197,7 @@ class Assignment(msgspec.Struct, frozen=True):
     step: str
     attempt: int
     epoch: int
-    kind: str
+    kind: AssignmentKind
     capability: str
     input: dict[str, Any]
     timeout_seconds: float

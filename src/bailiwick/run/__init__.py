@@ -1,5 +1,6 @@
 """Floor 3: the run's machine: commands in, events out, the state as their fold."""
 
+from bailiwick.base import LeaseLost
 from bailiwick.run.again import Again, Told, decided_again
 from bailiwick.run.attempts import NOTED_PER_STEP, may_note
 from bailiwick.run.calls import effect_key
@@ -69,7 +70,6 @@ from bailiwick.run.progress import LIMIT, NO_PROGRESS, stalled
 from bailiwick.run.proposing import ENDING, Ruled, Ruling, rule
 from bailiwick.run.refusals import (
     InQuarantine,
-    LeaseLost,
     NoSuchAction,
     NotAllowed,
     NotOfTheConflict,

@@ -4,7 +4,7 @@ import hashlib
 
 from msgspec.structs import replace
 
-from bailiwick.base import Digest
+from bailiwick.base import Digest, LeaseLost
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
 from bailiwick.run.commands import Escalate, Fail, Grant, Reconsider, Reject, Resolve, Settle
@@ -14,7 +14,7 @@ from bailiwick.run.failing import end_attempt
 from bailiwick.run.hanging import blocked_unknown, goes_on, repeatable
 from bailiwick.run.lines import outdated, tree_of
 from bailiwick.run.naming import is_undo
-from bailiwick.run.refusals import InQuarantine, LeaseLost, NoSuchAction, NotAllowed, Outdated
+from bailiwick.run.refusals import InQuarantine, NoSuchAction, NotAllowed, Outdated
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Call, Run, Step, Wait
 from bailiwick.run.states import ANSWERED, CallState, StepStatus, WaitKind

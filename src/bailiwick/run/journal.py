@@ -4,14 +4,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from bailiwick.base import Instant
+from bailiwick.base import Instant, LeaseLost
 from bailiwick.contract import EffectClass
 from bailiwick.run.commands import Journal
 from bailiwick.run.events import CallMoved, Event, Move
 from bailiwick.run.hanging import WRITES, blocked_unknown, goes_on, in_doubt, quarantined, repeatable
 from bailiwick.run.lines import outdated, tree_of
 from bailiwick.run.probing import concluded, is_probe, probe_of
-from bailiwick.run.refusals import LeaseLost, NotAllowed, Outdated
+from bailiwick.run.refusals import NotAllowed, Outdated
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import Call, Run, Step, Wait
 from bailiwick.run.states import ANSWERED, CallState, StepStatus, WaitKind

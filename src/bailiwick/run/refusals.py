@@ -63,16 +63,6 @@ class PastPivot(Refusal, code="past_pivot", category=Category.CONFLICT):
     remedy = "go forward: repair what is wrong with a new run; what this run did stays"
 
 
-class LeaseLost(Refusal, code="lease_lost", category=Category.CONFLICT):
-    """The caller holds the step no longer; whatever it reports is thrown away."""
-
-    step: str
-    epoch: int
-    held: int
-    says = "epoch {epoch} of step {step} was superseded by {held}"
-    remedy = "stop working on this step; its current holder goes on"
-
-
 class OutcomeUnknown(Refusal, code="outcome_unknown", category=Category.CONFLICT):
     """The step cannot go on while nobody knows what became of one of its actions."""
 

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from bailiwick.base import LeaseLost
 from bailiwick.contract import ErrorCategory
 from bailiwick.plan import Plan
 from bailiwick.run.commands import Claim, Fail, Park, Release, Resume, Succeed
@@ -16,7 +17,7 @@ from bailiwick.run.lease import MAX_CLAIMS
 from bailiwick.run.naming import is_turn, is_undo, node_id, parent_of, undone_by
 from bailiwick.run.opening import opened
 from bailiwick.run.probing import take, waits_for_probe
-from bailiwick.run.refusals import LeaseLost, NotAllowed, OutcomeUnknown
+from bailiwick.run.refusals import NotAllowed, OutcomeUnknown
 from bailiwick.run.sight import Sight
 from bailiwick.run.state import CONTEXT, END, PLAN, Run, Step
 from bailiwick.run.states import CallState, StepStatus, WaitKind

@@ -13,7 +13,6 @@ from bailiwick.service.core.limits import (
     StreamsLimit,
 )
 from bailiwick.service.core.lineage import SCHEMA
-from bailiwick.service.core.pinned import FEEDBACK
 from bailiwick.service.core.refusals import (
     AlreadyDecided,
     ApprovalAltered,
@@ -32,7 +31,6 @@ from bailiwick.service.core.refusals import (
     ReasonMissing,
     ReasonTooLong,
     RunNotEnded,
-    SessionLost,
     StartsRefused,
     TenantDisabled,
     Unauthenticated,
@@ -40,7 +38,6 @@ from bailiwick.service.core.refusals import (
 from bailiwick.service.core.streams import Watcher
 from bailiwick.service.gate.halts import Halts, HaltsUnconfirmed, Sharing
 from bailiwick.service.hands.claiming import keys_of
-from bailiwick.service.hands.planned import Planned, check_planned
 from bailiwick.service.people.approving import ApprovalView, Approving
 from bailiwick.service.people.budgets import Budgets, InvalidScope, ScopeExhausted, taken_on
 from bailiwick.service.people.identities import Identities
@@ -60,7 +57,6 @@ from bailiwick.service.proof.transcript import Transcript
 
 __all__ = [
     "DAY_HOURS",
-    "FEEDBACK",
     "SCHEMA",
     "AlreadyDecided",
     "ApprovalAltered",
@@ -99,7 +95,6 @@ __all__ = [
     "NotErasable",
     "NotFound",
     "Overloaded",
-    "Planned",
     "PlannerRequired",
     "Platform",
     "PolicyDenied",
@@ -114,7 +109,6 @@ __all__ = [
     "RunsLimit",
     "ScopeExhausted",
     "Scrutiny",
-    "SessionLost",
     "Sharing",
     "Shown",
     "Signer",
@@ -127,7 +121,6 @@ __all__ = [
     "Transcript",
     "Unauthenticated",
     "Watcher",
-    "check_planned",
     "event_view",
     "keys_of",
     "model_contract",

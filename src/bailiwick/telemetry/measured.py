@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from bailiwick.base import Refusal
+from bailiwick.base import LeaseLost, Refusal
 from bailiwick.ports import (
     Assignment,
     Dispatch,
@@ -20,13 +20,12 @@ from bailiwick.ports import (
     Recorded,
     Report,
     Session,
+    SessionLost,
     StoredEvent,
     Submission,
     Unit,
     WorkerPort,
 )
-from bailiwick.run import LeaseLost
-from bailiwick.service import SessionLost
 from bailiwick.telemetry.metrics import Metrics
 
 # The ledger's own refusal is counted where the ledger is measured, or it would count twice.

@@ -3,21 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from bailiwick.base import Digest
 from bailiwick.contract import validator_for
-from bailiwick.plan import RuleBook, Subject, SubjectKind, builtin_rules
-from bailiwick.ports import Assignment, Trees
-from bailiwick.run import PLAN
-from bailiwick.service import check_planned
-
-
-class Checked(msgspec.Struct, frozen=True):
-    """What checks said: the rules that were run, and what they and the schema found."""
-
-    rules: tuple[str, ...]
-    findings: tuple[str, ...]
+from bailiwick.plan import (
+    Checked,
+    RuleBook,
+    Subject,
+    SubjectKind,
+    builtin_rules,
+    check_planned,
+    checked_by,
+)
+from bailiwick.ports import Assignment, AssignmentKind, Trees
 
 
 class Checker:
@@ -29,14 +26,13 @@ class Checker:
 
     async def check(self, assignment: Assignment, output: dict[str, Any], tree: str) -> Checked:
         """Hold an output, and the workspace if it was changed, to what was promised."""
-        if assignment.step == PLAN:
-            planned = check_planned(output, self._book(assignment), assignment.checks)
-            return Checked(planned.rules, planned.findings)
+        if assignment.kind is AssignmentKind.PLAN:
+            return check_planned(output, self._book(assignment), assignment.checks)
         errors = validator_for(assignment.output).errors(output)
         if errors:
-            return Checked((), tuple(f"{error.pointer or '/'}: {error.detail}" for error in errors))
+            return Checked(findings=tuple(f"{error.pointer or '/'}: {error.detail}" for error in errors))
         if not tree or tree == assignment.tree or not assignment.checks:
-            return Checked((), ())
+            return Checked()
         return await self._rules(assignment, tree)
 
     def _book(self, assignment: Assignment) -> RuleBook:
@@ -52,10 +48,4 @@ class Checker:
         )
         rules = [rule for rule, _ in assignment.checks]
         constraints = [constraint for _, constraint in assignment.checks]
-        results = self._book(assignment).check(constraints, rules, subject, SubjectKind.TREE)
-        findings = tuple(
-            f"{result.rule}: {finding.pointer}: {finding.detail}"
-            for result in results
-            for finding in result.findings
-        )
-        return Checked(tuple(result.rule for result in results), findings)
+        return checked_by(self._book(assignment).check(constraints, rules, subject, SubjectKind.TREE))

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from bailiwick.app import CallRefused, OutputUnknown, Parking
-from bailiwick.base import Instant, canonical
+from bailiwick.base import Instant, LeaseLost, canonical
 from bailiwick.budget import input_token_bound
 from bailiwick.contract import ErrorCategory
 from bailiwick.ports import (
@@ -22,12 +22,11 @@ from bailiwick.ports import (
     Parked,
     Proposal,
     Recorded,
+    SessionLost,
     ToolSpec,
     WorkerPort,
     World,
 )
-from bailiwick.run import LeaseLost
-from bailiwick.service import SessionLost
 from bailiwick.worker.executor import Executor
 from bailiwick.worker.insisting import insist
 from bailiwick.worker.leash import Leash

@@ -7,9 +7,9 @@ from typing import Any
 from bailiwick.app import CallRefused, OutputUnknown
 from bailiwick.base import Refusal, canonical, parse_strict
 from bailiwick.contract import ErrorCategory
-from bailiwick.ports import Mandate, Message, ModelReply, ToolUse
-from bailiwick.service import FEEDBACK
-from bailiwick.worker.checking import Checked, Checker
+from bailiwick.plan import Checked
+from bailiwick.ports import FEEDBACK, Mandate, Message, ModelReply, ToolUse
+from bailiwick.worker.checking import Checker
 from bailiwick.worker.failure import StepFailed
 from bailiwick.worker.handle import Handle
 
@@ -34,8 +34,8 @@ class AgentLoop:
         self._repairs = 0
         self._told = False
 
-    async def run(self, output_schema: dict[str, Any]) -> tuple[dict[str, Any], Checked]:
-        """Work until the answer fits the schema and the rules.
+    async def run(self) -> tuple[dict[str, Any], Checked]:
+        """Work until the answer fits the assignment's schema and the rules.
 
         Returns:
             The output and the checks that it passed.
@@ -51,9 +51,9 @@ class AgentLoop:
             if turn == self._agent.max_turns - 1 and turn > 0:
                 messages.append(Message("user", _LAST_TURN))
             try:
-                reply = await self._ask(messages, output_schema)
+                reply = await self._ask(messages)
             except _CutOff as cut:
-                messages.append(self._repair(Checked((), (str(cut),))))
+                messages.append(self._repair(Checked(findings=(str(cut),))))
                 continue
             messages.append(reply.message)
             if reply.message.tool_uses:
@@ -74,13 +74,13 @@ class AgentLoop:
         given = canonical(self._handle.assignment.input).decode()
         return [Message("system", system), Message("user", given)]
 
-    async def _ask(self, messages: list[Message], output_schema: dict[str, Any]) -> ModelReply:
+    async def _ask(self, messages: list[Message]) -> ModelReply:
         try:
             return await self._handle.model(
                 self._agent.model,
                 messages,
                 tools=self._agent.tools,
-                output_schema=output_schema,
+                output_schema=self._handle.assignment.output,
                 max_output_tokens=self._agent.max_output_tokens,
                 pinned=True,
             )
@@ -117,9 +117,9 @@ class AgentLoop:
         try:
             output = parse_strict(reply.message.text.encode())
         except Refusal as refusal:
-            return None, Checked((), (f"the answer is not one JSON object: {refusal.message}",))
+            return None, Checked(findings=(f"the answer is not one JSON object: {refusal.message}",))
         if not isinstance(output, dict):
-            return None, Checked((), ("the answer is not a JSON object",))
+            return None, Checked(findings=("the answer is not a JSON object",))
         checked = await self._checker.check(self._handle.assignment, output, self._handle.tree)
         return output, checked
 

@@ -8,13 +8,11 @@ import structlog
 from msgspec.structs import replace
 
 from bailiwick.app import AgentDefinition, CallRefused, OutputUnknown, Parking
-from bailiwick.base import Category, Refusal, canonical, parse_canonical
+from bailiwick.base import Category, LeaseLost, Refusal, canonical, parse_canonical
 from bailiwick.contract import ErrorCategory
-from bailiwick.plan import brief_schema
-from bailiwick.ports import Assignment, Fenced, Report, WorkerPort, World
-from bailiwick.run import PLAN, LeaseLost
-from bailiwick.service import SessionLost
-from bailiwick.worker.checking import Checked, Checker
+from bailiwick.plan import Checked
+from bailiwick.ports import Assignment, AssignmentKind, Fenced, Report, SessionLost, WorkerPort, World
+from bailiwick.worker.checking import Checker
 from bailiwick.worker.entering import AgentRaised, enter
 from bailiwick.worker.executor import Executor
 from bailiwick.worker.failure import StepFailed
@@ -25,7 +23,7 @@ from bailiwick.worker.loop import AgentLoop
 
 log = structlog.get_logger("bailiwick.worker")
 MAX_REASON = 500
-_NOTHING = Checked((), ())
+_NOTHING = Checked()
 
 
 class Runner:
@@ -71,7 +69,7 @@ class Runner:
         try:
             if assignment.dispatch is not None:
                 report = await self._granted(session, assignment, handle, blank)
-            elif assignment.kind == "probe":
+            elif assignment.kind is AssignmentKind.PROBE:
                 report = await self._probe(assignment, handle, blank)
             else:
                 report = await self._report(assignment, handle, blank)
@@ -144,9 +142,9 @@ class Runner:
 
     async def _work(self, assignment: Assignment, handle: Handle) -> tuple[dict[str, Any], Checked]:
         match assignment.kind:
-            case "context":
+            case AssignmentKind.CONTEXT:
                 return await self._context(assignment, handle), _NOTHING
-            case "tool":
+            case AssignmentKind.TOOL:
                 return await self._tool(assignment, handle), _NOTHING
             case _:
                 return await self._agent(assignment, handle)
@@ -171,11 +169,7 @@ class Runner:
 
     async def _agent(self, assignment: Assignment, handle: Handle) -> tuple[dict[str, Any], Checked]:
         if assignment.mandate is not None:
-            schema = assignment.output
-            if assignment.step == PLAN:
-                schema = brief_schema(tuple(phrase for phrase, _ in assignment.phrases))
-            loop = AgentLoop(agent=assignment.mandate, handle=handle, checker=self._checker)
-            return await loop.run(schema)
+            return await AgentLoop(agent=assignment.mandate, handle=handle, checker=self._checker).run()
         agent = self._agents.get((assignment.app, assignment.capability))
         if agent is None or agent.run is None:
             raise StepFailed(ErrorCategory.INTERNAL, f"this worker has no agent {assignment.capability}")

@@ -7,8 +7,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from bailiwick.base import Category, Refusal
-from bailiwick.ports import Assignment, Hello, Notice, Report, Session, WorkerPort
-from bailiwick.service import SessionLost
+from bailiwick.ports import Assignment, Hello, Notice, Report, Session, SessionLost, WorkerPort
 from bailiwick.worker.insisting import insist
 from bailiwick.worker.leash import Leash
 from bailiwick.worker.runner import Runner

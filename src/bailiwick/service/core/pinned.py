@@ -8,11 +8,9 @@ import msgspec
 from bailiwick.base import Category, Refusal, parse_canonical
 from bailiwick.contract import contract_digest
 from bailiwick.plan import Plan, RuleBook
+from bailiwick.ports import FEEDBACK
 from bailiwick.run import Run
 from bailiwick.service.core.catalogue import AppEntry, Contracts, contracts_of
-
-FEEDBACK = "\n\nAn earlier attempt was not accepted: "
-"""What stands between a prompt and why the attempt before was not accepted."""
 
 Read = Callable[[str], Awaitable[bytes | None]]
 """Reads a blob of the run's tenant by its digest; None when it is not there."""

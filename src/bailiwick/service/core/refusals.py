@@ -220,14 +220,6 @@ class NotErasable(Refusal, code="not_erasable", category=Category.CONFLICT):
     remedy = "the log says who erased what: bailiwick audit export, events of kind payload.erased"
 
 
-class SessionLost(Refusal, code="session_lost", category=Category.CONFLICT):
-    """The worker's session has expired or was ended; all its tasks are gone."""
-
-    session: str
-    says = "session {session} is over"
-    remedy = "open a new session"
-
-
 class Unauthenticated(Refusal, code="unauthenticated", category=Category.UNAUTHENTICATED):
     """No key, or none that we know."""
 

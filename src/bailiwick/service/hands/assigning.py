@@ -9,8 +9,17 @@ from msgspec.structs import replace
 
 from bailiwick.base import Category, Json, Refusal, canonical, parse_canonical
 from bailiwick.contract import Contract, ErrorCategory, Kind
-from bailiwick.plan import Plan, RuleBook, UnknownRule, builtin_rules, parse_brief, resolve, with_brief
-from bailiwick.ports import Assignment, Notice
+from bailiwick.plan import (
+    Plan,
+    RuleBook,
+    UnknownRule,
+    brief_schema,
+    builtin_rules,
+    parse_brief,
+    resolve,
+    with_brief,
+)
+from bailiwick.ports import Assignment, AssignmentKind, Notice
 from bailiwick.run import (
     CONTEXT,
     INTENT_SEQ,
@@ -111,7 +120,11 @@ class Assigning:
         if not step.call:
             return assignment
         dispatch = await self._granting.dispatch(run.tenant, run.id, step.name, step.epoch, session.id)
-        return replace(assignment, kind="action", dispatch=dispatch) if dispatch is not None else None
+        return (
+            replace(assignment, kind=AssignmentKind.ACTION, dispatch=dispatch)
+            if dispatch is not None
+            else None
+        )
 
     async def _probe(self, run: Run, step: Step, asked: Call) -> Assignment:
         """Describe the probe of an action: it is handed the effect's key, and what the action was made with."""
@@ -125,7 +138,7 @@ class Assigning:
             step=step.name,
             attempt=step.attempt,
             epoch=step.epoch,
-            kind="probe",
+            kind=AssignmentKind.PROBE,
             capability=asked.probe,
             input={"key": asked.key, "arguments": payload["action"]["arguments"] if payload else {}},
             timeout_seconds=float(contract.timeout_seconds),
@@ -153,7 +166,13 @@ class Assigning:
     async def _describe(self, entry: Entry, run: Run, step: Step) -> Assignment:
         plan, wanted = entry.plan, capability_of(run, entry.plan, step)
         capability = await self.served(run, plan, step)
-        contract = None if step.name == CONTEXT else self._contract(entry, wanted, capability)
+        kind, output = AssignmentKind.CONTEXT, {}
+        if step.name != CONTEXT:
+            contract = self._contract(entry, wanted, capability)
+            kind, output = AssignmentKind(contract.kind), contract.output
+        book = self.book(entry)
+        if step.name == PLAN:
+            kind, output = AssignmentKind.PLAN, brief_schema(book.phrases)
         return Assignment(
             task=task_id(run.id, step.name),
             tenant=run.tenant,
@@ -162,7 +181,7 @@ class Assigning:
             step=step.name,
             attempt=step.attempt,
             epoch=step.epoch,
-            kind="context" if contract is None else str(contract.kind),
+            kind=kind,
             capability=capability,
             input={} if step.call else await self._input(entry, run, step),
             timeout_seconds=timeout_of(plan, step),
@@ -171,10 +190,10 @@ class Assigning:
             traceparent=run.trace,
             feedback=step.feedback,
             checks=await self._checks(entry, run),
-            phrases=self.book(entry).meanings,
+            phrases=book.meanings,
             reviews=await self.reviewed(entry, run, step),
             constraints=plan.constraints,
-            output=contract.output if contract is not None else {},
+            output=output,
             mandate=mandate_of(entry.pinned, wanted),
         )
 

@@ -4,7 +4,7 @@ import structlog
 
 from bailiwick.base import Category, Refusal, canonical, digest_of
 from bailiwick.contract import ErrorCategory, validator_for
-from bailiwick.plan import NodeKind, Plan
+from bailiwick.plan import NodeKind, Plan, check_planned
 from bailiwick.ports import Assignment, Fenced, Report, World
 from bailiwick.run import (
     CONTEXT,
@@ -28,7 +28,6 @@ from bailiwick.service.core.turns import lane_of
 from bailiwick.service.gate.dispatching import held
 from bailiwick.service.gate.halts import Halts
 from bailiwick.service.hands.assigning import Assigning
-from bailiwick.service.hands.planned import check_planned
 from bailiwick.service.hands.sessions import Sessions, WorkerSession, actor_of
 
 log = structlog.get_logger("bailiwick.finishing")

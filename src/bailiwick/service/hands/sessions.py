@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from bailiwick.contract import ErrorCategory
-from bailiwick.ports import Frame, Hello, Notice, Queue, Session, Task, World
+from bailiwick.ports import Frame, Hello, Notice, Queue, Session, SessionLost, Task, World
 from bailiwick.run import (
     LEASE_SECONDS,
     Run,
@@ -22,7 +22,6 @@ from bailiwick.run import (
 )
 from bailiwick.service.core.changes import Record
 from bailiwick.service.core.limits import LimitBook
-from bailiwick.service.core.refusals import SessionLost
 from bailiwick.service.core.rows import task_id
 from bailiwick.service.core.runs import Runs
 from bailiwick.service.core.turns import Lane, Turns, lane_of

@@ -25,8 +25,9 @@ from bailiwick.ports import (
     Recorded,
     Report,
     Session,
+    SessionLost,
 )
-from bailiwick.service import Platform, SessionLost
+from bailiwick.service import Platform
 from bailiwick.testing.simulation.faults import Fault, Faults, Point
 from bailiwick.testing.simulation.loop import Life, SimLoop
 
