@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from bailiwick.cli import main
 from bailiwick.ports import Session
 from bailiwick.run import calls, journal
-from bailiwick.service import dispatching
+from bailiwick.service.gate import dispatching
 from bailiwick.service.hands.sessions import Sessions
 from bailiwick.stores.postgres.statements import SQL
 from bailiwick.testing.mutants.patching import function

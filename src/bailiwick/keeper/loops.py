@@ -10,11 +10,15 @@ log = structlog.get_logger("bailiwick.keeper")
 MAX_PAUSE_SECONDS = 10.0
 
 
+Act = Callable[[], Awaitable[int]]
+"""One round of a duty; answers how much there was to do, and is asked again at once if it was anything."""
+
+
 class Duty(msgspec.Struct, frozen=True):
     """One thing to look after: how, and how often, in seconds."""
 
     name: str
-    act: Callable[[], Awaitable[int]]
+    act: Act
     every_seconds: float
 
 

@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import structlog
 
 from bailiwick.app import App
 from bailiwick.base import Refusal
-from bailiwick.keeper import Duty, Pulse, keep
+from bailiwick.keeper import Act, Duty, Pulse, duties_of, keep, periods_for
 from bailiwick.plan import RuleBook, builtin_rules
 from bailiwick.policy import Role, build_bundle, stacked
 from bailiwick.ports import (
@@ -49,8 +49,6 @@ from bailiwick.wiring.world import SystemWorld
 from bailiwick.worker import Checker, Executor, Runner, Worker
 
 log = structlog.get_logger("bailiwick")
-WITNESS_SECONDS = 30.0
-CLOCK_SECONDS = 2.0
 RELEASE_SECONDS = 1.0
 _MOST_WORKERS = 64
 _TOLD = 10
@@ -174,43 +172,16 @@ class Embedded:
             port=port, runner=runner, name=name, capabilities=capabilities, slots=self.settings.slots
         )
 
-    def duties(self) -> tuple[Duty, ...]:
-        """List what the keeper looks after."""
-        recovering, sequencing = self.platform.recovering, self.platform.sequencing
-        activating, redeciding = self.platform.activating, self.platform.redeciding
-        return (
-            *(self._shared_duties() if self.platform.halts.shared else self._lone_duties()),
-            Duty("clock", self.look_at_clock, CLOCK_SECONDS),
-            Duty("reap", recovering.reap, 2.0),
-            Duty("time-out", recovering.time_out, 1.0),
-            Duty("deadlines", recovering.pass_deadlines, 1.0),
-            Duty("approvals", recovering.expire_approvals, 2.0),
-            Duty("escalate", recovering.escalate_approvals, 2.0),
-            Duty("lifted", self.platform.lifting.catch_up, 5.0),
-            Duty("policies", activating.follow, 2.0),
-            Duty("re-decide", redeciding.redecide, 2.0),
-            Duty("compare", self.platform.comparing.compare, 4.0),
-            Duty("relay", sequencing.place, 0.2),
-            Duty("sequence", sequencing.integrate, 0.5),
-            Duty("room", self._look_for_room, 2.0),
-            Duty("storage", self.platform.storage.count, 60.0),
-            Duty("scrutiny", sequencing.scrutiny.look, 1.0),
-            Duty("erase", self.platform.erasing.sweep, 30.0),
-            Duty("witness", self.platform.witnessing.show, WITNESS_SECONDS),
-        )
-
-    def _lone_duties(self) -> tuple[Duty, ...]:
-        """List what only a process that shares its store with no other can know."""
-        return (Duty("stranded", self.platform.recovering.take_up_stranded, 2.0),)
-
-    def _shared_duties(self) -> tuple[Duty, ...]:
-        """List what must be looked at because others change the store too; most is heard at once, this is the net."""
-        return (
-            Duty("halts", self.platform.halts.refresh, 0.2),
-            Duty("keys", self._load_keys, 1.0),
-            Duty("neighbours", self.platform.sessions.catch_up, 0.5),
-            Duty("watchers", self._stir, 2.0),
-        )
+    def duties(self, periods: Mapping[str, float] | None = None) -> tuple[Duty, ...]:
+        """List what the keeper looks after; `periods`, in seconds by name, instead of the usual ones."""
+        own: dict[str, Act] = {
+            "clock": self.look_at_clock,
+            "room": self._look_for_room,
+            "keys": self._load_keys,
+            "watchers": self._stir,
+        }
+        usual = periods_for(shared=self.platform.halts.shared)
+        return duties_of(self.platform, own, usual if periods is None else periods)
 
     async def _look_for_room(self) -> int:
         """See when a disk that was full has room again, also if nobody stores anything."""
@@ -332,9 +303,14 @@ async def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSand
 
 @contextlib.asynccontextmanager
 async def embedded(
-    settings: Settings, apps: Sequence[App], *, cache_dir: Path | None = None, workers: int = 1
+    settings: Settings,
+    apps: Sequence[App],
+    *,
+    cache_dir: Path | None = None,
+    workers: int = 1,
+    periods: Mapping[str, float] | None = None,
 ) -> AsyncIterator[Embedded]:
-    """Run the embedded system for the length of a `with`.
+    """Run the embedded system for the length of a `with`; `periods` of the keeper's duties instead of the usual ones.
 
     Raises:
         DataDirInUse, PolicyRefused: See `build`.
@@ -344,7 +320,7 @@ async def embedded(
     system = await build(settings, apps, sandbox)
     try:
         await system.prepare(sandbox)
-        tasks = [asyncio.create_task(keep(system.duties(), system.pulse))]
+        tasks = [asyncio.create_task(keep(system.duties(periods), system.pulse))]
         if system.hosts.models.models():
             tasks.append(asyncio.create_task(system.hosts.models.warm()))
         for number in range(workers):

@@ -1,4 +1,4 @@
-"""`python -m bailiwick.testing.bench [NAME ...] [--json PATH] [--disk FOLDER]`: measure, and say what is met."""
+"""`python -m bailiwick.testing.bench [NAME ...] [--json PATH] [--disk FOLDER]`, or `--gate`: measure, and say what is met."""
 
 import argparse
 import sys
@@ -11,6 +11,7 @@ import msgspec
 from bailiwick.telemetry import configure_logging
 from bailiwick.testing.bench.benches import BENCHES, measure
 from bailiwick.testing.bench.figures import Figure, table
+from bailiwick.testing.bench.instructions import gate
 from bailiwick.testing.bench.programs import ProgramFailed
 from bailiwick.testing.bench.scale import FULL
 from bailiwick.testing.bench.system import RunSpoiled
@@ -28,7 +29,15 @@ def main(argv: list[str]) -> int:
         "--json", type=Path, metavar="PATH", help="also write the figures there, as a JSON list"
     )
     parser.add_argument("--disk", type=Path, metavar="FOLDER", help="measure on the disk of this folder")
+    parser.add_argument(
+        "--gate",
+        action="store_true",
+        help="count instructions, and fail if a run or a write costs more than kept",
+    )
+    parser.add_argument("--keep", action="store_true", help="with --gate: keep what is counted as the base")
     asked = parser.parse_args(argv)
+    if asked.gate:
+        return _gated(keep=asked.keep)
     unknown = [name for name in asked.names if name not in BENCHES]
     if unknown:
         parser.error(f"there is no bench {unknown[0]!r}; there are {', '.join(BENCHES)}")
@@ -41,6 +50,19 @@ def main(argv: list[str]) -> int:
     if asked.json is not None:
         asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
     return 1 if failed else 0
+
+
+def _gated(*, keep: bool) -> int:
+    """Count, and say whether the gate is open: 0, or 1 with the reason."""
+    try:
+        figures, shut = gate(keep=keep)
+    except ProgramFailed as failure:
+        sys.stderr.write(f"bench: {failure}\n")
+        return 1
+    sys.stdout.write(f"{table(figures)}\n")
+    if shut:
+        sys.stderr.write(f"bench: {shut}\n")
+    return 1 if shut else 0
 
 
 def _measured(names: Sequence[str], disk: Path | None) -> tuple[list[Figure], int]:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -99,7 +99,12 @@ def settings_for(folder: Path, clients: int, store: str = "") -> Settings:
 
 
 @contextlib.asynccontextmanager
-async def client_of(folder: Path, app: App, clients: int = 1, store: str = "") -> AsyncIterator[Client]:
-    """Run the embedded platform over a data directory, or over the PostgreSQL at a URL, and offer a client of it."""
-    async with embedded(settings_for(folder, clients, store), [app]) as system:
+async def client_of(
+    folder: Path, app: App, clients: int = 1, store: str = "", *, periods: Mapping[str, float] | None = None
+) -> AsyncIterator[Client]:
+    """Run the embedded platform over a data directory, or over the PostgreSQL at a URL, and offer a client of it.
+
+    `periods` of the keeper's duties, in seconds by name, instead of the usual ones.
+    """
+    async with embedded(settings_for(folder, clients, store), [app], periods=periods) as system:
         yield Client(system, app)

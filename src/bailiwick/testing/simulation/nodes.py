@@ -9,10 +9,11 @@ from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from msgspec.structs import replace
 
 from bailiwick.base import Digest, Instant, Refusal, mint_id
 from bailiwick.budget import Price, PriceRow, PriceTable
-from bailiwick.keeper import Duty, keep
+from bailiwick.keeper import Duty, duties_of, keep
 from bailiwick.ports import ApiKey, Assignment, Dispatch, ModelReply, Tenant, Unit
 from bailiwick.run import SYSTEM_CONTEXT
 from bailiwick.service import Catalogue, Platform, Sharing, Signer, Stores, keys_of
@@ -25,6 +26,35 @@ from bailiwick.testing.simulation.wire import Network, RemotePort
 from bailiwick.worker import Checker, Executor, Runner, Worker
 
 LOOK_SECONDS = 2.0
+PERIODS = {
+    "lifted": 11.0,
+    "policies": 9.0,
+    "re-decide": 9.0,
+    "compare": 17.0,
+    "reap": 3.0,
+    "time-out": 5.0,
+    "deadlines": 8.0,
+    "approvals": 7.0,
+    "escalate": 13.0,
+    "relay": 6.0,
+    "sequence": 13.0,
+}
+"""How often a node does its duties, in seconds: rarely, and seldom at the same time, so that faults fall between them."""
+
+ELSEWHERE = {
+    "clock": "a node's world looks at the store's clock by itself",
+    "halts": "a replica beside others has it, far slower than in a deployment",
+    "stranded": "every node offers to serve the whole app",
+    "keys": "people are known to a node from the beginning",
+    "neighbours": "a wire brings each report to the replica that has the session",
+    "watchers": "nobody watches a stream",
+    "room": "the disk says itself when it has room again",
+    "storage": "no tenant has a limit of bytes",
+    "scrutiny": "nobody writes to the tables",
+    "erase": "nothing is erased",
+    "witness": "there is no witness",
+}
+"""What no node does, and why."""
 
 
 class NodeWorld:
@@ -205,23 +235,10 @@ class Control:
         return platform
 
     def _duties(self, platform: Platform) -> tuple[Duty, ...]:
-        recovering, sequencing = platform.recovering, platform.sequencing
         # Far slower than in a deployment: that a halt is obeyed in time must not rest on this duty.
-        halts = () if self._alone else (Duty("halts", self._told("halts", platform.halts.refresh), 4.0),)
-        return (
-            *halts,
-            Duty("lifted", self._told("lifted", platform.lifting.catch_up), 11.0),
-            Duty("policies", self._told("policies", platform.activating.follow), 9.0),
-            Duty("re-decide", self._told("re-decide", platform.redeciding.redecide), 9.0),
-            Duty("compare", self._told("compare", platform.comparing.compare), 17.0),
-            Duty("reap", self._told("reap", recovering.reap), 3.0),
-            Duty("time-out", self._told("time-out", recovering.time_out), 5.0),
-            Duty("deadlines", self._told("deadlines", recovering.pass_deadlines), 8.0),
-            Duty("approvals", self._told("approvals", recovering.expire_approvals), 7.0),
-            Duty("escalate", self._told("escalate", recovering.escalate_approvals), 13.0),
-            Duty("relay", self._told("relay", sequencing.place), 6.0),
-            Duty("sequence", self._told("sequence", sequencing.integrate), 13.0),
-        )
+        halts = {} if self._alone else {"halts": 4.0}
+        duties = duties_of(platform, {}, {**halts, **PERIODS})
+        return tuple(replace(duty, act=self._told(duty.name, duty.act)) for duty in duties)
 
     def _told(self, name: str, act: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[int]]:
         """Let a duty fail loudly: the keeper outlives bugs, but the simulation is there to find them."""
