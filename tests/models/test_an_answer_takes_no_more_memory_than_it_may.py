@@ -108,7 +108,10 @@ async def test_the_names_that_a_provider_gives_are_cut_to_a_length(make_host, as
         reply = await asked(make_host, ask, site)
     assert len(reply.served_model) < 300
     long = [{"index": 0, "id": "i" * (MAX_LINE_BYTES - 4096), "function": {"name": "f", "arguments": "{}"}}]
-    body = "".join(event(role="assistant", tool_calls=[{**long[0], "index": n}]) for n in range(2))
+    body = "".join(
+        event(role="assistant", tool_calls=[{**long[0], "index": n, "id": f"{n}{long[0]['id']}"}])
+        for n in range(2)
+    )
     failed = await cut(make_host, ask, stream(body + END))
     assert failed.interruptions == ("size",)
 

@@ -14,6 +14,7 @@ from bailiwick.base import Json, canonical, digest_of
 from bailiwick.contract import Contract, EffectClass, Kind, parse_contract
 from bailiwick.plan import Rule, Workflow, parse_workflow
 
+_MOST_OUTPUT = 1_000_000
 _VERBS = ("get", "request")
 EVERY = "*"
 """The tenant of an app that all tenants may use."""
@@ -145,10 +146,20 @@ class App:
         model: str = "",
         version: str = "1.0.0",
         max_turns: int = 12,
+        max_output_tokens: int = 4096,
         timeout_seconds: int = 600,
         run: CodeAgent | None = None,
     ) -> AgentDefinition:
-        """Declare an agent; `output` and `input` are JSON Schemas or shorthands (see `object_schema`)."""
+        """Declare an agent; `output` and `input` are JSON Schemas or shorthands (see `object_schema`).
+
+        One answer of its model has at most `max_output_tokens` (1 to 1,000,000), thinking included: as many are
+        reserved for each call, and an answer that is cut there is not used.
+
+        Raises:
+            ValueError: `max_output_tokens` is out of its bounds.
+        """
+        if not 1 <= max_output_tokens <= _MOST_OUTPUT:
+            raise ValueError(f"max_output_tokens is 1 to {_MOST_OUTPUT:,}")
         contract = parse_contract(
             {
                 "name": name,
@@ -163,7 +174,9 @@ class App:
                 "code": _fingerprint(run) if run else "",
             }
         )
-        definition = AgentDefinition(contract, prompt, model or self.model, max_turns, run=run)
+        definition = AgentDefinition(
+            contract, prompt, model or self.model, max_turns, max_output_tokens, run=run
+        )
         self.agents[contract.ref] = definition
         return definition
 

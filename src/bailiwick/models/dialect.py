@@ -21,6 +21,7 @@ from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.tools import ToolDefinition
 
 from bailiwick.models.config import StructuredOutput
+from bailiwick.models.toolcalls import ToolCalls
 from bailiwick.ports import Message, ModelRequest, ToolUse
 
 _MAX_NAME = 64
@@ -103,19 +104,14 @@ def parameters(request: ModelRequest, names: ToolNames, mode: StructuredOutput) 
     return ModelRequestParameters(function_tools=tools, output_mode=mode.value, output_object=wanted)
 
 
-def answer(response: ModelResponse, names: ToolNames) -> Message:
+def answer(response: ModelResponse, calls: ToolCalls, names: ToolNames) -> Message:
     """Translate an answer; thinking is not kept, arguments stay the raw text that the model wrote."""
     text = "".join(part.content for part in response.parts if isinstance(part, TextPart))
     uses = tuple(
-        ToolUse(id=part.tool_call_id, name=names.ours(part.tool_name), arguments=clean(_raw(part)))
-        for part in response.parts
-        if isinstance(part, ToolCallPart)
+        ToolUse(id=clean(call.id), name=clean(names.ours(call.name)), arguments=clean(call.arguments or "{}"))
+        for call in calls.calls
     )
     return Message(role="assistant", text=clean(text), tool_uses=uses)
-
-
-def _raw(part: ToolCallPart) -> str:
-    return part.args_as_json_str() if isinstance(part.args, dict) else part.args or "{}"
 
 
 def clean(text: str) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import math
 import time
 from importlib import import_module
 from ipaddress import ip_address
@@ -11,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 from openai import AsyncOpenAI, OpenAIError
 from pydantic_ai.direct import model_request_stream
-from pydantic_ai.exceptions import AgentRunError, UserError
+from pydantic_ai.exceptions import AgentRunError, ModelHTTPError, UserError
 from pydantic_ai.messages import (
     ModelResponse,
     ModelResponseStreamEvent,
@@ -24,7 +23,6 @@ from pydantic_ai.messages import (
     ToolCallPart,
     ToolCallPartDelta,
 )
-from pydantic_ai.models import StreamedResponse
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIChatModelSettings
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers import Provider
@@ -32,10 +30,12 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
 from bailiwick.contract import ErrorCategory
+from bailiwick.models.chunks import Misspoken, Stated
 from bailiwick.models.config import ProviderConfig, StructuredOutput
 from bailiwick.models.dialect import ToolNames, answer, clean, history, parameters
 from bailiwick.models.failures import failure_of
-from bailiwick.models.inflow import bound
+from bailiwick.models.inflow import MAX_PLAIN_BYTES, READING, bound
+from bailiwick.models.lines import Reading
 from bailiwick.models.monitor import Interrupted, Interruption, ResponseMonitor
 from bailiwick.ports import CallFailed, FrameSink, ModelReply, ModelRequest, Usage
 
@@ -48,6 +48,7 @@ _LIBRARY_ERRORS = (
     httpx2.HTTPError,
     httpx2.StreamError,
     json.JSONDecodeError,
+    Misspoken,
 )
 
 
@@ -129,6 +130,8 @@ class Exchange:
         self._began = time.perf_counter()
         self._first_token_ms = 0
         self._text: list[str] = []
+        self._silence: asyncio.Timeout | None = None
+        self._reading = Reading(self._heard, MAX_PLAIN_BYTES)
 
     async def run(self) -> ModelReply:
         """Stream the answer to its end.
@@ -136,17 +139,24 @@ class Exchange:
         Raises:
             CallFailed: It did not come to its end, or must not be used.
         """
+        READING.set(self._reading)
         try:
             return self._reply(*await self._stream())
         except Interrupted as cut:
             raise self.failed(cut.interruption.category, str(cut), cut.interruption) from cut
+        except Stated as stated:
+            told = {"message": str(stated), "code": stated.code}
+            error = ModelHTTPError(stated.status, self._model, told, provider_error_code=stated.code)
+            raise self._failure_of(error) from stated
         except _LIBRARY_ERRORS as error:
-            failure = failure_of(
-                error, self._connection.key, self._monitor.usage(), began=self._monitor.began
-            )
-            failure.partial = self._partial
-            failure.first_token_ms = self._first_token_ms
-            raise failure from error
+            raise self._failure_of(error) from error
+
+    def _failure_of(self, error: Exception) -> CallFailed:
+        used = self._monitor.usage()
+        failure = failure_of(error, self._connection.key, used, began=self._monitor.began)
+        failure.partial = self._partial
+        failure.first_token_ms = self._first_token_ms
+        return failure
 
     def failed(
         self, category: ErrorCategory, message: str, interruption: Interruption | None = None
@@ -180,7 +190,7 @@ class Exchange:
         mode = self._connection.config.structured_output
         try:
             async with (
-                asyncio.timeout(self._stall_seconds) as silence,
+                asyncio.timeout(self._stall_seconds) as self._silence,
                 model_request_stream(
                     self._connection.model(self._model),
                     history(self._request, self._names),
@@ -188,17 +198,16 @@ class Exchange:
                     model_request_parameters=parameters(self._request, self._names, mode),
                 ) as stream,
             ):
-                await self._read(stream, silence)
+                async for event in stream:
+                    self._take(event)
+                self._monitor.finish()
                 return stream.get(), stream.model_name
         except TimeoutError as error:
             raise Interrupted(Interruption.STALL, f"nothing came for {self._stall_seconds:g} s") from error
 
-    async def _read(self, stream: StreamedResponse, silence: asyncio.Timeout) -> None:
-        loop = asyncio.get_running_loop()
-        async for event in stream:
-            silence.reschedule(loop.time() + self._stall_seconds)
-            self._take(event)
-        self._monitor.finish()
+    def _heard(self) -> None:
+        if self._silence is not None:
+            self._silence.reschedule(asyncio.get_running_loop().time() + self._stall_seconds)
 
     def _take(self, event: ModelResponseStreamEvent) -> None:
         match event:
@@ -239,7 +248,7 @@ class Exchange:
         self._monitor.saw(channel, text)
 
     def _reply(self, response: ModelResponse, served: str) -> ModelReply:
-        usage = self._reported(response) or self._monitor.usage()
+        usage = self._reported() or self._monitor.usage()
         if response.finish_reason in ("content_filter", "error"):
             raise CallFailed(
                 ErrorCategory.REJECTED,
@@ -248,39 +257,34 @@ class Exchange:
                 partial=self._partial,
                 first_token_ms=self._first_token_ms,
             )
-        message = answer(response, self._names)
-        whole = "tools" if message.tool_uses else "stop"
+        if response.finish_reason == "length":
+            raise CallFailed(
+                ErrorCategory.INVALID_OUTPUT,
+                f"the answer was cut at {usage.output_tokens} output tokens, and a cut answer is not used: "
+                "raise the agent's max_output_tokens, or ask for less at a time",
+                usage=usage,
+                partial=self._partial,
+                first_token_ms=self._first_token_ms,
+            )
+        message = answer(response, self._reading.normaliser.tools, self._names)
         return ModelReply(
             message=message,
             usage=usage,
             served_model=f"{self._connection.config.name}:{clean(served)[:_MAX_NAME]}",
-            finish="length" if response.finish_reason == "length" else whole,
+            finish="tools" if message.tool_uses else "stop",
             first_token_ms=self._first_token_ms,
             total_ms=self._elapsed_ms(),
         )
 
-    def _reported(self, response: ModelResponse) -> Usage | None:
+    def _reported(self) -> Usage | None:
         """Take the provider's figures, if it gave any, held to what can be true of what was asked and what came."""
-        usage = response.usage
-        given, made = whole(usage.input_tokens), whole(usage.output_tokens)
-        if not given or made is None or (self._monitor.began and not made):
+        told = self._reading.normaliser.usage
+        if told is None or not told.input_tokens or (self._monitor.began and not told.output_tokens):
             return None
-        cached = min(whole(usage.cache_read_tokens) or 0, given)
-        return Usage(given, made, cached_input_tokens=cached).within(*self._monitor.most_tokens)
+        return told.within(*self._monitor.most_tokens)
 
     def _elapsed_ms(self) -> int:
         return round((time.perf_counter() - self._began) * 1000)
-
-
-def whole(count: object) -> int | None:
-    """Read a count of tokens: a fraction, of a server that estimates, counts as the next whole one.
-
-    Returns:
-        The count, >= 0; None where the provider's figure is none.
-    """
-    if isinstance(count, bool) or not isinstance(count, int | float) or not math.isfinite(count):
-        return None
-    return math.ceil(count) if count >= 0 else None
 
 
 def preload() -> None:

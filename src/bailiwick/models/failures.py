@@ -41,8 +41,11 @@ def failure_of(error: Exception, secret: str, used: Usage, *, began: bool) -> Ca
         began: Whether anything of the answer had come.
     """
     message = scrubbed(_words_of(error), secret)
-    if isinstance(error, ModelHTTPError) and not error.in_stream and not began:
-        return _refused(error, message, used)
+    if isinstance(error, ModelHTTPError):
+        refused = _refused(error, message, used)
+        if not error.in_stream and not began:
+            return refused
+        return CallFailed(refused.category, message, retry_after=error.retry_after, usage=used)
     if isinstance(error, ModelConnectionError):
         if error.phase in ("connect", "pool"):
             return CallFailed(ErrorCategory.TRANSIENT, message, unsent=True, usage=_NOTHING)
@@ -61,7 +64,7 @@ def _refused(error: ModelHTTPError, message: str, used: Usage) -> CallFailed:
     if _retired(error):
         return CallFailed(ErrorCategory.REJECTED, message, gone=True, usage=_NOTHING)
     match error.status_code:
-        case _ if isinstance(error, ModelQuotaExceededError):
+        case status if status == 402 or isinstance(error, ModelQuotaExceededError):
             return CallFailed(ErrorCategory.EXHAUSTED, message, unsent=True, usage=_NOTHING)
         case 429:
             return CallFailed(

@@ -2,9 +2,11 @@
 
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
 
 import httpx2
 
+from bailiwick.models.lines import Reading
 from bailiwick.models.monitor import MAX_ANSWER_BYTES, Interrupted, Interruption
 
 MAX_LINE_BYTES = MAX_ANSWER_BYTES
@@ -13,6 +15,8 @@ MAX_PLAIN_BYTES = 1_048_576
 """The longest body that is no event stream: an error, in words."""
 MAX_STREAM_BYTES = 64 * MAX_ANSWER_BYTES
 """The longest event stream; what stands around each token is much longer than the token."""
+READING: ContextVar[Reading | None] = ContextVar("reading", default=None)
+"""Who reads the answer to the request that the current task makes."""
 _PIECE = 65_536
 _PACKED = ("gzip", "deflate")
 
@@ -30,6 +34,33 @@ async def bound(response: httpx2.Response) -> None:
     streamed = response.headers.get("content-type", "").lower().startswith("text/event-stream")
     most = MAX_STREAM_BYTES if streamed and response.is_success else MAX_PLAIN_BYTES
     response.stream = Bounded(response.stream, most, packed=packing in _PACKED)
+    reading = READING.get()
+    if reading is not None and response.is_success:
+        response.stream = Rewritten(response.stream, reading)
+
+
+class Rewritten(httpx2.AsyncByteStream):
+    """A body in the exact form of the dialect, whatever form it comes in."""
+
+    def __init__(self, inner: httpx2.AsyncByteStream, reading: Reading) -> None:
+        self._inner = inner
+        self._reading = reading
+        self._ended = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the body, rewritten as it comes."""
+        if self._ended:
+            return  # a client drains what may be left, and a connection that has ended is not to be read again
+        async for piece in self._inner:
+            for written in self._reading.feed(piece):
+                yield written
+        self._ended = True
+        for written in self._reading.finish():
+            yield written
+
+    async def aclose(self) -> None:
+        """Close the connection's side."""
+        await self._inner.aclose()
 
 
 class Bounded(httpx2.AsyncByteStream):

@@ -84,6 +84,11 @@ class SchemaPrefix:
                         continue
                     at = self._between(piece[at], at)
 
+    @property
+    def complete(self) -> bool:
+        """Whether the text is one whole object or array, so that nothing can follow it."""
+        return self._expect == "end"
+
     def _between(self, char: str, at: int) -> int:
         match self._expect, char:
             case "value" | "value-or-end", "]" if self._expect == "value-or-end":

@@ -234,7 +234,7 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class ModelReply(msgspec.Struct, frozen=True):
-    """A model's answer. finish: stop, tools or length. Durations in milliseconds."""
+    """A model's whole answer. finish: stop or tools. Durations in milliseconds."""
 
     message: Message
     usage: Usage
