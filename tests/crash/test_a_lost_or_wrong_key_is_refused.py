@@ -235,7 +235,7 @@ async def test_a_replacement_that_is_cut_off_at_a_rename_is_finished_by_the_same
     )
 
 
-async def test_no_key_is_replaced_and_no_break_accepted_beside_a_server(
+async def test_no_key_is_replaced_or_rotated_and_no_break_accepted_beside_a_server(
     deployment: Deployment, tmp_path: Path
 ) -> None:
     """On SQLite the server has the data directory; on PostgreSQL it may be another host's with one of its own."""
@@ -251,6 +251,7 @@ async def test_no_key_is_replaced_and_no_break_accepted_beside_a_server(
         for act in (
             lambda: replace_lost_key(deployment.settings, "pepper.key", "lost"),
             lambda: accept_break(deployment.settings, "tenant:default", "seen"),
+            lambda: rotate_signing_key(deployment.settings),
         ):
             with pytest.raises(refusal):
                 await act()

@@ -8,7 +8,16 @@ from pathlib import Path
 from bailiwick.audit import NoteMalformed, NoteUnverified, Rotation, linked, notes_in, open_note, verifier_key
 from bailiwick.base import Digest
 from bailiwick.run import Created, decode_event
-from bailiwick.stores import Address, DirectoryLock, Store, inspect_postgres, make_folder, open_inspector
+from bailiwick.stores import (
+    Address,
+    DirectoryLock,
+    Store,
+    inspect_postgres,
+    make_folder,
+    open_inspector,
+    open_postgres,
+)
+from bailiwick.wiring.beside import refuse_beside_servers
 from bailiwick.wiring.keyfiles import BLOBS, PEPPER, SIGNING, KeyWrong, read_key
 from bailiwick.wiring.keys import DeploymentKeys, fingerprint_of
 from bailiwick.wiring.settings import Settings
@@ -60,10 +69,12 @@ async def rotate_signing_key(settings: Settings) -> Rotation:
     """Rotate the signing key of a data directory that no server holds; the next start signs with the new one.
 
     Raises:
-        DataDirInUse: A server holds it.
+        DataDirInUse, ServersRunning: A server holds it, or works on the database.
         NoLedger: There is none whose key it could be.
         KeyMissing, KeyUnusable, KeyWrong: The keys are not those of the ledger; nothing was changed.
     """
+    if settings.store:
+        await _alone_on(settings)
     make_folder(settings.shared_folder)
     lock = DirectoryLock(settings.shared_folder)
     try:
@@ -73,6 +84,16 @@ async def rotate_signing_key(settings: Settings) -> Rotation:
         return keys.rotate(settings.deployment)
     finally:
         lock.release()
+
+
+async def _alone_on(settings: Settings) -> None:
+    """Refuse while a server, of another host perhaps, works on the database: it would go on signing with the old key."""
+    store = open_postgres(Address(settings.store), settings.folder, shared_dir=settings.shared_folder)
+    try:
+        await store.begin([])
+        await refuse_beside_servers(store)
+    finally:
+        await store.end()
 
 
 def hold_key_to(path: Path, recorded: Mapping[str, str]) -> None:

@@ -70,7 +70,7 @@ class Gate:
         self._actions = actions
         self._halts = halts
         self._free: dict[tuple[str, str], dict[str, Free]] = {}
-        self._withheld: set[str] = set()
+        self._withheld: dict[tuple[str, str], set[str]] = {}
         self._asks: dict[tuple[str, str], dict[str, str]] = {}
         self._absent: dict[tuple[str, str], dict[str, str]] = {}
         self.lines = Lines()
@@ -112,13 +112,14 @@ class Gate:
         """
         if not self._halts.shared or not isinstance(answer, Dispatch):
             return True
-        self._withheld.add(answer.key)
+        withheld = self._withheld.setdefault((answer.run, answer.step), set())
+        withheld.add(answer.key)
         await self._halts.confirm()
         entry = await self._runs.entry(answer.tenant, answer.run)
         agent = agent_of(entry.plan, entry.run.steps[answer.step])
         if self._halts.known(entry.run, agent, answer.capability) is not None:
             return False
-        self._withheld.discard(answer.key)
+        withheld.discard(answer.key)
         return True
 
     async def _consider(self, run: Run, plan: Plan, proposal: Proposal, session: str, place: Place) -> Turn:
@@ -137,7 +138,7 @@ class Gate:
         if before is not None and before.state is CallState.INTENDED and before.epoch == step.epoch:
             if before.again_at > self._runs.world.now():
                 return Turn(await self.answer(run, before))
-            if action.key in self._withheld:
+            if action.key in self._withheld.get((run.id, step.name), ()):
                 return self._withheld_one(run, plan, step, action, before)
             if not before.again_at:
                 return self._under_way(run, plan, step, action, proposal, before)
@@ -229,7 +230,7 @@ class Gate:
         halt = self.halted(run, plan, step, action.contract.ref)
         if halt is None:
             return Turn(dispatch_of(run, step, action, before.tries))
-        self._withheld.discard(action.key)
+        self._withheld[run.id, step.name].discard(action.key)
         lost = Settle(before.key, step.epoch, CallState.LOST, reason=f"never sent: {halt.reason}")
         return Turn(change=Change(lost, Record("platform:gate"), Extra(payload={"outcome": None})))
 
@@ -278,6 +279,7 @@ class Gate:
         """Forget the free reads of a step that has left its worker's hands."""
         self._free.pop((run, step), None)
         self._asks.pop((run, step), None)
+        self._withheld.pop((run, step), None)
         self._absent.pop((run, step), None)
         self.lines.left(run, step)
 

@@ -15,6 +15,8 @@ PHRASE_WORDS = 8
 LEAST_WORDS = 4
 MAX_TEXT = 262_144
 _RUNS = 32
+MOST_PHRASES = 500_000
+"""How many phrases are remembered of all runs together, about 40 MB; of one run, all."""
 _WORD = re.compile(r"\w+")
 
 
@@ -26,6 +28,11 @@ class Written:
         self.told: set[int] = set()
         self.phrases: set[int] = set()
         self.lengths: set[int] = set()
+
+    @property
+    def size(self) -> int:
+        """How many phrases are remembered."""
+        return len(self.told) + len(self.phrases)
 
 
 class Instructions:
@@ -47,17 +54,23 @@ class Instructions:
             return False
         written = self._known.setdefault(run.id, Written())
         self._known.move_to_end(run.id)
-        if len(self._known) > _RUNS:
-            self._known.popitem(last=False)
         for call in sorted(answered, key=lambda call: call.outcome_seq):
             if f"{call.key}.{call.outcome_seq}" not in written.seen:
                 await self._learn(run, call, written)
+        self._forget()
         return any(
             phrase in written.phrases
             for text in given
             for size in written.lengths
             for phrase in _phrases(text, size)
         )
+
+    def _forget(self) -> None:
+        """Let go of the runs that were asked about longest ago; what is forgotten is read again."""
+        while len(self._known) > 1 and (
+            len(self._known) > _RUNS or sum(each.size for each in self._known.values()) > MOST_PHRASES
+        ):
+            self._known.popitem(last=False)
 
     async def _learn(self, run: Run, call: Call, written: Written) -> None:
         asked = await self._runs.payload(run.tenant, run.id, call.action_seq)
