@@ -1,6 +1,7 @@
 """Whoever stops a call gets it stopped: the provider's socket closes within a second, and the cost is not lost."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -90,3 +91,51 @@ async def test_silence_is_a_stall_before_the_first_token_and_after_it(
     assert (failed.value.category, failed.value.interruptions) == (ErrorCategory.TIMEOUT, ("stall",))
     assert (failed.value.partial, failed.value.usage.source) == (partial, "estimated")
     assert (await last_log())["peer_left"] is True
+
+
+class Dripping:
+    """A server that sends something every 50 ms, and its answer after that."""
+
+    def __init__(self, drip: bytes, times: int) -> None:
+        self.drip, self.times, self.port = drip, times, 0
+
+    async def answer(self, reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(self.times):
+                writer.write(self.drip)
+                await writer.drain()
+                await asyncio.wait({asyncio.get_running_loop().create_future()}, timeout=0.05)  # its pace
+            writer.write(b'data: {"choices":[{"delta":{"content":"here"},"finish_reason":"stop"}]}\n\n')
+            await writer.drain()
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def dripping(drip, times):
+    site = Dripping(drip, times)
+    server = await asyncio.start_server(site.answer, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+@pytest.mark.parametrize("drip", [b": PROCESSING\n\n", b"\n", b'data: {"choices":[]}\n\n'])
+async def test_a_provider_that_only_says_that_it_lives_is_waited_for(make_host, ask, drip):
+    async with dripping(drip, 20) as url:
+        host = make_host(base_url=url, silence_seconds=0.4, first_token_seconds=0.4)
+        assert (await host.stream(ask("plain"), lambda frame: None, Stop())).message.text == "here"
+
+
+async def test_the_first_byte_has_a_time_of_its_own(make_host, ask):
+    async with dripping(b"", 10) as url:
+        late = make_host(base_url=url, silence_seconds=0.1, first_token_seconds=5.0)
+        assert (await late.stream(ask("plain"), lambda frame: None, Stop())).message.text == "here"
+        hasty = make_host(base_url=url, silence_seconds=5.0, first_token_seconds=0.1)
+        with pytest.raises(CallFailed) as failed:
+            await hasty.stream(ask("plain"), lambda frame: None, Stop())
+    assert failed.value.category is ErrorCategory.TIMEOUT
+    assert "nothing came for 0.1 s" in failed.value.message

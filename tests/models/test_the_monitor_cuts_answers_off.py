@@ -84,15 +84,23 @@ def test_an_endless_answer_is_cut_for_its_size():
     assert cut.value.interruption is Interruption.SIZE
 
 
-@pytest.mark.parametrize("pieces", [["Sure"], ["\n ", "Sure"], ["["], ["```json\n{"]])
-def test_an_answer_that_does_not_open_as_its_schema_asks_has_drifted(pieces):
+@pytest.mark.parametrize("opening", ["Sure", "\n ", "["])
+def test_an_answer_that_opens_no_object_before_long_has_drifted(opening):
     watch = monitor(opening="{")
+    feed(watch, "text", [opening, "word" * 200])
     with pytest.raises(Interrupted) as cut:
-        feed(watch, "text", pieces)
+        feed(watch, "text", ["word" * 100])
     assert (cut.value.interruption, cut.value.interruption.category) == (
         Interruption.DRIFT,
         ErrorCategory.INVALID_OUTPUT,
     )
+
+
+@pytest.mark.parametrize("opening", ["```json\n{", "Here it is:\n\n{", "<think>hm</think>{", " {"])
+def test_an_object_in_a_fence_or_after_few_words_has_not_drifted(opening):
+    watch = monitor(opening="{")
+    feed(watch, "text", [*cut_up(opening, 2), *["word"] * 50])
+    assert watch.began
 
 
 def test_an_object_after_white_space_has_not_drifted():

@@ -22,6 +22,9 @@ class ProviderConfig(msgspec.Struct, frozen=True):
     and those that a run has pinned.
     `api_key_ref` is a reference (`env:OPENAI_API_KEY`) that the host's resolver turns into the key, anew for
     each call; empty for a provider that wants none.
+    A connection comes about in `connect_seconds`, the first byte of an answer in `first_token_seconds`, each further one
+    in `silence_seconds` (0: what the monitor's rules say); a comment that only keeps alive is a byte like others. The
+    whole call has the time of its contract.
     """
 
     name: str
@@ -29,3 +32,6 @@ class ProviderConfig(msgspec.Struct, frozen=True):
     models: tuple[str, ...]
     api_key_ref: str = ""
     structured_output: StructuredOutput = StructuredOutput.NATIVE
+    connect_seconds: float = 10.0
+    first_token_seconds: float = 0.0
+    silence_seconds: float = 0.0

@@ -94,14 +94,36 @@ def parameters(request: ModelRequest, names: ToolNames, mode: StructuredOutput) 
     """Translate the tools and the wanted schema of a request."""
     tools = [
         ToolDefinition(
-            name=names.wire(tool.name), description=tool.description, parameters_json_schema=tool.schema
+            name=names.wire(tool.name),
+            description=tool.description,
+            parameters_json_schema=tool.schema,
+            strict=None if closed(tool.schema) else False,
         )
         for tool in request.tools
     ]
     if request.output_schema is None:
         return ModelRequestParameters(function_tools=tools)
-    wanted = OutputObjectDefinition(json_schema=request.output_schema, name="answer")
+    strict = None if closed(request.output_schema) else False
+    wanted = OutputObjectDefinition(json_schema=request.output_schema, name="answer", strict=strict)
     return ModelRequestParameters(function_tools=tools, output_mode=mode.value, output_object=wanted)
+
+
+def closed(schema: object) -> bool:
+    """Whether each object that a schema knows is closed with all its members required.
+
+    A strict mode knows no other, and would close an open one without a word: then the only answer that fits is not
+    what the contract asks for. So whatever is not closed is sent as it is, without strict mode.
+    """
+    if isinstance(schema, list):
+        return all(closed(part) for part in schema)
+    if not isinstance(schema, dict):
+        return True
+    named = schema.get("type")
+    if "properties" in schema or named == "object" or (isinstance(named, list) and "object" in named):
+        members = schema.get("properties", {})
+        if schema.get("additionalProperties") is not False or set(members) != set(schema.get("required", ())):
+            return False
+    return all(closed(part) for part in schema.values())
 
 
 def answer(response: ModelResponse, calls: ToolCalls, names: ToolNames) -> Message:

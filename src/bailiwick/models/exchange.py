@@ -39,7 +39,6 @@ from bailiwick.models.lines import Reading
 from bailiwick.models.monitor import Interrupted, Interruption, ResponseMonitor
 from bailiwick.ports import CallFailed, FrameSink, ModelReply, ModelRequest, Usage
 
-_CONNECT_SECONDS = 10.0
 _MAX_NAME = 200
 _LIBRARY_ERRORS = (
     AgentRunError,
@@ -62,7 +61,7 @@ class Connection:
         # A proxy from the environment is for the way out, never for a server on this machine.
         self._http = httpx2.AsyncClient(
             trust_env=not _is_loopback(host),
-            timeout=_CONNECT_SECONDS,
+            timeout=config.connect_seconds,
             headers={"accept-encoding": "identity"},
             event_hooks={"response": [bound]},
         )
@@ -110,6 +109,7 @@ class Exchange:
         request: What is asked.
         monitor: Reads along.
         sink: Takes the frames.
+        patience: The most seconds until the first byte of the answer, and then until each further one.
     """
 
     def __init__(
@@ -119,12 +119,13 @@ class Exchange:
         request: ModelRequest,
         monitor: ResponseMonitor,
         sink: FrameSink,
+        patience: tuple[float, float],
     ) -> None:
         self._connection = connection
         self._model = model
         self._request = request
         self._monitor = monitor
-        self._stall_seconds = monitor.stall_seconds
+        self._waits, self._silence_seconds = patience
         self._sink = sink
         self._names = ToolNames([tool.name for tool in request.tools])
         self._began = time.perf_counter()
@@ -181,7 +182,9 @@ class Exchange:
     async def _stream(self) -> tuple[ModelResponse, str]:
         settings = OpenAIChatModelSettings(
             max_tokens=self._request.max_output_tokens,
-            timeout=httpx2.Timeout(self._request.timeout_seconds, connect=_CONNECT_SECONDS),
+            timeout=httpx2.Timeout(
+                self._request.timeout_seconds, connect=self._connection.config.connect_seconds
+            ),
         )
         if self._request.temperature is not None:
             settings["temperature"] = self._request.temperature
@@ -190,7 +193,7 @@ class Exchange:
         mode = self._connection.config.structured_output
         try:
             async with (
-                asyncio.timeout(self._stall_seconds) as self._silence,
+                asyncio.timeout(self._waits) as self._silence,
                 model_request_stream(
                     self._connection.model(self._model),
                     history(self._request, self._names),
@@ -203,11 +206,12 @@ class Exchange:
                 self._monitor.finish()
                 return stream.get(), stream.model_name
         except TimeoutError as error:
-            raise Interrupted(Interruption.STALL, f"nothing came for {self._stall_seconds:g} s") from error
+            raise Interrupted(Interruption.STALL, f"nothing came for {self._waits:g} s") from error
 
     def _heard(self) -> None:
         if self._silence is not None:
-            self._silence.reschedule(asyncio.get_running_loop().time() + self._stall_seconds)
+            self._waits = self._silence_seconds
+            self._silence.reschedule(asyncio.get_running_loop().time() + self._waits)
 
     def _take(self, event: ModelResponseStreamEvent) -> None:
         match event:

@@ -99,7 +99,10 @@ class OpenAIHost:
             self._connections[name] = connection_type(provider)
         connection = self._connections[name]
         connection.key = key
-        return exchange_type(connection, model, request, self._monitor(request, provider), sink)
+        silence = provider.silence_seconds or self._rules.stall_seconds
+        first = provider.first_token_seconds or silence
+        monitor = self._monitor(request, provider)
+        return exchange_type(connection, model, request, monitor, sink, (first, silence))
 
     def _key(self, provider: ProviderConfig) -> str:
         if not provider.api_key_ref:

@@ -15,6 +15,8 @@ MAX_ANSWER_BYTES = 8 * 1_048_576
 MAX_PIECES = 1_000_000
 _OVERLAP = 256
 _BYTES_PER_TOKEN = 4
+_PREAMBLE_BYTES = 1024
+"""How much prose, fence or thinking may stand before a structured answer; where it opens is found out afterwards."""
 
 
 class Interruption(StrEnum):
@@ -69,7 +71,7 @@ class ForbiddenContent:
 
 
 class MonitorRules(msgspec.Struct, frozen=True):
-    """What the monitor of every answer goes by. `stall_seconds`: the longest silence, also before the first token."""
+    """What the monitor of every answer goes by. `stall_seconds`: the longest silence of a provider that names none."""
 
     forbidden: ForbiddenContent
     stall_seconds: float = 60.0
@@ -82,8 +84,8 @@ class ResponseMonitor:
         request: What was asked; its spend limit, output limit, tools and schema decide what is too much or adrift.
         price: The model's price, for the spend limit.
         input_tokens: The bound of the request's input, as it was reserved.
-        rules: What no answer may hold, and how long it may be silent.
-        must_open_with: What a structured answer begins with (`{`); empty where anything may come.
+        rules: What no answer may hold.
+        must_open_with: What a structured answer begins with (`{`), before long; empty where anything may come.
         structured: Whether a text that opens like an object is the answer that the request's schema asks for.
     """
 
@@ -102,9 +104,9 @@ class ResponseMonitor:
         self._price = price
         self._input_tokens = input_tokens
         self._forbidden = rules.forbidden
-        self.stall_seconds = rules.stall_seconds
         self._must_open_with = must_open_with
         schema = request.output_schema if structured else None
+        self._before = 0
         self._prefix = SchemaPrefix(schema) if schema is not None else None
         self._opened = False
         self._channels: dict[str, list[str]] = {}
@@ -175,9 +177,11 @@ class ResponseMonitor:
     def _refuse_drift(self, delta: str) -> None:
         opening = delta.lstrip()
         if self._must_open_with and opening:
-            if not opening.startswith(self._must_open_with):
+            self._before += token_bound(delta)
+            if self._must_open_with in delta:
+                self._must_open_with = ""
+            elif self._before > _PREAMBLE_BYTES:
                 raise Interrupted(Interruption.DRIFT, "it is no JSON object, which its schema asks for")
-            self._must_open_with = ""
         if self._prefix is None or not (opening or self._opened):
             return
         if not self._opened and not opening.startswith("{"):
@@ -187,6 +191,9 @@ class ResponseMonitor:
         try:
             self._prefix.feed(delta)
         except Misfit as misfit:
+            if self._prefix.complete:  # it has said its answer, and goes on in words
+                self._prefix = None
+                return
             raise Interrupted(Interruption.DRIFT, f"it cannot fit its schema: {misfit}") from misfit
 
     def _refuse_overspending(self) -> None:

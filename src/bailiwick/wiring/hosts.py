@@ -134,6 +134,9 @@ def build_providers(settings: Settings, apps: Sequence[App]) -> list[ProviderCon
                 models=models,
                 api_key_ref=provider.api_key,
                 structured_output=StructuredOutput(provider.structured_output),
+                connect_seconds=provider.connect_seconds,
+                first_token_seconds=provider.first_token_seconds,
+                silence_seconds=provider.silence_seconds,
             )
         )
     return providers

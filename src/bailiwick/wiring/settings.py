@@ -3,7 +3,7 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -11,6 +11,7 @@ from bailiwick.base import Category, Refusal
 from bailiwick.service import DAY_HOURS, LimitBook, Limits
 from bailiwick.stores import Address
 
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 PREFIX = "BAILIWICK_"
 FIRST_STEPS = "first-steps"
 _FOUR_EYES_HOURS = (1.0, 744.0)
@@ -33,11 +34,18 @@ class InvalidSettings(Refusal, code="invalid_settings", category=Category.INVALI
 
 
 class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A provider of models that speaks OpenAI's chat dialect; the key is a reference, never a value."""
+    """A provider of models that speaks OpenAI's chat dialect; the key is a reference, never a value.
+
+    `structured_output`: native or prompted. Each of the seconds is above 0 and at most 86,400: until a connection stands,
+    until the first byte of an answer, and until each further one.
+    """
 
     base_url: str
     api_key: str = ""
-    structured_output: str = "native"
+    structured_output: Literal["native", "prompted"] = "native"
+    connect_seconds: Seconds = 10.0
+    first_token_seconds: Seconds = 60.0
+    silence_seconds: Seconds = 60.0
 
 
 class EgressSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

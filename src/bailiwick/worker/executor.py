@@ -97,7 +97,11 @@ class Executor:
     ) -> Outcome:
         blank = _blank(dispatch, "done", begun, tries)
         if request is not None:
-            limited = replace(request, spend_limit_micro_usd=dispatch.spend_limit_micro_usd)
+            limited = replace(
+                request,
+                spend_limit_micro_usd=dispatch.spend_limit_micro_usd,
+                timeout_seconds=dispatch.timeout_seconds,
+            )
             reply = await self._models.stream(limited, sink, stop)
             return replace(
                 blank,

@@ -6,9 +6,10 @@ from typing import Any
 
 from bailiwick.app import CallRefused, OutputUnknown
 from bailiwick.base import Refusal, canonical, parse_strict
-from bailiwick.contract import ErrorCategory
+from bailiwick.contract import ErrorCategory, validator_for
 from bailiwick.plan import Checked
 from bailiwick.ports import FEEDBACK, Mandate, Message, ModelReply, ToolUse
+from bailiwick.worker.answers import Unread, object_in
 from bailiwick.worker.checking import Checker
 from bailiwick.worker.failure import StepFailed
 from bailiwick.worker.handle import Handle
@@ -114,14 +115,12 @@ class AgentLoop:
         return _told(use, {"error": reason})
 
     async def _judge(self, reply: ModelReply) -> tuple[dict[str, Any] | None, Checked]:
+        fits = validator_for(self._handle.assignment.output).fits
         try:
-            output = parse_strict(reply.message.text.encode())
-        except Refusal as refusal:
-            return None, Checked(findings=(f"the answer is not one JSON object: {refusal.message}",))
-        if not isinstance(output, dict):
-            return None, Checked(findings=("the answer is not a JSON object",))
-        checked = await self._checker.check(self._handle.assignment, output, self._handle.tree)
-        return output, checked
+            output = object_in(reply.message.text, fits)
+        except Unread as unread:
+            return None, Checked(findings=(str(unread),))
+        return output, await self._checker.check(self._handle.assignment, output, self._handle.tree)
 
     def _repair(self, checked: Checked) -> Message:
         if self._repairs >= MAX_REPAIRS:
