@@ -67,6 +67,27 @@ def test_without_valgrind_it_says_so(kept: Path, monkeypatch: pytest.MonkeyPatch
         gate(keep=False)
 
 
+def test_the_same_work_costs_the_same_and_more_work_costs_more() -> None:
+    few, again, more = (instructions.instructions(loop(times)) for times in (1_000, 1_000, 100_000))
+    assert abs(few - again) < few / 100
+    assert more > few + 99_000 * 10
+
+
+def test_a_process_that_is_forked_off_is_not_taken_for_the_work() -> None:
+    forks = "child = os.fork()\nif child == 0: os._exit(0)\nos.waitpid(child, 0)\n"
+    few, more = (instructions.instructions(loop(times, first=forks)) for times in (1_000, 1_000_000))
+    assert more > few + 999_000 * 10, "what comes after the fork counts"
+
+
+def test_a_program_that_fails_is_not_counted() -> None:
+    with pytest.raises(ProgramFailed, match="nothing was done"):
+        instructions.instructions([sys.executable, "-S", "-c", "raise SystemExit('nothing was done')"])
+
+
+def loop(times: int, first: str = "") -> list[str]:
+    return [sys.executable, "-S", "-c", f"import os\n{first}for _ in range({times}): pass"]
+
+
 def test_the_stored_base_names_every_work() -> None:
     assert msgspec.json.decode(BASE.read_bytes(), type=Base).thousands.keys() == WORKS.keys()
 

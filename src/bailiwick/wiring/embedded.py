@@ -234,8 +234,10 @@ class Embedded:
             log.warning("worker.not_released", reason=type(error).__name__)
 
 
-async def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox) -> Embedded:
-    """Open the data directory and connect everything; nothing runs yet.
+async def build(
+    settings: Settings, apps: Sequence[App], sandbox: BubblewrapSandbox, clock: StoreClock | None = None
+) -> Embedded:
+    """Open the data directory and connect everything, by a new clock or a given one; nothing runs yet.
 
     Raises:
         DataDirInUse: Another process has the directory.
@@ -247,7 +249,7 @@ async def build(settings: Settings, apps: Sequence[App], sandbox: BubblewrapSand
     keep_apart(apps)
     assigned(apps, settings.app_tenants)
     _tighten(settings)
-    clock = new_clock()
+    clock = clock if clock is not None else new_clock()
     store = open_ledger(settings, clock)
     try:
         await store.begin([_worker_name(store, number) for number in range(_MOST_WORKERS)])
@@ -309,15 +311,18 @@ async def embedded(
     cache_dir: Path | None = None,
     workers: int = 1,
     periods: Mapping[str, float] | None = None,
+    clock: StoreClock | None = None,
 ) -> AsyncIterator[Embedded]:
-    """Run the embedded system for the length of a `with`; `periods` of the keeper's duties instead of the usual ones.
+    """Run the embedded system for the length of a `with`.
+
+    `periods` are those of the keeper's duties instead of the usual ones, `clock` is gone by instead of the machine's.
 
     Raises:
         DataDirInUse, PolicyRefused: See `build`.
         ClockUnsure: See `Embedded.prepare`.
     """
     sandbox = BubblewrapSandbox(cache_dir if cache_dir is not None else default_cache_dir())
-    system = await build(settings, apps, sandbox)
+    system = await build(settings, apps, sandbox, clock)
     try:
         await system.prepare(sandbox)
         tasks = [asyncio.create_task(keep(system.duties(periods), system.pulse))]

@@ -2,7 +2,8 @@
 
 `python -m bailiwick.testing.bench.instructions WORK TIMES` does the work and ends; `count` does it under valgrind, twice, and
 takes the difference, so that the start does not count (Valgrind manual, "Cachegrind": `I refs` are the instructions executed).
-The keeper's duties are put off: they go by the clock, and under valgrind each second is short.
+Under valgrind each second is short. So the keeper's duties are put off, and the platform goes by a clock that moves a
+little at each look: how long a run has been going on, and what is due, is the same on a slow machine and on a fast one.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ import uvloop
 from bailiwick.app import App, Context
 from bailiwick.contract import EffectClass
 from bailiwick.keeper import periods_for
+from bailiwick.stores import StoreClock
 from bailiwick.testing.bench.chain import chain_app, name_of
 from bailiwick.testing.bench.figures import Figure, at_most
 from bailiwick.testing.bench.programs import ProgramFailed
@@ -34,6 +36,8 @@ GROWTH = 1.05
 
 BASE = Path(__file__).with_name("instructions.json")
 _SELDOM = 86_400.0
+_LOOK_MICROSECONDS = 20
+_BEGAN = 1_700_000_000_000_000
 _VALGRIND = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
 
 
@@ -84,15 +88,31 @@ def count_work(work: str) -> int:
 
 
 def _instructions(work: str, times: int) -> int:
-    words = [*_VALGRIND, sys.executable, "-m", __spec__.name, work, str(times)]
+    return instructions([sys.executable, "-m", __spec__.name, work, str(times)])
+
+
+def instructions(words: list[str]) -> int:
+    """Count the instructions of a program to its end, without those of the programs that it starts.
+
+    Raises:
+        ProgramFailed: There is no valgrind, or the program failed under it.
+    """
     fixed = {**os.environ, "PYTHONHASHSEED": "0"}
-    try:
-        done = subprocess.run(words, env=fixed, capture_output=True, text=True, check=False)
-    except FileNotFoundError as missing:
-        raise ProgramFailed("valgrind is not installed; `./dev bench --gate` installs it") from missing
-    line = next((line for line in done.stderr.splitlines() if " refs:" in line and "I" in line), "")
-    if done.returncode or not line:
-        raise ProgramFailed(f"{work} under valgrind: {done.stderr[-500:]}")
+    with tempfile.TemporaryDirectory() as folder:
+        # A log for each process: one that is forked off counts on from what was counted before, and writes that down.
+        whole = [*_VALGRIND, f"--log-file={folder}/%p", *words]
+        try:
+            program = subprocess.Popen(
+                whole, env=fixed, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
+        except FileNotFoundError as missing:
+            raise ProgramFailed("valgrind is not installed; `./dev bench --gate` installs it") from missing
+        _, said = program.communicate()
+        log = Path(folder, str(program.pid))
+        lines = log.read_text().splitlines() if log.exists() else []
+    line = next((line for line in lines if " refs:" in line and "I" in line), "")
+    if program.returncode or not line:
+        raise ProgramFailed(f"{' '.join(words)} under valgrind: {said[-500:]}")
     return int(line.rpartition(":")[2].replace(",", ""))
 
 
@@ -145,8 +165,27 @@ WORKS = {
 async def _do(work: str, times: int) -> None:
     periods = dict.fromkeys(periods_for(shared=False), _SELDOM)
     with tempfile.TemporaryDirectory() as folder:
-        async with client_of(Path(folder) / "data", WORKS[work].app(), CLIENTS, periods=periods) as client:
+        system = client_of(
+            Path(folder) / "data",
+            WORKS[work].app(),
+            CLIENTS,
+            periods=periods,
+            clock=StoreClock(_looks(), _BEGAN),
+        )
+        async with system as client:
             await WORKS[work].act(client, times)
+
+
+def _looks() -> Callable[[], int]:
+    """Make ticks that move by a step at each look."""
+    looks = 0
+
+    def ticks() -> int:
+        nonlocal looks
+        looks += 1
+        return looks * _LOOK_MICROSECONDS
+
+    return ticks
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from bailiwick.app import App
 from bailiwick.policy import Principal, PrincipalKind, Role
 from bailiwick.run import Event, Run, Status
 from bailiwick.service import IntentRequest
+from bailiwick.stores import StoreClock
 from bailiwick.wiring import Embedded, Settings, embedded
 
 TENANT = "default"
@@ -100,11 +101,17 @@ def settings_for(folder: Path, clients: int, store: str = "") -> Settings:
 
 @contextlib.asynccontextmanager
 async def client_of(
-    folder: Path, app: App, clients: int = 1, store: str = "", *, periods: Mapping[str, float] | None = None
+    folder: Path,
+    app: App,
+    clients: int = 1,
+    store: str = "",
+    *,
+    periods: Mapping[str, float] | None = None,
+    clock: StoreClock | None = None,
 ) -> AsyncIterator[Client]:
     """Run the embedded platform over a data directory, or over the PostgreSQL at a URL, and offer a client of it.
 
-    `periods` of the keeper's duties, in seconds by name, instead of the usual ones.
+    `periods` of the keeper's duties, in seconds by name, instead of the usual ones, and a `clock` instead of the machine's.
     """
-    async with embedded(settings_for(folder, clients, store), [app], periods=periods) as system:
+    async with embedded(settings_for(folder, clients, store), [app], periods=periods, clock=clock) as system:
         yield Client(system, app)
