@@ -4,9 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
 )
@@ -16,7 +14,8 @@ from prometheus_client.openmetrics import exposition as openmetrics_text
 from bailiwick.ports import ApprovalState, Posting, Unit
 from bailiwick.run import CONTEXT, PLAN, AttemptRefused, CallMoved, Closed, Escalated, Event, Run, StepStatus
 from bailiwick.telemetry.hiding import Hidden
-from bailiwick.telemetry.labels import Bounded, Series
+from bailiwick.telemetry.labels import Bounded
+from bailiwick.telemetry.meters import Counts, Times
 
 MAX_NAMES = 64
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -70,11 +69,15 @@ class Metrics:
         self._make_runs()
         self._make_spending()
 
-    def _counter(self, name: str, text: str, *labels: str) -> Series[Counter]:
-        return Series(Counter(f"bailiwick_{name}", text, labels, registry=self.registry))
+    def _counter(self, name: str, text: str, *labels: str) -> Counts:
+        counts = Counts(f"bailiwick_{name}", text, labels)
+        self.registry.register(counts)
+        return counts
 
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Series[Histogram]:
-        return Series(Histogram(f"bailiwick_{name}", text, labels, buckets=buckets, registry=self.registry))
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Times:
+        times = Times(f"bailiwick_{name}", text, buckets, labels)
+        self.registry.register(times)
+        return times
 
     def _make_edge(self) -> None:
         self._requests = self._counter(
@@ -164,20 +167,20 @@ class Metrics:
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request; see `http.Meter`."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._request_seconds.labels(method, route).observe(seconds)
+        self._requests.add(method, route, str(status))
+        self._request_seconds.observe(seconds, method, route)
 
     def refused(self, code: str) -> None:
         """Count a refusal."""
-        self._refusals.labels(self._codes(code)).inc()
+        self._refusals.add(self._codes(code))
 
     def hop(self, name: str, seconds: float) -> None:
         """Time one hop."""
-        self._hops.labels(name).observe(seconds)
+        self._hops.observe(seconds, name)
 
     def fenced(self, code: str) -> None:
         """Count a write that was thrown away."""
-        self._fenced.labels(code).inc()
+        self._fenced.add(code)
 
     async def exposition(self, *, openmetrics: bool, named: bool = True) -> tuple[bytes, str]:
         """Write all metrics; answer the text and its media type. Unless `named`, without the names that tenants gave."""
@@ -205,27 +208,27 @@ class Metrics:
     def committed(self, before: Run | None, after: Run, events: tuple[Event, ...]) -> None:
         """See a run's change; give this to `Platform.observers`."""
         if before is None:
-            self._created.labels(self._apps(after.app)).inc()
+            self._created.add(self._apps(after.app))
         for event in events:
             self._observe_moves(before, after, event)
             if isinstance(event, CallMoved):
-                self._actions.labels(event.call.state.value, event.call.effect.value).inc()
+                self._actions.add(event.call.state.value, event.call.effect.value)
             elif isinstance(event, AttemptRefused):
-                self._attempts.labels(self._codes(event.code)).inc(event.count)
+                self._attempts.add(self._codes(event.code), by=event.count)
             elif isinstance(event, Escalated):
-                self._approvals.labels("escalated").inc()
+                self._approvals.add("escalated")
             elif isinstance(event, Closed):
-                self._closed.labels(event.status.value, self._apps(after.app)).inc()
+                self._closed.add(event.status.value, self._apps(after.app))
                 self._observe_stages(after)
 
     def _observe_moves(self, before: Run | None, after: Run, event: Event) -> None:
         for move in event.moves:
-            self._moves.labels(move.to.value).inc()
+            self._moves.add(move.to.value)
             old = before.steps.get(move.step) if before is not None else None
             if old is None:
                 continue
             if move.attempt > old.attempt:
-                self._retries.labels("step").inc()
+                self._retries.add("step")
             if old.status is StepStatus.READY and move.to is StepStatus.RUNNING and move.epoch > 0:
                 self.hop("claim", max(after.updated_at - old.since, 0) / _MICROSECONDS)
 
@@ -235,39 +238,37 @@ class Metrics:
             step = run.steps.get(name)
             if step is None or step.status is not StepStatus.SUCCEEDED:
                 return
-            self._stages.labels(stage).observe(max(step.since - began, 0) / _MICROSECONDS)
+            self._stages.observe(max(step.since - began, 0) / _MICROSECONDS, stage)
             began = step.since
-        self._stages.labels("execute").observe(max(run.updated_at - began, 0) / _MICROSECONDS)
+        self._stages.observe(max(run.updated_at - began, 0) / _MICROSECONDS, "execute")
 
     def unit(self, unit: Unit) -> None:
         """See a unit that was committed: what was spent and what people decided."""
         for posting in unit.postings:
             self._observe_posting(posting)
         for _ in unit.new_approvals:
-            self._approvals.labels("requested").inc()
+            self._approvals.add("requested")
         for move in unit.moved_approvals:
             # A parked action that policy let go on keeps its request open: nobody decided anything.
             if move.approval.state is not ApprovalState.PENDING:
-                self._approvals.labels(move.approval.state.value).inc()
+                self._approvals.add(move.approval.state.value)
 
     def _observe_posting(self, posting: Posting) -> None:
-        self._cost.labels(self._apps(posting.app), self._features(posting.feature)).inc(
-            posting.cost_micro_usd
-        )
+        self._cost.add(self._apps(posting.app), self._features(posting.feature), by=posting.cost_micro_usd)
         if posting.tries > 1:
-            self._retries.labels("call").inc(posting.tries - 1)
+            self._retries.add("call", by=posting.tries - 1)
         if not posting.capability.startswith(_MODEL):
             return
         model = self._models(posting.capability.removeprefix(_MODEL).rpartition("@")[0])
         source = posting.usage_source
-        self._tokens.labels(model, "in", source).inc(posting.input_tokens)
-        self._tokens.labels(model, "out", source).inc(posting.output_tokens)
+        self._tokens.add(model, "in", source, by=posting.input_tokens)
+        self._tokens.add(model, "out", source, by=posting.output_tokens)
         if source == "capped":
-            self._capped.labels(model).inc()
-        self._calls.labels(model, posting.ended).inc()
-        self._cost_by_model.labels(model).inc(posting.cost_micro_usd)
-        self._call_seconds.labels(model).observe(posting.duration_ms / 1000)
+            self._capped.add(model)
+        self._calls.add(model, posting.ended)
+        self._cost_by_model.add(model, by=posting.cost_micro_usd)
+        self._call_seconds.observe(posting.duration_ms / 1000, model)
         if posting.first_token_ms:
-            self._first_token.labels(model).observe(posting.first_token_ms / 1000)
+            self._first_token.observe(posting.first_token_ms / 1000, model)
         if posting.interruptions:
-            self._interruptions.labels(model).inc(posting.interruptions)
+            self._interruptions.add(model, by=posting.interruptions)
