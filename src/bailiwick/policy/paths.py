@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 MAX_PATH = 4096
 SUSPICIOUS = "suspicious"
@@ -155,7 +156,12 @@ def path_classes(paths: Sequence[str]) -> tuple[str, ...]:
 
 def is_production(*labels: str) -> bool:
     """Tell whether a label of an environment says production (`prod`, `production`, `prd` as a word)."""
-    return any(label and _PRODUCTION_LABEL.search(_fold(label)) for label in labels)
+    return any(map(_says_production, labels))
+
+
+@lru_cache(maxsize=1024)
+def _says_production(label: str) -> bool:
+    return bool(label) and _PRODUCTION_LABEL.search(_fold(label)) is not None
 
 
 def _classes_of(path: str) -> set[str]:

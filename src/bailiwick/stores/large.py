@@ -33,11 +33,11 @@ class LargePayloads:
         Yields:
             Their names in draft order, None for each that is inline or not there.
         """
-        owned = [(unit.tenant, draft) for draft in unit.drafts]
-        owned += [(owner_of(unit, name), draft) for name, draft in unit.others]
-        if not any(_is_large(draft) for _, draft in owned):
+        if not holds_large(unit):
             yield ()
             return
+        owned = [(unit.tenant, draft) for draft in unit.drafts]
+        owned += [(owner_of(unit, name), draft) for name, draft in unit.others]
         bodies = [(tenant, draft.payload) for tenant, draft in owned if _is_large(draft)]
         names = [(tenant, digest_of(body)) for tenant, body in bodies if body is not None]
         self._held.update(names)
@@ -89,6 +89,14 @@ class LargePayloads:
             return await self._blobs.get(tenant, digest)
         except BlobDamaged:
             return None  # there is nothing to put back
+
+
+def holds_large(unit: Unit) -> bool:
+    """Whether anything of a unit goes into a blob before it is committed; of most there is nothing."""
+    for draft in unit.drafts:
+        if _is_large(draft):
+            return True
+    return any(_is_large(draft) for _, draft in unit.others)
 
 
 def _is_large(draft: Draft) -> bool:

@@ -1,10 +1,10 @@
 """Measured ports: a ledger and a worker's port that time and count what passes through them, and change nothing."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from types import TracebackType
 
-from bailiwick.base import LeaseLost, Refusal
+from bailiwick.base import LeaseLost
 from bailiwick.ports import (
     Assignment,
     Dispatch,
@@ -79,6 +79,27 @@ class MeasuredLedger:
         return await self._ledger.halts()
 
 
+class _Hop:
+    """Times what is done in a `with`, unless it fails; a lost lease is counted."""
+
+    __slots__ = ("_began", "_metrics", "_name")
+
+    def __init__(self, metrics: Metrics, name: str) -> None:
+        self._metrics = metrics
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(
+        self, _type: type[BaseException] | None, error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._metrics.hop(self._name, time.perf_counter() - self._began)
+        elif isinstance(error, _LOST):
+            self._metrics.fenced(error.code)
+
+
 class MeasuredPort:
     """A `ports.WorkerPort` that times act, settle and finish, and counts what came from lost leases.
 
@@ -89,17 +110,6 @@ class MeasuredPort:
     def __init__(self, port: WorkerPort, metrics: Metrics) -> None:
         self._port = port
         self._metrics = metrics
-
-    @contextmanager
-    def _hop(self, name: str) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        except Refusal as refusal:
-            if isinstance(refusal, _LOST):
-                self._metrics.fenced(refusal.code)
-            raise
-        self._metrics.hop(name, time.perf_counter() - began)
 
     async def hello(self, hello: Hello) -> Session:
         """See `WorkerPort.hello`."""
@@ -115,12 +125,12 @@ class MeasuredPort:
 
     async def act(self, session: str, proposal: Proposal) -> Dispatch | Recorded | Parked:
         """See `WorkerPort.act`."""
-        with self._hop("act"):
+        with _Hop(self._metrics, "act"):
             return await self._port.act(session, proposal)
 
     async def settle(self, session: str, outcome: Outcome) -> Recorded:
         """See `WorkerPort.settle`."""
-        with self._hop("settle"):
+        with _Hop(self._metrics, "settle"):
             return await self._port.settle(session, outcome)
 
     async def frames(self, session: str, frames: tuple[Frame, ...]) -> None:
@@ -129,7 +139,7 @@ class MeasuredPort:
 
     async def finish(self, session: str, report: Report) -> Assignment | None:
         """See `WorkerPort.finish`."""
-        with self._hop("finish"):
+        with _Hop(self._metrics, "finish"):
             return await self._port.finish(session, report)
 
     async def leave(self, session: str) -> int:

@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict
 
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from bailiwick.base import Category, Refusal
 from bailiwick.ports import Assignment, Hello, Notice, Report, Session, SessionLost, WorkerPort
@@ -157,9 +157,11 @@ class Worker:
         current: Assignment | None = assignment
         try:
             while current is not None:
-                with bound_contextvars(**_context_of(current)):
-                    report = await self._runner.run(session.id, current, leash)
-                    following = await self._finish(session, report) if report is not None else None
+                bind_contextvars(
+                    **_context_of(current)
+                )  # this task's own, and all three anew for each assignment
+                report = await self._runner.run(session.id, current, leash)
+                following = await self._finish(session, report) if report is not None else None
                 self._drop(current)
                 current = following
                 if current is not None:

@@ -1,9 +1,25 @@
 """A barrier: whoever stops things waits until all who had begun to pass before have passed."""
 
 import asyncio
-import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from types import TracebackType
+
+
+class Passing:
+    """One that passes, for the length of a `with`."""
+
+    __slots__ = ("_barrier", "_generation")
+
+    def __init__(self, barrier: "Barrier") -> None:
+        self._barrier = barrier
+
+    def __enter__(self) -> None:
+        self._generation = self._barrier.enter()
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        self._barrier.leave(self._generation)
 
 
 class Barrier:
@@ -14,18 +30,21 @@ class Barrier:
         self._inside: Counter[int] = Counter()
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
-    @contextlib.contextmanager
-    def passing(self) -> Iterator[None]:
+    def passing(self) -> "Passing":
         """Be counted as passing for the length of a `with`."""
-        generation = self._generation
-        self._inside[generation] += 1
-        try:
-            yield
-        finally:
-            self._inside[generation] -= 1
-            if not self._inside[generation]:
-                del self._inside[generation]
-                self._release()
+        return Passing(self)
+
+    def enter(self) -> int:
+        """Count one more inside; answer the generation that it leaves again."""
+        self._inside[self._generation] += 1
+        return self._generation
+
+    def leave(self, generation: int) -> None:
+        """Count one less; whoever waited for the last one goes on."""
+        self._inside[generation] -= 1
+        if not self._inside[generation]:
+            del self._inside[generation]
+            self._release()
 
     async def settle(self) -> None:
         """Wait until all who are inside now have passed."""

@@ -256,7 +256,7 @@ class Runs:
         Returns:
             Whether the caller was canceled meanwhile, and must raise that once it has told others of the commit.
         """
-        work = asyncio.ensure_future(self.ledger.commit(unit))
+        work = asyncio.get_running_loop().create_task(self.ledger.commit(unit))
         canceled = await _to_its_end(work)
         try:
             work.result()
@@ -326,20 +326,26 @@ def _law(entry: Entry) -> str:
     return "" if digest == entry.run.catalogue else digest
 
 
-async def _to_its_end(work: asyncio.Future[None]) -> bool:
+async def _to_its_end(work: asyncio.Task[None]) -> bool:
     """Wait for a commit even when canceled, since it cannot be taken back and others must hear of it.
 
     Returns:
         Whether the caller was canceled meanwhile.
     """
     canceled = False
+    loop = asyncio.get_running_loop()
     while not work.done():
+        ended = loop.create_future()  # the caller's own: who cancels it does not cancel the commit
+
+        def hear(_: object, ended: asyncio.Future[None] = ended) -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        work.add_done_callback(hear)
         try:
-            await asyncio.shield(work)
+            await ended
         except asyncio.CancelledError:
             canceled = True
-        except Exception:  # its own failure, which whoever asked for it looks at
-            break
     return canceled
 
 

@@ -7,7 +7,7 @@ import apsw
 
 from bailiwick.base import Digest, canonical
 from bailiwick.ports import Blobs, Halt, StoredEvent, Submission, Unit
-from bailiwick.stores.large import LargePayloads
+from bailiwick.stores.large import LargePayloads, holds_large
 from bailiwick.stores.refusals import PayloadDamaged
 from bailiwick.stores.rows import Row, to_halt
 from bailiwick.stores.sealing import Job
@@ -42,6 +42,9 @@ class SqliteLedger:
             GuardFailed: An approval, task, posting or submission was taken or changed by another.
             ValueError, TypeError: The unit is not well-formed; its neighbours are not touched.
         """
+        if not holds_large(unit):
+            await self._writer.submit(Job(unit))
+            return
         async with self._large.stored(unit) as names:
             await self._writer.submit(Job(unit, names))
 
