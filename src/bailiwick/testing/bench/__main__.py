@@ -12,9 +12,12 @@ from bailiwick.telemetry import configure_logging
 from bailiwick.testing.bench.benches import BENCHES, measure
 from bailiwick.testing.bench.figures import Figure, table
 from bailiwick.testing.bench.instructions import gate
+from bailiwick.testing.bench.peers import compare
 from bailiwick.testing.bench.programs import ProgramFailed
 from bailiwick.testing.bench.scale import FULL
 from bailiwick.testing.bench.system import RunSpoiled
+
+PEERS_ENVIRONMENT = Path(".venv-peers")
 
 
 def main(argv: list[str]) -> int:
@@ -34,10 +37,17 @@ def main(argv: list[str]) -> int:
         action="store_true",
         help="count instructions, and fail if a run or a write costs more than kept",
     )
+    parser.add_argument(
+        "--peers",
+        action="store_true",
+        help="run the chain of W1 beside LangGraph's and DBOS's, and report ratios",
+    )
     parser.add_argument("--keep", action="store_true", help="with --gate: keep what is counted as the base")
     asked = parser.parse_args(argv)
     if asked.gate:
         return _gated(keep=asked.keep)
+    if asked.peers:
+        return _beside_peers()
     unknown = [name for name in asked.names if name not in BENCHES]
     if unknown:
         parser.error(f"there is no bench {unknown[0]!r}; there are {', '.join(BENCHES)}")
@@ -63,6 +73,20 @@ def _gated(*, keep: bool) -> int:
     if shut:
         sys.stderr.write(f"bench: {shut}\n")
     return 1 if shut else 0
+
+
+def _beside_peers() -> int:
+    """Measure beside the peers; nothing is gated by it."""
+    try:
+        with tempfile.TemporaryFile("w") as log:
+            configure_logging("info", log)
+            figures = compare(PEERS_ENVIRONMENT)
+            configure_logging()
+    except ProgramFailed as failure:
+        sys.stderr.write(f"bench: {failure}\n")
+        return 1
+    sys.stdout.write(f"{table(figures)}\n")
+    return 0
 
 
 def _measured(names: Sequence[str], disk: Path | None) -> tuple[list[Figure], int]:
