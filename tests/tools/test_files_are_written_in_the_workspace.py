@@ -38,9 +38,12 @@ async def test_an_edit_that_could_mean_two_places_changes_nothing(hand: Hand, ol
 
 
 @pytest.mark.parametrize("path", ["../x", "/etc/passwd", ".git/config", "a\\b", "a/../../b"])
-@pytest.mark.parametrize("tool", ["files.read", "files.write", "files.edit"])
+@pytest.mark.parametrize("tool", ["files.read", "files.write", "files.edit", "files.delete", "files.move"])
 async def test_a_hostile_path_comes_back_with_its_remedy(hand: Hand, tool: str, path: str) -> None:
-    more = {"files.read": {}, "files.write": {"text": ""}, "files.edit": {"old": "a", "new": "b"}}[tool]
+    more = {"files.write": {"text": ""}, "files.edit": {"old": "a", "new": "b"}}.get(tool, {})
+    if tool == "files.move":
+        await hand("files.write", path="here", text="")
+        path, more = "here", {"to": path}
     with pytest.raises(CallFailed, match=r"bad_path: .*give a relative path"):
         await hand(tool, path=path, **more)
 
@@ -73,5 +76,8 @@ def test_the_file_tools_change_nothing_but_the_workspace(hand: Hand) -> None:
         "files.read": WorkspaceUse.READS,
         "files.write": WorkspaceUse.WRITES,
         "files.edit": WorkspaceUse.WRITES,
+        "files.delete": WorkspaceUse.WRITES,
+        "files.move": WorkspaceUse.WRITES,
+        "files.mode": WorkspaceUse.WRITES,
     }
     assert all(hand.contract(name).effect is EffectClass.READ_ONLY for name in uses)

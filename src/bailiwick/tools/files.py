@@ -1,12 +1,13 @@
-"""The file tools: list, read, write and edit in the run's workspace, and nowhere else."""
+"""The file tools: list, read and change the files of the run's workspace, and nothing elsewhere."""
 
 from typing import Any
 
-from bailiwick.base import Category, Digest, Refusal, digest_of
+from bailiwick.base import Category, Digest, Long, Refusal, Short, digest_of
 from bailiwick.contract import Contract, EffectClass, ErrorCategory, Kind, WorkspaceUse
 from bailiwick.ports import FrameSink, Stop, ToolCall, ToolResult
 from bailiwick.tools.differ import split_lines
 from bailiwick.tools.host import Tool
+from bailiwick.tools.lookalikes import nearest
 from bailiwick.tools.patch import NotText, is_text
 from bailiwick.tools.workspace import Workspaces
 
@@ -30,8 +31,18 @@ class NoUniqueMatch(Refusal, code="no_unique_match", category=Category.CONFLICT)
     remedy = "read the file again and give more of the surrounding lines, exactly as they are"
 
 
+class WrittenOtherwise(Refusal, code="written_otherwise", category=Category.CONFLICT):
+    """A text to replace stands in the file, but in other characters that look alike."""
+
+    path: str
+    differs: Short
+    text: Long
+    says = "the text to replace stands in {path!r} with other {differs}: {text!r}"
+    remedy = "give the text as it is quoted here"
+
+
 class FileTools:
-    """The four tools over one store of workspaces."""
+    """The tools over one store of workspaces."""
 
     def __init__(self, workspaces: Workspaces) -> None:
         self._workspaces = workspaces
@@ -43,6 +54,9 @@ class FileTools:
             Tool(_READ, self._read),
             Tool(_WRITE, self._write),
             Tool(_EDIT, self._edit),
+            Tool(_DELETE, self._delete),
+            Tool(_MOVE, self._move),
+            Tool(_MODE, self._mode),
         )
 
     async def _list(self, call: ToolCall, _sink: FrameSink, _stop: Stop) -> ToolResult:
@@ -85,10 +99,33 @@ class FileTools:
         if not is_text(before):
             raise NotText(path)
         old, new = call.arguments["old"].encode(), call.arguments["new"].encode()
+        if b"\r\n" in before and b"\r" not in old and b"\n" in old and old not in before:
+            # Models write plain line ends: where the file has the others, they are meant.
+            old, new = old.replace(b"\n", b"\r\n"), new.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
         at = before.find(old)
+        if at < 0:
+            near = nearest(before.decode(), old.decode())
+            if near is not None:
+                raise WrittenOtherwise(path, *near)
         if at < 0 or before.find(old, at + 1) >= 0:
             raise NoUniqueMatch(path, _occurrences(before, old))
         return await self._change(call, before[:at] + new + before[at + len(old) :])
+
+    async def _delete(self, call: ToolCall, _sink: FrameSink, _stop: Stop) -> ToolResult:
+        path = call.arguments["path"]
+        return ToolResult(
+            {"path": path}, await self._workspaces.write(call.tenant, await self._tree(call), {path: None})
+        )
+
+    async def _move(self, call: ToolCall, _sink: FrameSink, _stop: Stop) -> ToolResult:
+        path, to = call.arguments["path"], call.arguments["to"]
+        tree = await self._workspaces.move(call.tenant, await self._tree(call), path, to)
+        return ToolResult({"path": path, "to": to}, tree)
+
+    async def _mode(self, call: ToolCall, _sink: FrameSink, _stop: Stop) -> ToolResult:
+        path, executable = call.arguments["path"], bool(call.arguments["executable"])
+        tree = await self._workspaces.mark(call.tenant, await self._tree(call), path, executable=executable)
+        return ToolResult({"path": path, "executable": executable}, tree)
 
     async def _change(self, call: ToolCall, body: bytes) -> ToolResult:
         path = call.arguments["path"]
@@ -185,5 +222,22 @@ _EDIT = _contract(
         "new": {"type": "string", "maxLength": 1_048_576},
     },
     _CHANGED,
+    writes=True,
+)
+_DELETE = _contract(
+    "files.delete", "Delete a file of the workspace", {"path": _PATH}, {"path": _PATH}, writes=True
+)
+_MOVE = _contract(
+    "files.move",
+    "Give a file of the workspace another path; its content and mode stay",
+    {"path": _PATH, "to": _PATH},
+    {"path": _PATH, "to": _PATH},
+    writes=True,
+)
+_MODE = _contract(
+    "files.mode",
+    "Make a file of the workspace executable, or not",
+    {"path": _PATH, "executable": {"type": "boolean"}},
+    {"path": _PATH, "executable": {"type": "boolean"}},
     writes=True,
 )

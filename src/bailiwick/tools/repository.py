@@ -47,6 +47,16 @@ class NoSuchRevision(Refusal, code="no_such_revision", category=Category.ABSENT)
     remedy = "give a branch, a tag, HEAD or a full commit id; expressions such as main~1 are not taken"
 
 
+class ObjectsMissing(Refusal, code="objects_missing", category=Category.ABSENT):
+    """A commit names content that the repository does not hold: a partial clone, or one that was damaged."""
+
+    object: Short
+    says = "the repository does not hold the object {object} that its commit names; it may be a partial clone"
+    remedy = (
+        "fetch everything, in the repository: git fetch --refetch --no-filter; nothing is fetched from here"
+    )
+
+
 class GitEntry(msgspec.Struct, frozen=True):
     """A file of a commit: mode in six octal digits, object id, size in bytes (-1 for a submodule)."""
 
@@ -103,7 +113,7 @@ class Repositories:
         inner = folder / ".git" if (folder / ".git").exists() else folder
         git = Git(self._processes, self._scratch, self._author)
         found = await git.run(
-            f"--git-dir={inner.absolute()}", "rev-parse", "--path-format=absolute", "--git-common-dir",
+            f"--git-dir={inner.absolute()}", "rev-parse", "--path-format=absolute", "--git-dir",
             "--git-path", "objects", "--show-object-format",
         )  # fmt: skip
         lines = found.stdout.decode().splitlines()
@@ -224,12 +234,18 @@ class Repository:
         return _first_line(created.stderr) if created.exit_code else ""
 
     async def entries(self, commit: str) -> list[GitEntry]:
-        """List all that a commit holds."""
+        """List all that a commit holds.
+
+        Raises:
+            ObjectsMissing: One of its files is not here.
+        """
         raw = await self._demand("ls-tree", "-r", "-l", "-z", "--full-tree", commit)
         found = []
         for record in raw.split(b"\0")[:-1]:
             facts, _, path = record.partition(b"\t")
             mode, _, identifier, size = facts.decode().split()
+            if size == "BAD":
+                raise ObjectsMissing(identifier)
             found.append(GitEntry(path, mode, identifier, -1 if size == "-" else int(size)))
         return found
 
@@ -237,7 +253,7 @@ class Repository:
         """Read objects (blobs, commits) by their ids, in order.
 
         Raises:
-            CallFailed: One is missing.
+            ObjectsMissing: One is not here.
         """
         raw = await self._demand(
             "cat-file", "--batch", stdin="".join(f"{each}\n" for each in identifiers).encode()
@@ -247,9 +263,7 @@ class Repository:
             end = raw.index(b"\n", at)
             header = raw[at:end].split()
             if len(header) != 3:
-                raise CallFailed(
-                    ErrorCategory.TOOL_FAILED, f"the repository has lost the object {identifier}"
-                )
+                raise ObjectsMissing(identifier)
             at = end + 1 + int(header[2])
             found.append(raw[end + 1 : at])
             at += 1

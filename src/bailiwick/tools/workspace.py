@@ -36,6 +36,14 @@ class NoSuchFile(Refusal, code="no_such_file", category=Category.ABSENT):
     remedy = "list the files with files.list"
 
 
+class FileThere(Refusal, code="file_there", category=Category.CONFLICT):
+    """A file would be moved to where another one is."""
+
+    path: str
+    says = "there is a file {path!r} in the workspace already"
+    remedy = "delete it first with files.delete, or choose another path"
+
+
 class NoSuchTree(Refusal, code="no_such_tree", category=Category.ABSENT):
     """A digest does not name a tree of this tenant, or its content is gone."""
 
@@ -123,6 +131,35 @@ class Workspaces:
             else:
                 mode = files[path].mode if path in files else MODES[0]
                 files[path] = await self.put(tenant, path, mode, body)
+        return await self.store(tenant, files.values())
+
+    async def move(self, tenant: str, tree: Digest, path: str, to: str) -> Digest:
+        """Store the tree in which a file has another path; its content and mode stay.
+
+        Raises:
+            BadPath: A path is not one, or runs through a file.
+            NoSuchFile: There is no such file.
+            FileThere: There is one under the new path.
+        """
+        check_path(to)
+        files = {file.path: file for file in await self.list(tenant, tree)}
+        if to in files:
+            raise FileThere(to)
+        if path not in files:
+            raise NoSuchFile(path)
+        file = files.pop(path)
+        return await self.store(tenant, [*files.values(), File(to, file.mode, file.digest)])
+
+    async def mark(self, tenant: str, tree: Digest, path: str, *, executable: bool) -> Digest:
+        """Store the tree in which a file is executable, or is not.
+
+        Raises:
+            NoSuchFile: There is no such file.
+        """
+        files = {file.path: file for file in await self.list(tenant, tree)}
+        if path not in files:
+            raise NoSuchFile(path)
+        files[path] = File(path, MODES[executable], files[path].digest)
         return await self.store(tenant, files.values())
 
     async def put(self, tenant: str, path: str, mode: str, body: bytes) -> File:
