@@ -134,3 +134,11 @@ def test_a_property_may_be_called_like_a_keyword() -> None:
     validator = validator_for({"properties": {"$ref": {"type": "string"}, "pattern": {"type": "string"}}})
     assert validator.fits({"$ref": "http://example.invalid", "pattern": "("})
     assert not validator.fits({"$ref": 1})
+
+
+@pytest.mark.parametrize("spelled", ["a", "%61"])
+def test_a_reference_counts_however_its_name_is_spelled(spelled):
+    size = 26
+    parts = {f"a{n}": {"allOf": [{"$ref": f"#/$defs/{spelled}{n + 1}"}] * 2} for n in range(size)}
+    with pytest.raises(InvalidSchema, match="unfold"):
+        validator_for({"$ref": f"#/$defs/{spelled}0", "$defs": {**parts, f"a{size}": {"type": "object"}}})

@@ -4,6 +4,7 @@ import json
 import re
 
 import jsonschema_rs
+import pytest
 from http_house import House, assert_problem
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
@@ -162,3 +163,15 @@ async def test_what_tenants_named_is_counted_for_the_operator_alone(house):
     async with house.client("") as client:
         refused = await client.get("/metrics", headers={"Authorization": "Bearer nobody"})
     assert_problem(refused, 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/version", "/metrics"])
+async def test_what_is_open_is_asked_by_head_too(house, path):
+    async with house.client() as client:
+        assert (await client.head(path)).status_code == (await client.get(path)).status_code
+
+
+async def test_blanks_around_a_traceparent_belong_to_no_trace(house):
+    async with house.client() as client:
+        answer = await client.get("/healthz", headers={"traceparent": f"{PARENT} \t"})
+        assert answer.headers["traceparent"].split("-")[1] == PARENT.split("-")[1]

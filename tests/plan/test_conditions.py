@@ -161,3 +161,33 @@ def outcome(text: str, steps: dict[str, Any]) -> Any:
         return holds(text, {"steps": steps, "intent": {"a": 1}, "brief": {"steps": 1}})
     except Refusal as refusal:
         return refusal.code
+
+
+@pytest.mark.parametrize("score", [1, 1.0, 0.9, 2])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "steps.a.output.score * 100.0 >= 80.0",
+        "steps.a.output.score * 100 >= 80",
+        "steps.a.output.score / 2.0 > 0.1",
+        "steps.a.output.score - 1.0 > -0.5",
+        "0.5 + steps.a.output.score > 1.0",
+        "steps.a.output.score * 2 + steps.a.output.half > 1",
+        "1 == 1 && steps.a.output.score * 2.0 > 1.0",
+    ],
+)
+def test_a_number_counts_the_same_however_it_is_written(text, score):
+    """JSON has one kind of number, and its canonical form writes 1.0 as 1."""
+    assert holds(text, {"steps": {"a": {"output": {"score": score, "half": 0.5}}}})
+
+
+def test_what_no_way_of_writing_numbers_decides_is_refused_with_its_reason():
+    with pytest.raises(ConditionFailed, match="overload"):
+        holds(
+            "steps.a.output.score * steps.a.output.name == 2",
+            {"steps": {"a": {"output": {"score": 1, "name": "two"}}}},
+        )
+
+
+def test_whole_numbers_are_divided_as_whole_numbers():
+    assert holds("steps.a.output.score / 2 == 3", {"steps": {"a": {"output": {"score": 7}}}})

@@ -59,7 +59,8 @@ MISWRITTEN = (
     "https://api.test/a/%2e%2e/b", "https://api.test/a/%2E./b", "https://api.test/a/.%2e/b",
     "https://api.test/a/%252e%252e/b", "https://api.test/a/%25252e%25252e/b", "https://api.test/a%2f..%2fb",
     "https://api.test/a/..;x=1/b", "https://api.test/a%5c..%5cb", "https://api.test/a%00", "https://api.test/a%0d%0ab",
-    "https://api.test/a%3fb=1", "https://api.test/a%23b", "https://api.test/%2525252525252e",
+    "https://api.test/%2525252525252e", "https://api.test/..%3f", "https://api.test/a/..%23/b", "https://api.test/%c0%ae%c0%ae/",
+    "https://api.test/%25252525c3%25252525a9",
 )  # fmt: skip
 WELL = (
     ("https://api.test", "api.test", "/"),
@@ -69,6 +70,13 @@ WELL = (
     ("https://8.8.8.8/", "8.8.8.8", "/"),
     ("https://[2606:4700:0:0::1111]:8443/x", "[2606:4700::1111]:8443", "/x"),
     ("https://xn--bcher-kva.test/", "xn--bcher-kva.test", "/"),
+    ("https://api.test/caf%C3%A9", "api.test", "/caf%C3%A9"),
+    ("https://api.test/%E6%97%A5%E6%9C%AC", "api.test", "/%E6%97%A5%E6%9C%AC"),
+    ("https://api.test/%F0%9F%98%80", "api.test", "/%F0%9F%98%80"),
+    ("https://api.test/wiki/C%23", "api.test", "/wiki/C%23"),
+    ("https://api.test/what%3F", "api.test", "/what%3F"),
+    ("https://api.test/caf%25C3%25A9", "api.test", "/caf%25C3%25A9"),
+    ("https://api.test/%C3", "api.test", "/%C3"),
 )
 
 
@@ -186,7 +194,7 @@ async def test_the_certificate_is_that_of_the_name_not_of_the_number(tmp_path) -
 @pytest.mark.parametrize(
     "location",
     ["http://169.254.169.254/latest/meta-data/", "http://[::1]/", "https://evil.example/", "http://2130706433/",
-     "//evil.example/", "file:///etc/passwd", "../x", "http://api.test/", "https://user@api.test/"],
+     "//evil.example/", "file:///etc/passwd", "http://api.test/", "https://user@api.test/"],
 )  # fmt: skip
 async def test_a_redirect_is_checked_like_the_first_address(location: str) -> None:
     async with web({"/": page_of(302, "", Location=location)}) as site:
@@ -195,6 +203,31 @@ async def test_a_redirect_is_checked_like_the_first_address(location: str) -> No
         with pytest.raises((EgressRefused, BadAddress)):
             await Egress(internal=[name], resolve=resolve).fetch(ask(f"{name}/", name, redirects=3))
     assert asked == ["api.test"]
+
+
+@pytest.mark.parametrize(
+    "location", ["there", "../there", "./there", "/there?x=1", "?there", "//{place}/there"]
+)
+async def test_a_redirect_may_be_relative_to_where_it_was_asked(location: str) -> None:
+    async with web({"/": page_of(200, "asked"), "/there": page_of(200, "there")}) as site:
+        name = f"http://api.test:{site.port}"
+        led = page_of(302, "", Location=location.format(place=name.removeprefix("http://")))
+        site.pages["/"] = led if location != "?there" else page_of(200, "asked")
+        site.pages["/from"] = led
+        resolve, _ = resolver(("127.0.0.1",))
+        answer = await Egress(internal=[name], resolve=resolve).fetch(ask(f"{name}/from", name, redirects=1))
+    assert answer.url == (f"{name}/from?there" if location == "?there" else answer.url)
+    assert answer.status == (302 if location == "?there" else 200)
+
+
+async def test_every_link_of_an_answer_is_kept_and_of_other_headers_the_first() -> None:
+    page = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nLink: </2>; rel=next\r\nETag: 1\r\nETag: 2\r\nLink: </9>; rel=last\r\n\r\n"
+    async with web({"/": page}) as site:
+        name = f"http://api.test:{site.port}"
+        resolve, _ = resolver(("127.0.0.1",))
+        answer = await Egress(internal=[name], resolve=resolve).fetch(ask(f"{name}/", name))
+    assert answer.headers["link"] == "</2>; rel=next, </9>; rel=last"
+    assert answer.headers["etag"] == "1"
 
 
 async def test_a_redirect_resolves_anew_and_falls_for_no_rebinding() -> None:

@@ -113,7 +113,18 @@ async def test_key_is_an_ordinary_argument_of_a_read(host_of: Make) -> None:
     assert hand.contract("get").input["required"] == ["key"]
 
 
-@pytest.mark.parametrize("error", [SystemExit, StopIteration, KeyError])
+@pytest.mark.parametrize(
+    "error",
+    [
+        SystemExit,
+        StopIteration,
+        KeyError,
+        KeyboardInterrupt,
+        GeneratorExit,
+        asyncio.CancelledError,
+        MemoryError,
+    ],
+)
 async def test_no_exception_of_a_function_takes_the_host_with_it(
     host_of: Make, error: type[BaseException]
 ) -> None:

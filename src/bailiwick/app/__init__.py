@@ -11,6 +11,7 @@ from bailiwick.app.app import (
     RepositorySource,
 )
 from bailiwick.app.context import CallRefused, Context, OutputUnknown, Parking
+from bailiwick.app.failing import ToolFailed
 from bailiwick.app.probe import Probe
 from bailiwick.app.shorthand import object_schema
 
@@ -28,5 +29,6 @@ __all__ = [
     "Parking",
     "Probe",
     "RepositorySource",
+    "ToolFailed",
     "object_schema",
 ]

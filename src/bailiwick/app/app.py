@@ -4,7 +4,7 @@ import hashlib
 import inspect
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,6 +22,8 @@ EVERY = "*"
 _WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 CodeAgent = Callable[[Context, dict[str, Any]], Awaitable[dict[str, Any]]]
+_Agent = TypeVar("_Agent", bound=CodeAgent)
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class AgentDefinition(msgspec.Struct, frozen=True):
@@ -180,12 +182,10 @@ class App:
         self.agents[contract.ref] = definition
         return definition
 
-    def code_agent(
-        self, name: str, *, output: dict[str, Any], **options: Any
-    ) -> Callable[[CodeAgent], CodeAgent]:
+    def code_agent(self, name: str, *, output: dict[str, Any], **options: Any) -> Callable[[_Agent], _Agent]:
         """Declare an agent written as `async def agent(ctx, input) -> output`."""
 
-        def register(run: CodeAgent) -> CodeAgent:
+        def register(run: _Agent) -> _Agent:
             self.agent(name, output=output, run=run, **options)
             return run
 
@@ -198,14 +198,14 @@ class App:
         effect: EffectClass | str = EffectClass.READ_ONLY,
         version: str = "1.0.0",
         **options: Any,
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    ) -> Callable[[_Function], _Function]:
         """Offer a Python function as a tool; its schemas come from its annotations.
 
         `options` are further fields of its contract, `credentials` among them. `probe` names a read-only tool that says
         whether a call of this one was applied: it takes `key` and `arguments` and answers with a `Probe`.
         """
 
-        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        def register(function: _Function) -> _Function:
             self.tools.append(FunctionTool(function, name, version, EffectClass(effect), options))
             return function
 

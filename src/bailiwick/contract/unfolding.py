@@ -6,6 +6,7 @@ may bring a schema could stop the service. Counted is how often one place of a v
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 from bailiwick.base import Json
 
@@ -96,7 +97,7 @@ class _Counter:
         if not isinstance(reference, str) or (reference != "#" and not reference.startswith("#/")):
             self.fault = f"$ref {str(reference)[:80]!r} is not # or #/..."
             return None
-        for part in reference[1:].split("/")[1:]:
+        for part in unquote(reference[1:]).split("/")[1:]:  # the validator reads it so
             name = part.replace("~1", "/").replace("~0", "~")
             if isinstance(here, list) and name.isdecimal() and int(name) < len(here):
                 here = here[int(name)]

@@ -40,12 +40,14 @@ class Version(msgspec.Struct, frozen=True):
     api: str
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", **answers(Health))
 async def healthz() -> Response:
     """Say that the process is alive; asks nothing else."""
     return answer(Health("ok"))
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", **answers(Readiness))
 async def readyz(request: Request) -> Response:
     """Say whether every check holds; 503 while one does not."""
@@ -72,12 +74,14 @@ async def schemas(caller: Caller) -> Response:
     return answer(Schemas(SCHEMA, kinds, definitions))
 
 
+@router.head("/version", include_in_schema=False)
 @router.get("/version", **answers(Version))
 async def version(request: Request) -> Response:
     """Name what is running."""
     return answer(Version("bailiwick", request.app.version, "v1"))
 
 
+@router.head("/metrics", include_in_schema=False)
 @router.get("/metrics", **answers_bytes("text/plain", "All metrics; as OpenMetrics if Accept asks for it."))
 async def metrics(request: Request, door: Door) -> Response:
     """Show what was counted: to everybody in sum, by app, feature and model to a key that stands above the tenants."""

@@ -27,7 +27,7 @@ def incoming(header: str) -> tuple[str, str] | None:
 def begin(scope: Scope) -> str:
     """Give the request its own span, in the caller's trace if there is one; answer the traceparent."""
     given = Headers(scope=scope).getlist("traceparent")
-    found = incoming(given[0]) if len(given) == 1 else None
+    found = incoming(given[0].strip(" \t")) if len(given) == 1 else None
     trace, flags = found if found is not None else (secrets.token_hex(16), _SAMPLED)
     scope[_KEY] = f"00-{trace}-{secrets.token_hex(8)}-{flags}"
     return str(scope[_KEY])

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from cel_expr_python import cel  # type: ignore[import-untyped]
 
 from bailiwick.base import Category, Json, Refusal
 
 MAX_CONDITION_BYTES = 2048
+_NO_OVERLOAD = "No matching overloads"
 VARIABLES = ("intent", "context", "brief", "steps")
 
 # A chain of map or filter, or macros inside one another, can double a value at every link: 2 KB of text
@@ -78,14 +80,44 @@ def holds(text: str, values: Mapping[str, Json]) -> bool:
     expression = _compiled(text)
     data = {name: values.get(name, {}) for name in VARIABLES}
     try:
-        result = expression.eval(data=data)
-        kind, answer = result.type(), result.value()
+        kind, answer = _evaluated(expression, data)
+        if kind == cel.Type.ERROR and _NO_OVERLOAD in str(answer):
+            # A number that is written 1 where another run has 0.9: CEL tells the two kinds apart, JSON does not.
+            kind, answer = _evaluated(_fractional(text), _floats(data))
     except (RuntimeError, TypeError, ValueError, OverflowError) as error:
         raise ConditionFailed(text, str(error)[:300]) from error
     if kind != cel.Type.BOOL or not isinstance(answer, bool):
         reason = str(answer)[:300] if kind == cel.Type.ERROR else f"it yields a value of type {kind.name()}"
         raise ConditionFailed(text, reason)
     return answer
+
+
+def _evaluated(expression: cel.Expression, data: Mapping[str, Json]) -> tuple[Any, Any]:
+    result = expression.eval(data=data)
+    return result.type(), result.value()
+
+
+def _floats(value: Any) -> Any:
+    match value:
+        case bool():
+            return value
+        case int():
+            return float(value)
+        case dict():
+            return {key: _floats(inner) for key, inner in value.items()}
+        case list():
+            return [_floats(inner) for inner in value]
+    return value
+
+
+@lru_cache(maxsize=1024)
+def _fractional(text: str) -> cel.Expression:
+    """Compile an expression with each of its whole numbers written as a fraction."""
+    written = "".join(
+        f"{token.group()}.0" if token.lastgroup == "number" and token.group().isdecimal() else token.group()
+        for token in _TOKEN.finditer(text)
+    )
+    return _ENVIRONMENT.compile(written)
 
 
 @lru_cache(maxsize=1024)

@@ -19,7 +19,11 @@ _PLACE = re.compile(
 _PLAIN = re.compile(r"[\x21-\x7e]+")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
+_STEM = re.compile(r"[;?#]")
 _ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
+_OVERLONG = re.compile(
+    r"%[cC][01]"
+)  # the longer way to write an ASCII character, a dot or a slash among them
 _ROUNDS = 4  # of decoding: a server behind a proxy behind a cache decodes no more often
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -110,6 +114,8 @@ def parse_address(text: str) -> Address:
     path = match["path"] or "/"
     if _ESCAPE.search(path) or _climbs(path):
         raise BadAddress(text, "the path climbs, or hides what it names")
+    if _OVERLONG.search(path):
+        raise BadAddress(text, "the path holds bytes that no UTF-8 has")
     return Address(scheme, host, port, path, match["query"] or "")
 
 
@@ -169,12 +175,11 @@ def _named(url: str, name: str) -> str:
 def _climbs(path: str) -> bool:
     """Look for dot segments and separators in each thing that the path may be decoded to."""
     for _ in range(_ROUNDS):
-        plain = path.split("?", maxsplit=1)[0].split("#", maxsplit=1)[0]
-        if "\\" in path or any(ord(c) < 32 or ord(c) == 127 for c in path) or plain != path:
+        if "\\" in path or any(ord(c) < 32 or ord(c) == 127 for c in path):
             return True
-        if any(segment.split(";")[0] in (".", "..") for segment in path.split("/")):
+        if any(_STEM.split(segment)[0] in (".", "..") for segment in path.split("/")):
             return True
-        decoded = unquote_to_bytes(path).decode("latin-1")
+        decoded = unquote_to_bytes(path.encode("latin-1")).decode("latin-1")  # each byte is one character
         if decoded == path:
             return False
         path = decoded

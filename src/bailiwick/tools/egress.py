@@ -5,6 +5,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from urllib.parse import urljoin
 
 import httpcore2
 import msgspec
@@ -56,7 +57,10 @@ class Outgoing(msgspec.Struct, frozen=True):
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """One answer, from the last address that was asked. `headers` have lower-case names; the first of each counts."""
+    """One answer, from the last address that was asked. `headers` have lower-case names.
+
+    Of each name the first counts, and of `link` all: pages are often told in several.
+    """
 
     status: int
     headers: dict[str, str]
@@ -199,11 +203,11 @@ class Egress:
 
 
 def _next(address: Address, location: str) -> Address:
-    """Read where a redirect leads: a whole URL, or a path on the same site."""
-    whole = location if "://" in location else f"{address.scheme}://{address.place}{location}"
-    if location.startswith("//") or ("://" not in location and not location.startswith("/")):
-        raise BadAddress(location, "a redirect names a whole address or an absolute path")
-    following = parse_address(whole)
+    """Read where a redirect leads: a whole URL, or anything that is relative to the address that was asked."""
+    try:
+        following = parse_address(urljoin(address.url, location))
+    except ValueError as error:
+        raise BadAddress(location, f"it is no reference: {error}") from None
     if address.scheme == "https" and following.scheme != "https":
         raise EgressRefused(following.site, "a redirect leaves https")
     return following
@@ -211,8 +215,10 @@ def _next(address: Address, location: str) -> Address:
 
 async def _read(response: httpcore2.Response, url: str, limit: int) -> Incoming:
     headers: dict[str, str] = {}
-    for name, value in response.headers:
-        headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+    for raw, text in response.headers:
+        name, value = raw.decode("latin-1").lower(), text.decode("latin-1")
+        more = name == "link" and name in headers
+        headers[name] = f"{headers[name]}, {value}" if more else headers.get(name, value)
     body = bytearray()
     async for chunk in response.aiter_stream():
         body += chunk

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import inspect
+import math
 import threading
 import typing
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from bailiwick.tools.host import WRITES, Tool
 
 _STRICT = pydantic.ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=False, allow_inf_nan=False)
 _FIELD = "field_"
+_EXACT = 2**53
 _KINDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -122,7 +124,7 @@ def _contained(function: Callable[..., Any], values: dict[str, Any]) -> Any:
     """Call in a thread; what asyncio cannot carry back to the loop becomes an ordinary error."""
     try:
         return function(**values)
-    except (SystemExit, StopIteration) as error:
+    except (SystemExit, StopIteration, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError) as error:
         raise RuntimeError(f"the function ended with {type(error).__name__}") from None
 
 
@@ -204,7 +206,10 @@ def _parse(model: type[pydantic.BaseModel], arguments: dict[str, Any]) -> dict[s
 
 def _dump(adapter: pydantic.TypeAdapter[Any], value: Any, *, ambiguous: bool) -> Any:
     try:
-        return adapter.dump_python(adapter.validate_python(value, strict=True), mode="json")
+        valid = adapter.validate_python(value, strict=True)
+        reason = _unspeakable(adapter.dump_python(valid))
+        if not reason:
+            return adapter.dump_python(valid, mode="json")
     except pydantic.ValidationError as error:
         reason = error.errors(include_input=False, include_url=False)[0]["msg"]
     except PydanticSerializationError:
@@ -214,6 +219,25 @@ def _dump(adapter: pydantic.TypeAdapter[Any], value: Any, *, ambiguous: bool) ->
         f"the function's result is not what it is annotated with: {reason}",
         ambiguous=ambiguous,
     )
+
+
+def _unspeakable(value: Any) -> str:
+    """Say where a value holds a number that JSON does not carry to every reader; empty when it holds none."""
+    left = [("", value)]
+    while left:
+        place, here = left.pop()
+        match here:
+            case bool():
+                pass
+            case float() if not math.isfinite(here):
+                return f"{place or '/'} is {here}, which JSON has no word for"
+            case int() if abs(here) > _EXACT:
+                return f"{place or '/'} is beyond 2^53, which many readers round: give it as a text"
+            case dict():
+                left.extend((f"{place}/{key}", inner) for key, inner in here.items())
+            case list() | tuple() | set() | frozenset():
+                left.extend((f"{place}/{index}", inner) for index, inner in enumerate(here))
+    return ""
 
 
 def _fingerprint(function: Callable[..., Any]) -> str:

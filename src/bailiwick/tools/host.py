@@ -2,12 +2,14 @@
 
 import asyncio
 import errno
+import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
 import structlog
 
+from bailiwick.app import ToolFailed
 from bailiwick.base import Category, Digest, Refusal, canonical
 from bailiwick.contract import (
     CapabilityRef,
@@ -33,12 +35,14 @@ from bailiwick.ports import (
     ToolCall,
     ToolResult,
 )
+from bailiwick.tools.causes import cause_of
 from bailiwick.tools.credentials import RedactedFrames, Redactor
 
 log = structlog.get_logger("bailiwick.tools")
 MAX_OUTPUT_BYTES = 262_144
 MAX_MESSAGE = 1_000
 GRACE_SECONDS = 2.0
+_MAX_TRACEBACK = 8_000
 _PATIENCE_SECONDS = 1.0
 WRITES = (EffectClass.IDEMPOTENT_WRITE, EffectClass.EXTERNAL_ACTION)
 
@@ -296,10 +300,17 @@ class Tools:
                     _SAID.get(error.category, ErrorCategory.TOOL_FAILED),
                     f"{error.code}: {error.message}; {error.remedy}",
                 )
-            case _:
-                return self._failed(
-                    ErrorCategory.TOOL_FAILED, f"{type(error).__name__}: {error}", ambiguous=ambiguous
+            case ToolFailed():
+                return CallFailed(
+                    error.category,
+                    self._safe(error.reason),
+                    unsent=error.passes,
+                    retry_after=error.retry_after,
                 )
+            case _:
+                where = "".join(traceback.format_exception(error, limit=-20))
+                log.warning("tool.broke", traceback=self._redactor.text(where)[-_MAX_TRACEBACK:])
+                return self._failed(ErrorCategory.TOOL_FAILED, cause_of(error), ambiguous=ambiguous)
 
     def _failed(self, category: ErrorCategory, message: str, *, ambiguous: bool = False) -> CallFailed:
         return CallFailed(category, self._safe(message), ambiguous=ambiguous)
@@ -313,9 +324,14 @@ class Tools:
 async def _started(tool: Tool, call: ToolCall, frames: FrameSink, stop: Stop) -> ToolResult:
     try:
         return await tool.run(call, frames, stop)
-    except SystemExit as error:
-        # It would end the whole server, not the call.
-        raise RuntimeError(f"the tool tried to exit with {error.code!r}") from None
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("the tool canceled itself") from None
+    except (SystemExit, KeyboardInterrupt) as error:
+        # They would end the whole server, not the call.
+        raise RuntimeError(f"the tool tried to exit: {type(error).__name__} {error}") from None
 
 
 async def patiently(blobs: Blobs, tenant: str, body: bytes) -> Digest:
