@@ -26,7 +26,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except BaseException as broken:
+    except BaseException as broken:  # the author's own words, which may do anything
         return f"(its text cannot be told: {type(broken).__name__})"
 
 
