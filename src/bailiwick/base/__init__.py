@@ -1,6 +1,6 @@
 """Floor 0: ids, instants, canonical bytes and refusals, which every other room speaks in."""
 
-from bailiwick.base.canonical import Digest, Json, canonical, digest_of, parse_canonical
+from bailiwick.base.canonical import Digest, Json, canonical, digest_of, memo_key, parse_canonical
 from bailiwick.base.ids import mint_id, prefix_of
 from bailiwick.base.instants import Instant, Moment, format_instant, parse_instant
 from bailiwick.base.lease import LeaseLost
@@ -24,6 +24,7 @@ __all__ = [
     "escaped",
     "format_instant",
     "hidden_in",
+    "memo_key",
     "mint_id",
     "parse_canonical",
     "parse_instant",

@@ -33,6 +33,18 @@ def canonical(value: Json) -> bytes:
     return orjson.dumps(_with_written_doubles(value), option=_OPTIONS) if _holds_a_double(value) else body
 
 
+def memo_key(value: Json) -> bytes | None:
+    """Write a value down for a look into a memo, at a fraction of the cost; None where only `canonical` can.
+
+    Equal bytes are equal values. They are not those that are hashed: doubles may be written otherwise.
+
+    Raises:
+        TypeError: The value is not JSON.
+    """
+    body = orjson.dumps(value, option=_OPTIONS)
+    return None if b"null" in body else body  # NaN would be written so
+
+
 def parse_canonical(body: bytes) -> Json:
     """Read back bytes that `canonical` wrote; not for input from outside (see `parse_strict`)."""
     return orjson.loads(body)

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 import msgspec
 
-from bailiwick.base import Category, Json, Refusal, canonical, parse_canonical
+from bailiwick.base import Category, Json, Refusal, canonical, memo_key, parse_canonical
 from bailiwick.contract.unfolding import fault_in_schema
 
 MAX_SCHEMA_BYTES = 65_536
@@ -72,16 +72,16 @@ def validator_for(schema: dict[str, Any]) -> Validator:
         InvalidSchema: Not a schema, too large, or with a remote reference.
     """
     try:
-        text = canonical(schema)
+        text = memo_key(schema)
+        return _compiled(text if text is not None else canonical(schema))
     except TypeError as error:
         raise InvalidSchema(str(error)) from error
-    if len(text) > MAX_SCHEMA_BYTES:
-        raise InvalidSchema(f"{len(text)} bytes are over {MAX_SCHEMA_BYTES}")
-    return _compiled(text)
 
 
 @lru_cache(maxsize=1024)
 def _compiled(text: bytes) -> Validator:
+    if len(text) > MAX_SCHEMA_BYTES:
+        raise InvalidSchema(f"{len(text)} bytes are over {MAX_SCHEMA_BYTES}")
     return Validator(parse_canonical(text))
 
 

@@ -146,6 +146,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_
         return MappingProxyType({node.id: node for node in (*self.nodes, *self.compensations)})
 
     @cached_property
+    def _constant(self) -> frozenset[str]:
+        return frozenset(
+            node.id for node in (*self.nodes, *self.compensations) if b"$" not in canonical(node.input)
+        )
+
+    @cached_property
     def _by_parent(self) -> Mapping[str, tuple[Node, ...]]:
         groups: dict[str, list[Node]] = {}
         for node in self.nodes:
@@ -179,6 +185,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, dict=True, forbid_unknown_
             KeyError: The plan has none of this id.
         """
         return self._by_id[id]
+
+    def is_constant(self, id: str) -> bool:
+        """Whether a node's input cites nothing: it is what its author wrote, in every run."""
+        return id in self._constant
 
     def compensation(self, id: str) -> Node | None:
         """Find what undoes a node; None when the author named nothing."""

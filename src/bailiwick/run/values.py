@@ -30,7 +30,9 @@ INTENT_SEQ = 1
 
 
 def input_of(run: Run, plan: Plan, node: Node, name: str, sight: Sight) -> dict[str, Any]:
-    """Resolve a step's input from recorded values; the same bytes each time it is asked."""
+    """Resolve a step's input from recorded values, to be read alone; the same bytes each time it is asked."""
+    if plan.is_constant(node.id):
+        return node.input
     value = resolve(node.input, values_for(run, plan, name, (), node.input, sight))
     assert isinstance(value, dict), "an input template is an object"
     return value

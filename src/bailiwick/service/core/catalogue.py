@@ -117,9 +117,10 @@ class AppEntry(msgspec.Struct, frozen=True):
 
     def coded(self, ref: str) -> str:
         """Name the code agent that serves a capability: the exact one, or a later minor or patch; empty for none."""
-        code = [each.contract for each in self.agents.values() if each.run is not None]
-        if any(contract.ref == ref for contract in code):
+        exact = self.agents.get(ref)
+        if exact is not None and exact.run is not None:
             return ref
+        code = [each.contract for each in self.agents.values() if each.run is not None]
         name = ref.partition("@")[0]
         versions = [contract.version for contract in code if contract.name == name]
         chosen = select_version(versions, CapabilityRef(name, parse_ref(ref).floor[:2]))
