@@ -130,6 +130,30 @@ async def test_a_run_is_asked_to_end_and_ends_once_nothing_of_it_runs(house):
         assert_problem(await client.post(f"/v1/runs/{run}:resume"), 409, "illegal_transition")
 
 
+async def test_a_step_that_stands_says_why_as_a_kind_and_what_it_is_about(house):
+    async with house.client("admin") as client:
+
+        async def stands(run: str) -> list[tuple[str, str, str]]:
+            shown = (await client.get(f"/v1/runs/{run}")).json()
+            return [
+                (step["name"], step["stands"], step["stands_on"]) for step in shown["steps"] if step["stands"]
+            ]
+
+        held, approval = await house.held()
+        (waiting,) = await stands(held)
+        assert waiting[1:] == ("approval", approval)
+        halt = (
+            await client.post("/v1/halts", json={"scope": "app", "target": "shop", "reason": "drill"})
+        ).json()
+        headers = {"Idempotency-Key": "halted"}
+        run = (await client.post("/v1/runs", json=INTENT, headers=headers)).json()["id"]
+        await house.until(run, lambda status: status == "blocked")
+        assert await stands(run) == [("note", "halt", halt["id"])]
+        await client.post(f"/v1/halts/{halt['id']}:lift")
+        assert await house.ended(run) == "completed"
+        assert await stands(run) == []
+
+
 async def test_a_run_is_rolled_back_and_its_stream_is_told_to_the_second_end(house):
     run, approval = await house.held()
     async with house.client("approver") as client:
