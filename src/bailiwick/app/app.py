@@ -142,8 +142,8 @@ class App:
         name: str,
         *,
         prompt: str = "",
-        output: dict[str, Any],
-        input: dict[str, Any] | None = None,
+        output: Any,
+        input: Any = None,
         tools: tuple[str, ...] | list[str] = (),
         model: str = "",
         version: str = "1.0.0",
@@ -152,12 +152,13 @@ class App:
         timeout_seconds: int = 600,
         run: CodeAgent | None = None,
     ) -> AgentDefinition:
-        """Declare an agent; `output` and `input` are JSON Schemas or shorthands (see `object_schema`).
+        """Declare an agent; `output` and `input` are JSON Schemas, types or shorthands (see `object_schema`).
 
         One answer of its model has at most `max_output_tokens` (1 to 1,000,000), thinking included: as many are
         reserved for each call, and an answer that is cut there is not used.
 
         Raises:
+            InvalidShorthand: `output` or `input` is no declaration of an object that could be.
             ValueError: `max_output_tokens` is out of its bounds.
         """
         if not 1 <= max_output_tokens <= _MOST_OUTPUT:
@@ -182,7 +183,7 @@ class App:
         self.agents[contract.ref] = definition
         return definition
 
-    def code_agent(self, name: str, *, output: dict[str, Any], **options: Any) -> Callable[[_Agent], _Agent]:
+    def code_agent(self, name: str, *, output: Any, **options: Any) -> Callable[[_Agent], _Agent]:
         """Declare an agent written as `async def agent(ctx, input) -> output`."""
 
         def register(run: _Agent) -> _Agent:

@@ -14,10 +14,14 @@ _PER_MILLION = 1_000_000
 
 
 class PriceSource(StrEnum):
-    """Where a price comes from. A default price is a guess, so what it prices is marked as estimated."""
+    """Where a price comes from. A default price is a guess, so what it prices is marked as estimated.
+
+    local: a model on a machine of one's own, which nobody bills; it is limited by its tokens alone.
+    """
 
     TABLE = "table"
     CATALOGUE = "catalogue"
+    LOCAL = "local"
     DEFAULT = "default"
 
 

@@ -10,7 +10,7 @@ from bailiwick.models.monitor import (
     ResponseMonitor,
 )
 from bailiwick.models.prefix import Misfit, SchemaPrefix
-from bailiwick.models.prices import catalogue_price
+from bailiwick.models.prices import catalogue_price, local_price
 
 __all__ = [
     "ForbiddenContent",
@@ -25,4 +25,5 @@ __all__ = [
     "SchemaPrefix",
     "StructuredOutput",
     "catalogue_price",
+    "local_price",
 ]

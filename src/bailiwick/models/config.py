@@ -24,7 +24,7 @@ class ProviderConfig(msgspec.Struct, frozen=True):
     each call; empty for a provider that wants none.
     A connection comes about in `connect_seconds`, the first byte of an answer in `first_token_seconds`, each further one
     in `silence_seconds` (0: what the monitor's rules say); a comment that only keeps alive is a byte like others. The
-    whole call has the time of its contract.
+    whole call has the time of its contract. An answer that only repeats itself for `repetition_chars` is cut off; 0: none is.
     """
 
     name: str
@@ -35,3 +35,4 @@ class ProviderConfig(msgspec.Struct, frozen=True):
     connect_seconds: float = 10.0
     first_token_seconds: float = 0.0
     silence_seconds: float = 0.0
+    repetition_chars: int = 6_000

@@ -123,6 +123,7 @@ class OpenAIHost:
             self._rules,
             must_open_with="{" if native and not plain else "",
             structured=native or not request.tools,
+            repetition_chars=provider.repetition_chars,
         )
 
 

@@ -9,6 +9,7 @@ import re2  # type: ignore[import-untyped]
 from bailiwick.budget import HIDDEN, Price, cost_micro_usd, token_bound
 from bailiwick.contract import ErrorCategory
 from bailiwick.models.prefix import Misfit, SchemaPrefix
+from bailiwick.models.repetition import Repetition
 from bailiwick.ports import ModelRequest, Usage
 
 MAX_ANSWER_BYTES = 8 * 1_048_576
@@ -27,6 +28,7 @@ class Interruption(StrEnum):
     SPEND = "spend-limit"
     SIZE = "size"
     STALL = "stall"
+    REPETITION = "repetition"
 
     @property
     def category(self) -> ErrorCategory:
@@ -86,6 +88,7 @@ class ResponseMonitor:
         input_tokens: The bound of the request's input, as it was reserved.
         rules: What no answer may hold.
         must_open_with: What a structured answer begins with (`{`), before long; empty where anything may come.
+        repetition_chars: How many characters in a row may say nothing new; 0: as many as there are.
         structured: Whether a text that opens like an object is the answer that the request's schema asks for.
     """
 
@@ -97,6 +100,7 @@ class ResponseMonitor:
         rules: MonitorRules,
         must_open_with: str = "",
         *,
+        repetition_chars: int = 0,
         structured: bool = False,
     ) -> None:
         self._limit = request.spend_limit_micro_usd
@@ -109,6 +113,8 @@ class ResponseMonitor:
         self._before = 0
         self._prefix = SchemaPrefix(schema) if schema is not None else None
         self._opened = False
+        self._repetition_chars = repetition_chars
+        self._repetitions: dict[str, Repetition] = {}
         self._channels: dict[str, list[str]] = {}
         self._tails: dict[str, str] = {}
         self._bytes = 0
@@ -128,6 +134,7 @@ class ResponseMonitor:
         self._tails[channel] = window[-self._forbidden.overlap :]
         if channel == "text":
             self._refuse_drift(delta)
+        self._refuse_repetition(channel, delta)
         self._refuse_overspending()
 
     def weigh(self, text: str) -> None:
@@ -173,6 +180,15 @@ class ResponseMonitor:
         name = self._forbidden.found_in(text)
         if name is not None:
             raise Interrupted(Interruption.FORBIDDEN, f"it held forbidden content ({name})")
+
+    def _refuse_repetition(self, channel: str, delta: str) -> None:
+        if not self._repetition_chars:
+            return
+        if channel not in self._repetitions:
+            self._repetitions[channel] = Repetition(self._repetition_chars)
+        if self._repetitions[channel].feed(delta):
+            said = f"it said the same again and again for {self._repetition_chars} characters"
+            raise Interrupted(Interruption.REPETITION, said)
 
     def _refuse_drift(self, delta: str) -> None:
         opening = delta.lstrip()

@@ -4,12 +4,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from importlib.metadata import version
+from ipaddress import ip_address, ip_network
 from typing import Any
+from urllib.parse import urlsplit
 
 from bailiwick.base import Instant
 from bailiwick.budget import Price, PriceSource
 
 _MICRO = 1_000_000
+_PRIVATE = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")))
 
 
 def catalogue_price(model: str, at: Instant, input_tokens: int) -> Price | None:
@@ -41,6 +44,21 @@ def catalogue_price(model: str, at: Instant, input_tokens: int) -> Price | None:
         source=PriceSource.CATALOGUE,
         version=_catalogue(),
     )
+
+
+def local_price(base_url: str) -> Price | None:
+    """Give the price of a model that nobody has priced, at a server of one's own: nothing, and shown as such.
+
+    Returns:
+        None where the address is neither this machine's nor on a private network.
+    """
+    host = urlsplit(base_url).hostname or ""
+    try:
+        ip = ip_address(host)
+        own = ip.is_loopback or any(ip.version == network.version and ip in network for network in _PRIVATE)
+    except ValueError:
+        own = host == "localhost" or host.endswith(".localhost")
+    return Price(0, 0, 0, PriceSource.LOCAL, "unpriced (local)") if own else None
 
 
 @cache

@@ -1,5 +1,6 @@
 """The hosts of tools and models: every implementation chosen, connected, and given its credentials by reference."""
 
+import calendar
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ import msgspec
 from bailiwick.app import App
 from bailiwick.base import Digest, Instant
 from bailiwick.budget import Price, PriceRow, PriceTable
-from bailiwick.models import OpenAIHost, ProviderConfig, StructuredOutput, catalogue_price
+from bailiwick.models import OpenAIHost, ProviderConfig, StructuredOutput, catalogue_price, local_price
 from bailiwick.ports import Blobs, Sandbox, World
 from bailiwick.sandbox import HostProcesses
 from bailiwick.stores import make_folder
@@ -115,10 +116,26 @@ def build_hosts(
 
 
 def build_prices(settings: Settings) -> PriceTable:
-    """Make the price table: the scripted model's own row, the catalogue, and a default that is never zero."""
+    """Make the price table: the deployment's rows, the catalogue, servers of one's own, a default that is never zero."""
     given, made = settings.default_price_usd_per_million
+    rows = [
+        PriceRow(
+            pattern,
+            Instant(calendar.timegm(price.since.timetuple()) * _MICRO),
+            input=round(price.input * _MICRO),
+            output=round(price.output * _MICRO),
+            cached_input=None if price.cached_input is None else round(price.cached_input * _MICRO),
+        )
+        for pattern, priced in settings.prices.items()
+        for price in (priced if isinstance(priced, list) else [priced])
+    ]
+    own = {name: local_price(provider.base_url) for name, provider in settings.providers.items()}
+
+    def lookup(model: str, at: Instant, input_tokens: int) -> Price | None:
+        return catalogue_price(model, at, input_tokens) or own.get(model.partition(":")[0])
+
     default = Price(input=given * _MICRO, output=made * _MICRO, cached_input=given * _MICRO)
-    return PriceTable((_SCRIPTED,), default, catalogue_price)
+    return PriceTable((_SCRIPTED, *rows), default, lookup)
 
 
 def build_providers(settings: Settings, apps: Sequence[App]) -> list[ProviderConfig]:
@@ -137,6 +154,7 @@ def build_providers(settings: Settings, apps: Sequence[App]) -> list[ProviderCon
                 connect_seconds=provider.connect_seconds,
                 first_token_seconds=provider.first_token_seconds,
                 silence_seconds=provider.silence_seconds,
+                repetition_chars=provider.repetition_chars,
             )
         )
     return providers

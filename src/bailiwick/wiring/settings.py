@@ -1,5 +1,6 @@
 """Settings: defaults, then a TOML file, then the environment, then what the caller says; checked before the start."""
 
+import datetime as dt
 import os
 import tomllib
 from pathlib import Path
@@ -12,6 +13,7 @@ from bailiwick.service import DAY_HOURS, LimitBook, Limits
 from bailiwick.stores import Address
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Usd = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 PREFIX = "BAILIWICK_"
 FIRST_STEPS = "first-steps"
 _FOUR_EYES_HOURS = (1.0, 744.0)
@@ -37,7 +39,7 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A provider of models that speaks OpenAI's chat dialect; the key is a reference, never a value.
 
     `structured_output`: native or prompted. Each of the seconds is above 0 and at most 86,400: until a connection stands,
-    until the first byte of an answer, and until each further one.
+    until the first byte of an answer, and until each further one. `repetition_chars`: how long an answer may repeat itself.
     """
 
     base_url: str
@@ -46,6 +48,16 @@ class Provider(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connect_seconds: Seconds = 10.0
     first_token_seconds: Seconds = 60.0
     silence_seconds: Seconds = 60.0
+    repetition_chars: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 6_000
+
+
+class ModelPrice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What tokens of a model cost, in USD per million, from `since` (a date) on; cached input like other input unless said."""
+
+    input: Usd
+    output: Usd
+    cached_input: Usd | None = None
+    since: dt.date = dt.date(1970, 1, 1)
 
 
 class EgressSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,7 +76,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `store` is the URL of a PostgreSQL; empty: SQLite in the data directory. `shared_dir` holds what the processes of
     one deployment share, its keys and its blobs; empty: the data directory does.
-    `default_price_usd_per_million` prices models that nobody has priced: (input, output), never zero.
+    `prices` are the deployment's own, by a pattern of models (`openai:my-*`): one, or several with their dates.
+    `default_price_usd_per_million` prices models that nobody has priced: (input, output), never zero; a model of a
+    provider on this machine or a private network that nobody has priced costs nothing, and is shown as unpriced.
     `planner_required` names apps whose workflows must have a planner: `APP`, `TENANT/APP`, `TENANT/*`, or `*` for all.
     `groups` are given to the key that is made at first start. `witnesses` are shown each log's signed heads:
     addresses of servers that speak C2SP tlog-witness, or paths of files on storage that is not ours. `limits` are what
@@ -87,6 +101,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drain_seconds: float = 30.0
     log_level: str = "info"
     providers: dict[str, Provider] = {}
+    prices: dict[str, ModelPrice | list[ModelPrice]] = {}
     default_price_usd_per_million: tuple[int, int] = (15, 75)
     groups: tuple[str, ...] = ()
     planner_required: tuple[str, ...] = ()
