@@ -43,9 +43,35 @@ def test_a_signed_checkpoint_has_the_published_form(signer) -> None:
     assert line.endswith("\n")
 
 
-@pytest.mark.parametrize("head", [HEAD, Checkpoint("o", 0, EMPTY_ROOT), Checkpoint("größe x", 10**12, ROOT)])
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD,
+        Checkpoint("o", 0, EMPTY_ROOT),
+        Checkpoint("größe x", 10**12, ROOT),
+        Checkpoint("o", 2**63 - 1, ROOT),
+    ],
+)
 def test_a_signed_checkpoint_reads_back(signer, head: Checkpoint) -> None:
     assert open_note(signer.note(head), [signer.vkey]) == head
+
+
+def test_a_size_beyond_what_anybody_counts_is_none(signer) -> None:
+    with pytest.raises(NoteMalformed, match="size"):
+        signer.note(Checkpoint("o", 2**63, ROOT))
+    key = parse_verifier_key(signer.vkey)
+    note = sign_text(f"o\n{2**63}\n{base64.b64encode(ROOT).decode()}\n", key, signer.sign)
+    with pytest.raises(NoteMalformed, match="not a size"):
+        open_note(note, [signer.vkey])
+
+
+def test_a_root_has_one_spelling(signer) -> None:
+    spelled = base64.b64encode(ROOT).decode()
+    other = spelled[:-2] + chr(ord(spelled[-2]) + 1) + "="
+    assert base64.b64decode(other) == ROOT
+    key = parse_verifier_key(signer.vkey)
+    with pytest.raises(NoteMalformed, match="canonical"):
+        open_note(sign_text(f"o\n7\n{other}\n", key, signer.sign), [signer.vkey])
 
 
 def test_no_changed_byte_of_a_note_goes_unseen(signer) -> None:

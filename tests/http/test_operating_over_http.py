@@ -85,7 +85,8 @@ async def test_the_document_describes_what_is_answered(house):
         references = set(re.findall(r'"#/components/schemas/(\w+)"', answer.text))
         assert references <= set(document["components"]["schemas"])
         assert document["paths"]["/v1/runs"]["post"]["security"] == [{"apiKey": []}]
-        assert "security" not in document["paths"]["/healthz"]["get"]
+        assert document["paths"]["/healthz"]["get"]["security"] == []
+        assert document["servers"] == [{"url": "/", "description": "this server"}]
         names = [
             ("/v1/runs", "/v1/runs"), ("/v1/runs/{id}", f"/v1/runs/{run}"), ("/v1/halts", "/v1/halts"),
             ("/v1/runs/{id}/events", f"/v1/runs/{run}/events"), ("/v1/runs/{id}/cost", f"/v1/runs/{run}/cost"),
@@ -175,3 +176,17 @@ async def test_blanks_around_a_traceparent_belong_to_no_trace(house):
     async with house.client() as client:
         answer = await client.get("/healthz", headers={"traceparent": f"{PARENT} \t"})
         assert answer.headers["traceparent"].split("-")[1] == PARENT.split("-")[1]
+
+
+async def test_what_is_no_json_is_not_declared_as_json(house):
+    """A client that is generated from the document would parse an export, an artifact or metrics, and break."""
+    async with house.client() as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    declared = {
+        path: sorted(paths[path]["get"]["responses"]["200"]["content"])
+        for path in ("/metrics", "/v1/audit/export", "/v1/artifacts/{digest}", "/v1/runs")
+        if path in paths
+    }
+    assert declared.pop("/v1/runs") == ["application/json"]
+    assert len(declared) == 3, sorted(paths)
+    assert all("application/json" not in kinds and len(kinds) == 1 for kinds in declared.values()), declared

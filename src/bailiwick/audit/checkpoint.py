@@ -17,7 +17,8 @@ from bailiwick.audit.note import (
     verifier_key,
 )
 
-_SIZE: Final = re.compile(r"0|[1-9][0-9]{0,17}")
+_SIZE: Final = re.compile(r"0|[1-9][0-9]{0,18}")
+_MOST: Final = 2**63 - 1
 _ROOT: Final = re.compile(r"[A-Za-z0-9+/]{43}=")
 _ORIGIN: Final = re.compile(r"[^\x00-\x1f\ufffd]+")
 
@@ -49,7 +50,7 @@ def sign_note(checkpoint: Checkpoint, name: str, sign: Callable[[bytes], bytes],
     """
     if not _ORIGIN.fullmatch(checkpoint.origin):
         raise NoteMalformed("the origin is not one line of text")
-    if not _SIZE.fullmatch(str(checkpoint.size)) or len(checkpoint.root) != HASH_BYTES:
+    if not _sized(str(checkpoint.size)) or len(checkpoint.root) != HASH_BYTES:
         raise NoteMalformed("the size is negative or the root is not a SHA-256")
     root = base64.b64encode(checkpoint.root).decode()
     key = parse_verifier_key(verifier_key(name, public_key))
@@ -71,8 +72,13 @@ def open_note(text: str, vkeys: Sequence[str]) -> Checkpoint:
     if len(lines) < 3 or not all(lines):
         raise NoteMalformed("fewer than three lines, or an empty one")
     origin, size, root = lines[:3]
-    if not _SIZE.fullmatch(size):
+    if not _sized(size):
         raise NoteMalformed(f"{size[:24]!r} is not a size")
-    if not _ROOT.fullmatch(root):
-        raise NoteMalformed("the root is not base64 of a SHA-256")
-    return Checkpoint(origin=origin, size=int(size), root=base64.b64decode(root))
+    decoded = base64.b64decode(root) if _ROOT.fullmatch(root) else b""
+    if base64.b64encode(decoded).decode() != root:
+        raise NoteMalformed("the root is not base64 of a SHA-256, in its one canonical spelling")
+    return Checkpoint(origin=origin, size=int(size), root=decoded)
+
+
+def _sized(text: str) -> bool:
+    return _SIZE.fullmatch(text) is not None and int(text) <= _MOST

@@ -23,7 +23,7 @@ MAX_PROOF: Final = 63
 MAX_REQUEST: Final = 65_536
 """Bytes of a request to a witness."""
 
-_OLD: Final = re.compile(r"old (0|[1-9][0-9]{0,17})")
+_OLD: Final = re.compile(r"old (0|[1-9][0-9]{0,18})")
 _TIME_BYTES: Final = 8
 
 
@@ -131,6 +131,6 @@ def _hash(text: str) -> bytes:
         decoded = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise WitnessRequestMalformed(f"{text[:60]!r} is not base64") from error
-    if len(decoded) != HASH_BYTES:
+    if len(decoded) != HASH_BYTES or base64.b64encode(decoded).decode() != text:
         raise WitnessRequestMalformed(f"{text[:60]!r} is not a SHA-256")
     return decoded

@@ -64,7 +64,11 @@ def _reference(shape: type[msgspec.Struct]) -> dict[str, str]:
 
 def _route(responses: dict[int | str, Any]) -> dict[str, Any]:
     problem = {"description": "Refused.", "content": {MEDIA_TYPE: {"schema": _reference(Problem)}}}
-    return {"responses": {**responses, "default": problem}, "response_model": None}
+    return {
+        "responses": {**responses, "default": problem},
+        "response_model": None,
+        "response_class": Response,
+    }
 
 
 def install(app: FastAPI, *, version: str, bare: dict[str, Any]) -> None:
@@ -83,6 +87,7 @@ def install(app: FastAPI, *, version: str, bare: dict[str, Any]) -> None:
                 made["paths"].setdefault(path, {}).update(operations)
             _, components = msgspec.json.schema_components(_shapes.values(), ref_template=_REF)
             made.setdefault("components", {}).setdefault("schemas", {}).update(components)
+            made["servers"] = [{"url": "/", "description": "this server"}]
             made["components"]["securitySchemes"] = {SECURITY: {"type": "http", "scheme": "bearer"}}
             _secure(made["paths"])
             app.openapi_schema = made
@@ -93,6 +98,5 @@ def install(app: FastAPI, *, version: str, bare: dict[str, Any]) -> None:
 
 def _secure(paths: dict[str, Any]) -> None:
     for path, operations in paths.items():
-        if path.startswith("/v1/"):
-            for operation in operations.values():
-                operation["security"] = [{SECURITY: []}]
+        for operation in operations.values():
+            operation["security"] = [{SECURITY: []}] if path.startswith("/v1/") else []

@@ -74,9 +74,11 @@ def _vouch(memory: Memory, growth: Growth, cosigner: Cosigner) -> Response:
     try:
         memory.keep(growth.note.partition("\n")[0], growth)
     except WitnessBehind as refusal:
-        return PlainTextResponse(f"{refusal.facts['seen']}\n", 409, media_type=_SIZE)
+        # The protocol names this type exactly, and a text response would add its charset.
+        return Response(f"{refusal.facts['seen']}\n", 409, {"content-type": _SIZE})
     except (NoteMalformed, NoteUnverified) as refusal:
         return PlainTextResponse(refusal.message, 403)
     except HistoryRewritten as refusal:
-        return PlainTextResponse(refusal.message, 422)
+        shrunk = growth.old > int(str(refusal.facts["size"]))
+        return PlainTextResponse(refusal.message, 400 if shrunk else 422)
     return PlainTextResponse(cosign(growth.note, cosigner.key, cosigner.sign, int(time.time())))

@@ -34,7 +34,7 @@ from bailiwick.wiring.keyfiles import KeyWrong, fingerprint, make_key, read_key
 _TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
 _SECONDS = 20.0
 _MAX_ANSWER = 16_384
-_SEEN = re.compile(r"[0-9]{1,18}")
+_SEEN = re.compile(r"[0-9]{1,19}")
 
 Keys = Callable[[], tuple[str, ...]]
 """Tells the log's verifier keys: the current one and those that rotations link to it."""
@@ -115,7 +115,7 @@ class HttpWitness:
                 return text
             case 409 if _SEEN.fullmatch(text.strip()):
                 raise WitnessBehind(seen=int(text.strip()), assumed=growth.old)
-            case 422:
+            case 400 | 422 if response.status_code == 422 or growth.old > _size(growth.note):
                 raise HistoryRewritten(origin=origin, seen=growth.old, size=_size(growth.note))
             case status:
                 raise WitnessUnavailable(self.name, f"it answered {status}")
