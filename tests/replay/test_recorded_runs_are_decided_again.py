@@ -17,7 +17,7 @@ from corpus_stories import STORIES
 from bailiwick.audit import leaf_hash
 from bailiwick.base import canonical, parse_canonical
 from bailiwick.policy import Bundle
-from bailiwick.run import decode_event
+from bailiwick.run import Run, Step, decode_event, evolve, moved_in
 from bailiwick.service import Replayed, Transcript, replay
 
 ENTRIES = sorted(path.stem for path in CORPUS.glob("*.json"))
@@ -92,6 +92,21 @@ def test_an_old_event_is_read_with_all_that_it_says(entry: str) -> None:
         if fact["kind"] != "run.closed":
             fact.pop("status", None)
         assert fact == {name: value for name, value in now.items() if name in fact or value}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_what_is_queued_of_a_step_changes_only_where_an_event_moves_it(entry: str) -> None:
+    run: Run | None = None
+    for stored in read(entry).events:
+        before, event = run, decode_event(stored.header.encode())
+        run = evolve(before, event)
+        known = before.steps if before is not None else {}
+        changed = {name for name, step in run.steps.items() if _queued(known.get(name)) != _queued(step)}
+        assert changed <= set(moved_in((event,)))
+
+
+def _queued(step: Step | None) -> object:
+    return step and (step.status, step.epoch, step.call, step.wait, step.session)
 
 
 def told_to(process: Mapping[str, str]) -> bytes:

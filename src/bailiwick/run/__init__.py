@@ -47,6 +47,7 @@ from bailiwick.run.events import (
     decode_event,
     event_schemas,
     instants_in,
+    moved_in,
 )
 from bailiwick.run.evolve import evolve, fold
 from bailiwick.run.hanging import in_doubt, repeatable
@@ -216,6 +217,7 @@ __all__ = [
     "manifest_of",
     "may_note",
     "merge",
+    "moved_in",
     "node_id",
     "outdated",
     "output_of",

@@ -1,6 +1,7 @@
 """The facts of a run's stream. A fact is what happened; its payload, erasable, lies beside it."""
 
 import typing
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -210,6 +211,12 @@ Event = (
     | RollbackRequested
     | Closed
 )
+
+
+def moved_in(events: Iterable[Event]) -> tuple[str, ...]:
+    """Name the steps that events move, each once."""
+    return tuple(dict.fromkeys(move.step for event in events for move in event.moves))
+
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 

@@ -209,7 +209,8 @@ def _container(run: Run, plan: Plan, node: Node, step: Step, sight: Sight) -> Mo
     path = path_of(step.name)
     turn = path.at(step.iteration) if node.repeat is not None else path
     children = plan.children(node.id) if node.kind is NodeKind.BLOCK else ()
-    names = [turn.child(child.id).name for child in children] if children else [turn.name]
+    inside = f"{turn.name}."
+    names = [inside + child.id for child in children] if children else [turn.name]
     states = [_status(run, name) for name in names]
     lost = any(state in _LOST for state in states)
     move: Move | None = None

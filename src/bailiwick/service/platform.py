@@ -30,7 +30,7 @@ from bailiwick.ports import (
     Witness,
     World,
 )
-from bailiwick.run import LEASE_SECONDS, Event, Run
+from bailiwick.run import LEASE_SECONDS, Event, Run, moved_in
 from bailiwick.service.core.breaks import Breaks, GuardedLedger
 from bailiwick.service.core.catalogue import Catalogue
 from bailiwick.service.core.changes import Record
@@ -254,7 +254,7 @@ class Platform:
 
     def _committed(self, before: Run | None, after: Run, events: tuple[Event, ...], record: Record) -> None:
         self.streams.committed(after.id, closed=after.closed is not None)
-        self.sessions.observe(before, after, record)
+        self.sessions.observe(before, after, record, moved_in(events))
         self.admitting.observe(before, after)
         if before is None or before.status is not after.status:
             log.info("run.status", run_id=after.id, trace_id=trace_id_of(after.trace), status=after.status)

@@ -1,5 +1,7 @@
 """The side rows of a change: queue entries and the run's head, derived from the state before and after."""
 
+from collections.abc import Iterable
+
 from bailiwick.base import Instant
 from bailiwick.plan import Plan
 from bailiwick.ports import MoveTask, RunHead, Task, TaskState
@@ -30,14 +32,18 @@ def task_id(run: str, step: str) -> str:
     return f"{run}/{step}"
 
 
-def task_rows(before: Run | None, after: Run, plan: Plan) -> tuple[tuple[Task, ...], tuple[MoveTask, ...]]:
-    """Derive the queue entries that a change opens and moves, each move fenced by state and epoch."""
+def task_rows(
+    before: Run | None, after: Run, plan: Plan, names: Iterable[str]
+) -> tuple[tuple[Task, ...], tuple[MoveTask, ...]]:
+    """Derive the queue entries that a change opens and moves, each move fenced by state and epoch.
+
+    `names` are the steps that it moved: no other's entry can change, and a run may have thousands.
+    """
     new: list[Task] = []
     moved: list[MoveTask] = []
-    for name, step in after.steps.items():
+    for name in names:
+        step = after.steps[name]
         old = before.steps.get(name) if before is not None else None
-        if old is step:
-            continue
         was = _task_state(old)
         now = _task_state(step)
         if now is None:

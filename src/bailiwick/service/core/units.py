@@ -6,7 +6,7 @@ import msgspec
 
 from bailiwick.contract import EffectClass
 from bailiwick.ports import Draft, Taking, Unit, World
-from bailiwick.run import CallMoved, Fund, Run
+from bailiwick.run import CallMoved, Fund, Run, moved_in
 from bailiwick.service.core.changes import Extra, Record
 from bailiwick.service.core.lineage import Decided, lineage_of
 from bailiwick.service.core.rows import head_row, task_rows
@@ -28,7 +28,7 @@ def unit_of(
         law: The digest of the contracts that decided, where they are not those that the run began with.
     """
     before, after = decided.before, decided.after
-    new, moved = task_rows(before, after, decided.plan)
+    new, moved = task_rows(before, after, decided.plan, moved_in(decided.events))
     return Unit(
         tenant=after.tenant,
         run=after.id,

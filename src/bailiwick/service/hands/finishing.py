@@ -90,7 +90,8 @@ class Finishing:
 
         with self._halts.passing():
             before, after = await self._runs.change(report.tenant, report.run, consider)
-            for name, step in after.steps.items():
+            for name in reversed(after.steps):  # what was taken is mostly what was opened last
+                step = after.steps[name]
                 if step is before.steps.get(name):
                     continue
                 if step.session == session.id and step.status is StepStatus.RUNNING:

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 import structlog
@@ -307,9 +307,10 @@ class Sessions:
             return ()
         return known.take()
 
-    def observe(self, before: Run | None, after: Run, record: Record) -> None:
-        """Look at a committed change: wake workers for new work, tell holders what concerns them."""
-        for name, step in after.steps.items():
+    def observe(self, before: Run | None, after: Run, record: Record, names: Iterable[str]) -> None:
+        """Look at a committed change, which moved these steps: wake workers for new work, tell holders what concerns them."""
+        for name in names:
+            step = after.steps[name]
             old = before.steps.get(name) if before is not None else None
             if step is old:
                 continue
@@ -363,7 +364,7 @@ class Sessions:
         for tenant, run in sorted(held):
             before, after = await self._runs.catch_up(tenant, run)
             if before is not after:
-                self.observe(before, after, Record("platform:other"))
+                self.observe(before, after, Record("platform:other"), after.steps)
                 count += 1
         return count
 
