@@ -156,6 +156,7 @@ READ = {
     "a call with its finish": (sse(chunk({"tool_calls": [call(0, "c1", *A)]}, finish="tool_calls"), LAST), "", [A], (9, 3, 0)),
     "a call of a whole answer": (json.dumps({**BASE, "choices": [{"message": {"content": None, "tool_calls": [call(None, "c1", *A), call(None, "c2", *B)]}, "finish_reason": "tool_calls"}], "usage": USED}), "", [A, B], (9, 3, 0)),
     "an empty list of calls": (sse(chunk({"content": "hello", "tool_calls": []}), STOP, LAST), "hello", [], (9, 3, 0)),
+    "an error of nothing": (sse(said("hello", error={"code": 0, "message": ""}), STOP, LAST), "hello", [], (9, 3, 0)),
     "an empty error": (sse(said("hello", error=None), STOP, LAST), "hello", [], (9, 3, 0)),
 }  # fmt: skip
 
@@ -166,6 +167,7 @@ FAILED = {
     "a call cut at the limit": (sse(calls(call(0, "c1", *A)), chunk(finish="length"), LAST), C.INVALID_OUTPUT, "cut at 3 output tokens"),
     "all spent on thinking": (sse(chunk({"reasoning_content": "hm"}), chunk(finish="length"), LAST), C.INVALID_OUTPUT, "max_output_tokens"),
     "cut, in another word": (finished("MAX_TOKENS"), C.INVALID_OUTPUT, "cut at 3 output tokens"),
+    "cut, and then said to have stopped": (sse(said("hel", finish="length"), said("lo"), STOP, LAST), C.INVALID_OUTPUT, "cut at 3 output tokens"),
     "filtered": (finished("content_filter"), C.REJECTED, "content_filter"),
     "filtered, in another word": (finished("SAFETY"), C.REJECTED, "content_filter"),
     "given up by the server": (finished("abort"), C.TRANSIENT, "ended the answer: abort"),

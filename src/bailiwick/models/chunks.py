@@ -17,6 +17,7 @@ _FINISHES = {
     "content_filter": "content_filter safety recitation blocklist prohibited_content spii refusal sensitive",
 }
 _FINISH = {word: finish for finish, words in _FINISHES.items() for word in words.split()}
+_CUT = ("length", "content_filter")
 _STATUSES = {
     429: (
         "rate_limit",
@@ -115,7 +116,8 @@ class Normaliser:
         word = reason.strip().lower().replace("-", "_")
         if word not in _FINISH:
             raise Stated(500, f"the provider ended the answer: {shown(reason)}")
-        self._finish = _FINISH[word]
+        if self._finish not in _CUT:  # what was cut stays cut, whatever a later chunk calls its end
+            self._finish = _FINISH[word]
 
     def _delta(self, choice: Mapping[str, Any]) -> dict[str, Any]:
         raw: dict[str, Any] = next(
@@ -182,7 +184,8 @@ def _refuse_errors(raw: Mapping[str, Any], kind: str) -> None:
     """Raise what a chunk calls an error."""
     inner = raw.get("error")
     said = kind == "error" or raw.get("type") == "error" or raw.get("object") == "error"
-    if not inner and not said:
+    empty = not inner or (isinstance(inner, dict) and not any(inner.values()))
+    if empty and not said:
         return
     fields = inner if isinstance(inner, dict) else raw
     words = (
