@@ -2,15 +2,19 @@
 
 import io
 import re
-import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cli_kit import Call, Place
 
+from bailiwick.base import Instant
 from bailiwick.cli.apps import load_app
 from bailiwick.cli.reviewer import second_identity
+from bailiwick.plan import Plan
+from bailiwick.run import Created, Move, StepsMoved, StepStatus, evolve
+from bailiwick.service.people.ways import ways_out
 from bailiwick.telemetry import configure_logging
 from bailiwick.wiring import Settings
 from bailiwick.wiring.serving import ServingThread
@@ -123,6 +127,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield Place(served, folder)
 
 
+def typed(command: str) -> list[str]:
+    """The words that a shell makes of a command that somebody pastes."""
+    made = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {command}"], capture_output=True, check=True, text=True
+    )
+    return made.stdout.split("\0")[:-1]
+
+
 def blocked(call: Call, kind: str, text: str) -> str:
     """Bring a run to where it is blocked."""
     run = call(
@@ -143,7 +155,7 @@ def blocked(call: Call, kind: str, text: str) -> str:
     if kind == "unanswered":
         watched = call("runs", "watch", run, "--no-wait")
         (done,) = [line for line in COMMAND.findall(watched.out) if "--done --reason" in line]
-        assert call(*shlex.split(done)[1:]).code == 0
+        assert call(*typed(done)[1:]).code == 0
     return run
 
 
@@ -176,11 +188,11 @@ def test_a_printed_command_helps_the_run_on(call: Call, kind: str, way: str) -> 
         assert call("halts", "set", "tool", "bank.look", "--reason", "stop").code == 0
     run = blocked(call, kind, f"{kind} {way}")
     (command,) = [each for each in printed(call, run) if way in each]
-    done = call(*shlex.split(command)[1:])
+    done = call(*typed(command)[1:])
     assert done.code == 0, (command, done)
     if kind == "unanswered":  # the answer is known now, and its reader can be let go on
         (command,) = [each for each in printed(call, run) if "runs resume" in each]
-        assert call(*shlex.split(command)[1:]).code == 0
+        assert call(*typed(command)[1:]).code == 0
     ended = call("runs", "watch", run, "--no-wait")
     assert ended.code in ((0, 1) if kind in ("undo", "by-hand") else (0,)), (command, ended, halt)
 
@@ -198,15 +210,16 @@ def test_each_way_is_walked(call: Call) -> None:
 def test_that_it_never_happened_is_taken_after_the_quarantine(call: Call) -> None:
     run = blocked(call, "unknown", "early")
     (command,) = [each for each in printed(call, run) if "--failed" in each]
-    refused = call(*shlex.split(command)[1:])
+    refused = call(*typed(command)[1:])
     assert "in_quarantine" in refused.err
-    owned = call(*shlex.split(command)[1:], "--despite-quarantine")
+    owned = call(*typed(command)[1:], "--despite-quarantine")
     assert owned.code == 0
     assert call("runs", "watch", run).code == 1
 
 
 def test_the_form_of_an_answer_is_printed_and_a_wrong_one_refused_with_it(call: Call) -> None:
     run = blocked(call, "unknown", "form")
+    assert printed(call, run)  # it rests by then
     assert call("runs", "resolve", run, "--form").json() == {"id": "TEXT"}
     refused = call("runs", "resolve", run, "--done", "--result", '{"id": 7}', "--reason", "looked")
     assert refused.code != 0
@@ -215,3 +228,15 @@ def test_the_form_of_an_answer_is_printed_and_a_wrong_one_refused_with_it(call: 
     missing = call("runs", "resolve", run, "--reason", "looked")
     assert missing.code != 0
     assert "--done or --failed" in missing.err
+
+
+@pytest.mark.parametrize("step", ["$context", "$plan", "build[2].test", "research{3}.search", "a b", "it's"])
+def test_a_printed_command_names_its_step_whatever_a_shell_makes_of_the_name(step: str) -> None:
+    opening = Created("run_1", "t", "a", "w", "", "ann", "0" * 64, "", 1, Instant(0), Instant(0))
+    plan = Plan(name="w", version="1.0.0", objective="", nodes=())
+    run = evolve(
+        evolve(None, opening), StepsMoved(Instant(0), (Move(step, StepStatus.BLOCKED, reason="why"),))
+    )
+    for way in ways_out(run, plan, {}):
+        assert typed(way.command)[:4] == ["bailiwick", "runs", "resume", "run_1"]
+        assert typed(way.command)[5] == step

@@ -8,6 +8,7 @@ from docs_shell import NO_RUN, commands, matches, run_page
 
 NOT_RUN = {
     "./dev demo": "sets up a working copy and shows the demo, which has tests of its own",
+    "./dev bench --gate": "counts for minutes, under valgrind; the counting has tests of its own",
     "./dev sim": "simulates in a working copy, and has tests of its own",
     "bailiwick up": "stays up; these tests start it",
     "bailiwick server start": "stays up",

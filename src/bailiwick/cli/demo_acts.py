@@ -1,5 +1,6 @@
 """The demo: a governed change to a real repository from intent to proof, and the other side of each guard."""
 
+import shlex
 import time
 from pathlib import Path
 
@@ -196,7 +197,7 @@ class Demo:
     def goodbye(self) -> None:
         """Say what to type next."""
         heading("Next")
-        data = self._system.settings.folder
+        data = shlex.quote(str(self._system.settings.folder))
         say(f"  bailiwick up --data-dir {data}                 # the same system, staying up")
         say(f"  bailiwick runs list --data-dir {data}          # in another terminal")
         say(f"  bailiwick runs events {self._first} --data-dir {data}")

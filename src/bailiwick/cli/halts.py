@@ -48,6 +48,4 @@ def _show_list(page: dict[str, Any]) -> None:
 def lift(door: Door, halt: Annotated[str, typer.Argument(help="The halt's id.")]) -> None:
     """Lift a halt, so that work may go on."""
     lifted = door.client.post(path_of("halts", halt, ":lift"))
-    door.show(
-        lifted, lambda it: say(f"{it['id']} is lifted; blocked runs go on with: bailiwick runs resume RUN")
-    )
+    door.show(lifted, lambda it: say(f"{it['id']} is lifted; what it alone had stopped goes on by itself"))

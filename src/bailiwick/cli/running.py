@@ -1,6 +1,7 @@
 """`bailiwick run FILE`: an app, embedded with its API on a data directory of its own, watched to its end."""
 
 import json
+import shlex
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -167,7 +168,8 @@ class _Session:
         if cost["lines"]:
             say("\ncost", "bold")
             show_cost(cost)
-        say(f"\nlook further: bailiwick up {' '.join(sys.argv[2:3])} --data-dir {self._folder}", "dim")
+        file = shlex.join(sys.argv[2:3])
+        say(f"\nlook further: bailiwick up {file} --data-dir {shlex.quote(str(self._folder))}", "dim")
 
     def _again(self) -> str:
-        return f"go on with: bailiwick up FILE --data-dir {self._folder}"
+        return f"go on with: bailiwick up FILE --data-dir {shlex.quote(str(self._folder))}"

@@ -1,5 +1,6 @@
 """Shared budgets: limits of a tenant, an app or a feature, from which runs take their allotments."""
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,7 +41,7 @@ class ScopeExhausted(Refusal, code="budget_exhausted", category=Category.EXHAUST
             f"the budget {budget.id} has ${format_usd(left)} of ${format_usd(budget.limit_micro_usd)} left and "
             f"${format_usd(asked)} is asked for",
             remedy=f"ask for less, wait until other runs give back what they do not need, or let an admin raise it: "
-            f"bailiwick budgets set {budget.scope} {budget.name}".rstrip()
+            f"bailiwick budgets set {budget.scope} {shlex.quote(budget.name) if budget.name else ''}".rstrip()
             + f" --per {budget.period} --limit-usd AMOUNT",
             scope=budget.scope,
             name=budget.name,

@@ -73,12 +73,13 @@ def _with_answer(run: Run, call: Call, forms: Mapping[str, Json], when: str) -> 
 
 
 def _of_step(run: Run, plan: Plan, step: Step) -> Iterator[Way]:
-    resume = f"bailiwick runs resume {run.id} --step {step.name}"
+    name = shlex.quote(step.name)  # `$context` and `build[2]` mean something to a shell
+    resume = f"bailiwick runs resume {run.id} --step {name}"
     stands = step.stands or Standing(StandingKind.QUESTION)
     if step.category is ErrorCategory.CONFLICT:
-        choose = f"bailiwick runs resolve {run.id} {shlex.quote(step.name)}"
-        for name in step.joined:
-            yield Way(f"what {name} left at these paths is right", f"{choose} --take {shlex.quote(name)}")
+        choose = f"bailiwick runs resolve {run.id} {name}"
+        for other in step.joined:
+            yield Way(f"what {other} left at these paths is right", f"{choose} --take {shlex.quote(other)}")
     elif stands.kind is StandingKind.HALT:
         yield Way("it may go on", f"bailiwick halts lift {stands.ref}")
         yield Way("it was lifted, and the run stands still", resume)
@@ -89,4 +90,4 @@ def _of_step(run: Run, plan: Plan, step: Step) -> Iterator[Way]:
     else:
         if plan.compensation(node_id(undone_by(step.name))) is not None:
             yield Way("it is repaired, and can be tried again", resume)
-        yield Way("it was undone by hand", f"bailiwick runs resolve {run.id} {step.name} --done {_HOW}")
+        yield Way("it was undone by hand", f"bailiwick runs resolve {run.id} {name} --done {_HOW}")
