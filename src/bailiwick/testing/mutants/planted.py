@@ -450,7 +450,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("probed-before-the-quarantine", "probe", 12, _probe_early),
     Mutant("undone-in-the-order-done", "rollback", 4, _undo_order),
     Mutant("undone-under-new-keys", "rollback", 5, _undo_twice),
-    Mutant("halts-never-old", "halt", 133, _halts_old, budget=200),
+    Mutant("halts-never-old", "halt", 800, _halts_old, budget=800),
     Mutant("requests-never-expire", "expiry", 5, _no_expiry),
     Mutant("shared-budget-unchecked", "shared budget", 13, _shared_budget),
     Mutant("attempts-unbounded", "bounded record", 9, _attempts_unbounded),
