@@ -97,9 +97,16 @@ class Dripping:
     """A server that sends something every 50 ms, and its answer after that."""
 
     def __init__(self, drip: bytes, times: int) -> None:
-        self.drip, self.times, self.port = drip, times, 0
+        self.drip, self.times, self.at_work = drip, times, []
 
     async def answer(self, reader, writer):
+        self.at_work.append(asyncio.current_task())
+        try:
+            await self.drop(reader, writer)
+        finally:
+            writer.close()
+
+    async def drop(self, reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
         with contextlib.suppress(ConnectionError):
@@ -109,7 +116,6 @@ class Dripping:
                 await asyncio.wait({asyncio.get_running_loop().create_future()}, timeout=0.05)  # its pace
             writer.write(b'data: {"choices":[{"delta":{"content":"here"},"finish_reason":"stop"}]}\n\n')
             await writer.drain()
-        writer.close()
 
 
 @contextlib.asynccontextmanager
@@ -120,6 +126,9 @@ async def dripping(drip, times):
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     finally:
         server.close()
+        for task in site.at_work:  # whoever asked may have left
+            task.cancel()
+        await asyncio.gather(*site.at_work, return_exceptions=True)
         await server.wait_closed()
 
 
